@@ -1,0 +1,130 @@
+"""Configuration: choose one configuration for each job (a multi-dimensional multiple-choice knapsack).
+
+Sets
+    J       jobs
+    C_j     configurations of job j: pool, GPUs, parameter servers, batch (exact at every count)
+    R       shared resources: GPUs of each pool, CPU cores and memory of each site
+    H       jobs that hold something now; K_j in C_j: what job j holds
+
+Parameters
+    v_jc >= 0    value of configuration c (the objective's transform of its goodput)
+    u_jcr >= 0   what it uses of resource r
+    b_r          capacity of resource r
+    M            most jobs of H that may lose or change what they hold
+
+Variables
+    x_jc in {0, 1}    job j runs in configuration c
+    z                 least value of any job (max-min only)
+
+Objective
+    maximize  sum_j sum_c v_jc x_jc        (or z, for max-min)
+
+Constraints
+    C1_j   sum_c x_jc <= 1                 at most one configuration (= 1 for a required job)
+    C2_r   sum_j sum_c u_jcr x_jc <= b_r   capacities
+    C3     sum_{j in H} sum_{c in K_j} x_jc >= |H| - M        limit on moves (where there is one)
+    C4_j   z - sum_c v_jc x_jc <= 0        for every job that counts (max-min only)
+
+Source: the round's program of Sia (Jayaram Subramanya et al., SOSP'23, sec. 3.4), with any number
+of resources. Its LP relaxation is tight: at most as many jobs are split as there are resources.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optsched.curves import FloatArray, IntArray
+from optsched.formulation import Formulated, Formulation, Support
+from optsched.linear import LinearModel
+from optsched.problem import Problem, rows_of
+
+__all__ = ["FORMULATION", "build", "read", "row_label"]
+
+
+def supports(problem: Problem) -> Support:
+    """Every instance whose jobs' configurations can be listed, which is every one."""
+    return Support(True)
+
+
+def row_label(problem: Problem, row: int) -> str:
+    """Return the index of a configuration for people, e.g. ``job-3,v100@main,8,0``."""
+    table = problem.configurations
+    job = problem.instance.jobs[table.job[row]].id
+    ways = table.ways
+    # what a job holds can repeat the counts of another row with another batch or other nodes
+    batch = "" if np.isnan(ways.local_batch[row]) else f",{ways.local_batch[row]:g}x{ways.accumulation[row]}"
+    return f"{job},{table.pools[ways.pool[row]]},{ways.gpus[row]}/{ways.nodes[row]},{ways.servers[row]}{batch}"
+
+
+def build(problem: Problem) -> Formulated:
+    """Return the model for linear backends."""
+    table, goal = problem.configurations, problem.objective
+    jobs = [job.id for job in problem.instance.jobs]
+    model = LinearModel()
+    least = goal.aggregate == "min"
+    x = model.add_variables(
+        "x", len(table), upper=1.0, integer=True, cost=0.0 if least else problem.value,
+        label=lambda row: row_label(problem, row),
+    )  # fmt: skip
+    required = problem.required.astype(np.float64)
+    model.add_rows("C1", (table.job, x, 1.0), lower=required, upper=1.0, size=len(jobs), label=jobs.__getitem__)
+    row, resource, amount = table.used
+    shared = np.flatnonzero(np.isfinite(table.capacity))
+    number = np.full(len(table.capacity), -1)
+    number[shared] = np.arange(len(shared))
+    bound = number[resource] >= 0
+    model.add_rows(
+        "C2", (number[resource[bound]], x[row[bound]], amount[bound]), upper=table.capacity[shared],
+        size=len(shared), label=lambda k: table.resource_names[shared[k]],
+    )  # fmt: skip
+    if problem.instance.max_moves is not None:
+        holding = sum(job.holds is not None for job in problem.instance.jobs)
+        kept = x[table.kept]
+        model.add_rows("C3", (0, kept, 1.0), lower=holding - problem.instance.max_moves, size=1)
+    if least:
+        counted = np.flatnonzero(goal.counted(problem.weight))
+        place = np.full(len(jobs), -1)
+        place[counted] = np.arange(len(counted))
+        most = float(problem.value.max(initial=0.0))
+        z = model.add_variables("z", 1, upper=most if len(counted) else 0.0, cost=1.0)
+        in_c4 = place[table.job] >= 0
+        entries = (
+            np.concatenate([np.arange(len(counted)), place[table.job[in_c4]]]),
+            np.concatenate([np.repeat(z, len(counted)), x[in_c4]]),
+            np.concatenate([np.ones(len(counted)), -problem.value[in_c4]]),
+        )
+        model.add_rows("C4", entries, upper=0.0, size=len(counted), label=lambda k: jobs[counted[k]])
+    return Formulated(model, read=lambda values: read(problem, values), start=lambda rows: _start(problem, model, rows))
+
+
+def read(problem: Problem, values: FloatArray) -> IntArray:
+    """Return the chosen row of each job from the values of x, which come first."""
+    return rows_of(problem, np.flatnonzero(values[: len(problem.configurations)] > 0.5))
+
+
+def _start(problem: Problem, model: LinearModel, rows: IntArray) -> FloatArray:
+    values = np.zeros(model.columns)
+    values[rows[rows >= 0]] = 1.0
+    if problem.objective.aggregate == "min":
+        values[-1] = problem.total(rows)
+    return values
+
+
+def _pyomo(problem: Problem) -> Formulated:
+    from formulations.reference.configuration import build as reference
+
+    return reference(problem)
+
+
+def _cpsat(problem: Problem) -> Formulated:
+    from formulations.cpsat.configuration import build as native
+
+    return native(problem)
+
+
+FORMULATION = Formulation(
+    name="configuration",
+    decides="one configuration for each job: GPU type, site, GPUs, parameter servers, batch",
+    supports=supports,
+    forms={"linear": build, "pyomo": _pyomo, "cpsat": _cpsat},
+)

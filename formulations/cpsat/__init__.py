@@ -1,0 +1,1 @@
+"""The formulations written natively for CP-SAT."""

@@ -1,0 +1,90 @@
+"""CP-SAT's own form of :mod:`formulations.allocation`: exact values at every count, by tables.
+
+For each job j and pool p with at least one way to run there:
+
+Variables
+    g_jp in {0} + the counts         GPUs
+    v_jp                             value, scaled to integers and rounded up
+    k_jp in {0, 1}                   the job keeps what it holds there
+
+Constraints
+    C1_j    at most one g_jp > 0 (exactly one for a required job)
+    C4_jp   (g_jp, v_jp, k_jp) is a row of the table, or (0, 0, 0)
+    C5_r    capacities
+    C6      sum k_jp >= |H| - M
+    C7_j    z <= sum_p v_jp          (max-min only)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from formulations.cpsat.scaling import whole_amounts, whole_values
+from optsched.curves import FloatArray, IntArray
+from optsched.formulation import Formulated
+from optsched.problem import Problem, rows_of
+
+__all__ = ["build"]
+
+
+def build(problem: Problem) -> Formulated:
+    """Return the model; constraint names are those of the mathematics."""
+    table, instance = problem.configurations, problem.instance
+    model = cp_model.CpModel()
+    key = table.job * len(table.pools) + table.ways.pool
+    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    ends = np.append(starts[1:], len(key))
+    value, unit = whole_values(problem.value)
+    cells = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    g, v, k = [], [], []
+    for begin, end in cells:
+        counts, worth = table.ways.gpus[begin:end], value[begin:end]
+        held = table.kept[begin:end]
+        domain = cp_model.Domain.from_values([0, *counts.tolist()])
+        g.append(model.new_int_var_from_domain(domain, ""))
+        v.append(model.new_int_var(0, int(worth.max()), ""))
+        k.append(model.new_bool_var("") if held.any() else model.new_constant(0))
+        ways = zip(counts.tolist(), worth.tolist(), held.astype(int).tolist(), strict=True)
+        model.add_allowed_assignments([g[-1], v[-1], k[-1]], [(0, 0, 0), *ways])  # C4
+    owner = table.job[starts]
+    of_job = [np.flatnonzero(owner == j).tolist() for j in range(table.jobs)]
+    for own, required in zip(of_job, problem.required.tolist(), strict=True):  # C1
+        runs = []
+        for c in own:
+            runs.append(model.new_bool_var(""))
+            model.add(g[c] >= 1).only_enforce_if(runs[-1])
+            model.add(g[c] == 0).only_enforce_if(~runs[-1])
+        (model.add_exactly_one if required else model.add_at_most_one)(runs)
+    row, resource, amount = table.used
+    cell_of = np.searchsorted(starts, np.arange(len(key)), side="right") - 1
+    for r in np.flatnonzero(np.isfinite(table.capacity)).tolist():  # C5
+        of = resource == r
+        per_gpu = {int(c): a for c, a in zip(cell_of[row[of]], amount[of] / table.ways.gpus[row[of]], strict=True)}
+        if per_gpu:
+            amounts, capacity = whole_amounts(np.array(list(per_gpu.values())), float(table.capacity[r]))
+            model.add(cp_model.LinearExpr.weighted_sum([g[c] for c in per_gpu], amounts.tolist()) <= capacity)
+    if instance.max_moves is not None:
+        holding = sum(job.holds is not None for job in instance.jobs)
+        model.add(sum(k) >= holding - instance.max_moves)  # C6
+    if problem.objective.aggregate == "min":
+        counted = problem.objective.counted(problem.weight)
+        z = model.new_int_var(0, int(value.max(initial=0)) if counted.any() else 0, "z")
+        for own, counts_too in zip(of_job, counted.tolist(), strict=True):
+            if counts_too:
+                model.add(z <= sum(v[c] for c in own))  # C7
+        model.maximize(z)
+    else:
+        model.maximize(sum(v))
+    places = np.array([[g[c].index, k[c].index] for c in range(len(cells))]).reshape(-1, 2)
+
+    def read(values: FloatArray) -> IntArray:
+        chosen = []
+        for (begin, end), gpus, kept in zip(cells, values[places[:, 0]], values[places[:, 1]], strict=True):
+            if gpus > 0:
+                fits = (table.ways.gpus[begin:end] == gpus) & (table.kept[begin:end] >= (kept > 0))
+                rows = begin + np.flatnonzero(fits)
+                chosen.append(rows[np.argmax(problem.value[rows])])
+        return rows_of(problem, np.array(chosen, dtype=np.int64))
+
+    return Formulated(model, read=read, scale=unit)

@@ -1,0 +1,15 @@
+"""Backends: each lowers a model, runs a solver and maps its status, and nothing else."""
+
+from __future__ import annotations
+
+from optsched.backends.base import Limits, Outcome, Progress, Watch
+
+__all__ = ["BACKENDS", "Limits", "Outcome", "Progress", "Watch", "form_of"]
+
+BACKENDS = {"highs": "linear", "cpsat": "cpsat", "pyomo": "pyomo"}
+"""Each backend, and the form of model that it takes; ``pyomo:NAME`` asks Pyomo for a solver by name."""
+
+
+def form_of(backend: str) -> str | None:
+    """Return the form of model that a backend takes; None for an unknown backend."""
+    return BACKENDS.get(backend.partition(":")[0])

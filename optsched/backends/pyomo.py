@@ -1,0 +1,92 @@
+"""Pyomo: the readable references of the formulations, with whatever solver Pyomo finds."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from optsched.backends.base import Outcome, Watch
+from optsched.errors import SolverError
+
+__all__ = ["PREFERRED", "PyomoModel", "available", "solve"]
+
+PREFERRED = ("appsi_highs", "gurobi", "cplex", "xpress", "scip", "cbc", "glpk")
+"""Solvers in the order in which they are taken where the user names none."""
+
+_GAPS = {
+    "appsi_highs": "mip_rel_gap", "highs": "mip_rel_gap", "gurobi": "MIPGap", "cplex": "mip_tolerances_mipgap",
+    "scip": "limits/gap", "cbc": "ratioGap", "glpk": "mipgap",
+}  # fmt: skip
+_TIMES = {
+    "appsi_highs": "time_limit", "highs": "time_limit", "gurobi": "TimeLimit", "cplex": "timelimit",
+    "scip": "limits/time", "cbc": "sec", "glpk": "tmlim",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PyomoModel:
+    """A ``ConcreteModel`` that maximizes, and its variables in the order in which values are read."""
+
+    model: Any
+    variables: list[Any]
+
+
+def available(name: str) -> bool:
+    """Tell whether Pyomo can call a solver here."""
+    from pyomo.opt import SolverFactory
+
+    try:
+        return bool(SolverFactory(name).available(exception_flag=False))
+    except (RuntimeError, ValueError):  # unknown plug-ins answer in either way
+        return False
+
+
+def solve(built: PyomoModel, watch: Watch, solver: str = "") -> Outcome:
+    """Maximize a Pyomo model with the named solver, or the first of ``PREFERRED`` that is there.
+
+    Raises
+    ------
+    SolverError
+        Where no solver is found.
+    """
+    from pyomo.opt import SolverFactory, TerminationCondition
+
+    name = solver or next((s for s in PREFERRED if available(s)), "")
+    if not name or not available(name):
+        raise SolverError(f"Pyomo finds no solver {solver!r}; it looked for {', '.join(PREFERRED)}")
+    chosen = SolverFactory(name)
+    if name in _GAPS:
+        chosen.options[_GAPS[name]] = watch.limits.gap
+    if watch.limits.deadline is not None and name in _TIMES:
+        left = max(0.01, watch.limits.left())
+        chosen.options[_TIMES[name]] = int(np.ceil(left)) if name == "glpk" else left
+    began = time.monotonic()
+    results = watch.run(lambda: chosen.solve(built.model, load_solutions=False))
+    seconds = time.monotonic() - began
+    if results is None:
+        stopped = "interrupted" if watch.interrupted else "time_limit"
+        return Outcome("unknown", stopped, None, None, None, seconds, f"{name} did not stop in time")  # type: ignore[arg-type]
+    condition = results.solver.termination_condition
+    if condition in (TerminationCondition.infeasible, TerminationCondition.infeasibleOrUnbounded):
+        return Outcome("infeasible", "infeasible", None, None, None, seconds)
+    if len(results.solution) == 0 and name != "appsi_highs":
+        return Outcome("unknown", "time_limit", None, None, None, seconds, f"{name}: {condition}")
+    return _outcome(built, results, name, condition == TerminationCondition.optimal, seconds)
+
+
+def _outcome(built: PyomoModel, results: Any, name: str, optimal: bool, seconds: float) -> Outcome:
+    import pyomo.environ as pyo
+
+    try:
+        built.model.solutions.load_from(results)
+    except (ValueError, RuntimeError) as error:  # no point to load
+        return Outcome("unknown", "time_limit", None, None, None, seconds, f"{name}: {error}")
+    values = np.array([pyo.value(v, exception=False) or 0.0 for v in built.variables], dtype=np.float64)
+    goal = next(built.model.component_data_objects(pyo.Objective, active=True))
+    bound = results.problem.upper_bound
+    bound = None if bound is None or not np.isfinite(float(bound)) else float(bound)
+    value = float(pyo.value(goal))
+    return Outcome("optimal" if optimal else "feasible", "gap" if optimal else "time_limit", values, value, bound, seconds)

@@ -1,0 +1,169 @@
+"""True numbers: what allocations really yield, recomputed from the instance and its curves alone."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+
+from optsched.curves import FloatArray, Points
+from optsched.instance import Instance, Job
+from optsched.solution import Allocation
+
+__all__ = ["TOLERANCE", "Truth", "close", "keeps"]
+
+TOLERANCE = 1e-6
+"""Largest relative difference between two numbers that count as equal."""
+
+
+def close(a: float, b: float) -> bool:
+    """Tell whether two numbers are equal within the tolerance."""
+    return abs(a - b) <= TOLERANCE * max(abs(a), abs(b), 1e-9)
+
+
+def keeps(job: Job, a: Allocation) -> bool:
+    """Tell whether an allocation is what the job holds now, as far as that is known."""
+    if (h := job.holds) is None or (h.site, h.gpu_type, h.gpus, h.servers) != (a.site, a.gpu_type, a.gpus, a.servers):
+        return False
+    same_batch = h.local_batch is None or (a.local_batch is not None and close(h.local_batch, a.local_batch))
+    same_place = h.placement is None or a.placement is None or h.placement == a.placement
+    return h.nodes in (None, a.nodes) and same_batch and same_place
+
+
+class Truth:
+    """The facts of one instance, looked up again and again while a plan is checked."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.jobs = {job.id: job for job in instance.jobs}
+        self.prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
+        self._references: dict[Hashable, float] = {}
+
+    @cached_property
+    def _held_by(self) -> dict[tuple[str, str], list[int]]:
+        """GPUs on the n + 1 largest servers of each (site, GPU type)."""
+        sizes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for group in self.instance.cluster.servers:
+            if group.gpu_type is not None:
+                sizes[group.site, group.gpu_type] += [group.gpus] * group.count
+        return {pool: list(accumulate(sorted(each, reverse=True))) for pool, each in sizes.items()}
+
+    def gpus(self, site: str, gpu_type: str) -> int:
+        """Return the GPUs of a type in a site."""
+        return self._held_by.get((site, gpu_type), [0])[-1]
+
+    def fewest_nodes(self, site: str, gpu_type: str, gpus: int) -> int:
+        """Return the fewest servers that hold so many GPUs; one more than there are where none do."""
+        return bisect_left(self._held_by.get((site, gpu_type), []), gpus) + 1
+
+    def throughputs(self, allocations: Sequence[Allocation]) -> FloatArray:
+        """Return the true examples/s of each allocation; nan where it is none of the job's configurations."""
+        rates = np.full(len(allocations), np.nan)
+        by_curve: dict[str, list[int]] = defaultdict(list)
+        for number, a in enumerate(allocations):
+            job = self.jobs[a.job]
+            if job.configurations:
+                rates[number] = self._listed(job, a)[0]
+            elif a.gpu_type in job.curves:
+                by_curve[job.curves[a.gpu_type]].append(number)
+        for name, numbers in by_curve.items():
+            chosen = [allocations[n] for n in numbers]
+            points = Points.of(
+                [a.gpus for a in chosen],
+                nodes=[a.nodes for a in chosen],
+                local_batch=[np.nan if a.local_batch is None else a.local_batch for a in chosen],
+                accumulation=[a.accumulation for a in chosen],
+                servers=[a.servers for a in chosen],
+                gbps=[np.nan if a.gbps is None else a.gbps for a in chosen],
+            )
+            rates[numbers] = self.instance.curves[name].throughput(points)
+        return rates
+
+    def _listed(self, job: Job, a: Allocation) -> tuple[float, float]:
+        """Return throughput and efficiency of the best listed configuration that an allocation matches."""
+        matching = [
+            (c.throughput, c.efficiency)
+            for c in job.configurations
+            if (c.gpu_type, c.gpus, c.servers, c.accumulation) == (a.gpu_type, a.gpus, a.servers, a.accumulation)
+            and c.site in (None, a.site)
+            and (c.nodes or self.fewest_nodes(a.site, a.gpu_type, a.gpus)) == a.nodes
+            and c.local_batch == a.local_batch
+        ]
+        return max(matching, key=lambda pair: pair[0] * pair[1], default=(np.nan, np.nan))
+
+    def efficiency(self, job: Job, a: Allocation) -> float:
+        """Return the progress per example of an allocation's batch."""
+        if job.configurations:
+            return self._listed(job, a)[1]
+        if job.efficiency is None or a.local_batch is None:
+            return 1.0
+        noise, reference = job.efficiency.noise_scale, job.efficiency.reference_batch
+        return min(1.0, (noise + reference) / (noise + a.gpus * a.local_batch * a.accumulation))
+
+    def lost_seconds(self, job: Job, a: Allocation) -> float:
+        """Return what a restart takes, if the allocation is not what the job holds."""
+        return 0.0 if job.holds is None or keeps(job, a) else job.restart_s
+
+    def share(self, job: Job, a: Allocation) -> float:
+        """Return the part of the round that an allocation trains."""
+        return 1.0 - min(1.0, self.lost_seconds(job, a) / self.instance.round_s)
+
+    def reference(self, job: Job) -> float:
+        """Return the goodput that progress 1.0 means for a job (see ``Job.reference``)."""
+        key = (
+            tuple(job.curves.items()), job.configurations, job.sites, job.min_gpus, job.max_gpus, job.gpu_multiple,
+            job.global_batches, job.local_batches, job.parameter_servers, job.efficiency, job.reference,
+        )  # fmt: skip
+        if key not in self._references:
+            self._references[key] = self._reference(job)
+        return self._references[key]
+
+    def _reference(self, job: Job) -> float:
+        wanted = job.reference
+        if wanted is not None and wanted.goodput is not None:
+            return wanted.goodput
+        pools = [
+            (site, gpu)
+            for site, gpu in self._held_by
+            if (job.sites is None or site in job.sites)
+            and (wanted is None or wanted.gpu_type == gpu)
+        ]
+        most = max((self.gpus(*pool) for pool in pools), default=0)
+        listed = sorted({c.gpus for c in job.configurations})
+        for gpus in listed or range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
+            if wanted is None or wanted.gpus in (None, gpus):
+                found = [g for pool in pools if gpus <= self.gpus(*pool) for g in self._goodputs(job, *pool, gpus)]
+                if found:
+                    return max(found)
+        return 1.0
+
+    def _goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
+        """Yield the goodput of every way to run a job on so many GPUs of a pool."""
+        for c in job.configurations:
+            if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site):
+                yield c.throughput * c.efficiency
+        if gpu_type not in job.curves:
+            return
+        limit = self.instance.curves[job.curves[gpu_type]].max_local_batch
+        ps = job.parameter_servers
+        for batch in job.global_batches or job.local_batches or (None,):
+            passes, local = 1, None if batch is None else float(batch)
+            if local is not None and job.global_batches:
+                whole, local = local, local / gpus
+                while limit is not None and local > limit:
+                    passes += 1
+                    local = whole / gpus / passes
+            if local is not None and (local < 1 or (limit is not None and local > limit)):
+                continue
+            for servers in range(ps.minimum, ps.maximum + 1) if ps else (0,):
+                a = Allocation(
+                    job=job.id, site=site, gpu_type=gpu_type, gpus=gpus,
+                    nodes=self.fewest_nodes(site, gpu_type, gpus), servers=servers, local_batch=local,
+                    accumulation=passes, throughput=0.0, progress=0.0,
+                )  # fmt: skip
+                if not np.isnan(rate := float(self.throughputs([a])[0])):
+                    yield rate * self.efficiency(job, a)

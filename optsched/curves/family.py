@@ -1,0 +1,49 @@
+"""What every throughput model offers, whatever its family."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import msgspec
+import numpy as np
+
+from optsched.curves.points import FloatArray, Points
+
+__all__ = ["Z80", "CurveBase", "Name", "NonNegative", "Positive", "PositiveInt"]
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+
+Z80 = 1.2815515655446004
+"""Standard normal quantile of 0.9: plus and minus so many standard deviations hold 80 %."""
+
+
+class CurveBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family"):
+    """Throughput of one model on one GPU type as a function of its configuration.
+
+    max_local_batch
+        Most examples per GPU and pass that fit the GPU's memory; None where memory does not bind.
+    spread
+        Standard deviation of the logarithm of the throughput about the curve (0: exact).
+    """
+
+    needs_batch: ClassVar[bool] = True
+    """Whether the throughput depends on the mini-batch, so that a job must name its own."""
+
+    max_local_batch: PositiveInt | None = None
+    spread: NonNegative = 0.0
+
+    def throughput(self, points: Points) -> FloatArray:
+        """Return examples/s, shape ``(n,)``; nan where the curve does not cover the configuration."""
+        raise NotImplementedError
+
+    def log_deviation(self, points: Points) -> FloatArray:
+        """Return the standard deviation of ln throughput at each point, shape ``(n,)``."""
+        return np.full(len(points), self.spread)
+
+    def interval(self, points: Points) -> tuple[FloatArray, FloatArray]:
+        """Return the lower and upper ends of the 80 % interval of the throughput, shape ``(n,)`` each."""
+        middle, reach = self.throughput(points), Z80 * self.log_deviation(points)
+        return middle * np.exp(-reach), middle * np.exp(reach)

@@ -1,0 +1,61 @@
+"""Configurations to evaluate, as arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["FloatArray", "IntArray", "Points"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Points:
+    """``n`` configurations of one job's model on one GPU type; every field has shape ``(n,)``.
+
+    gpus
+        Workers in total, one GPU each.
+    nodes
+        Servers that they are spread over.
+    local_batch
+        Examples per GPU and pass (forward and backward); nan where the curve does not ask for it.
+    accumulation
+        Passes per step, >= 1, between two synchronizations.
+    servers
+        Parameter servers; 0 for all-reduce.
+    gbps
+        Network rate per node that the scheduler assigns; nan for the network that was measured.
+    """
+
+    gpus: FloatArray
+    nodes: FloatArray
+    local_batch: FloatArray
+    accumulation: FloatArray
+    servers: FloatArray
+    gbps: FloatArray
+
+    @staticmethod
+    def of(
+        gpus: ArrayLike,
+        *,
+        nodes: ArrayLike,
+        local_batch: ArrayLike = np.nan,
+        accumulation: ArrayLike = 1.0,
+        servers: ArrayLike = 0.0,
+        gbps: ArrayLike = np.nan,
+    ) -> Points:
+        """Broadcast scalars and arrays to one shape ``(n,)``."""
+        columns = (gpus, nodes, local_batch, accumulation, servers, gbps)
+        arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(c, dtype=np.float64)) for c in columns))
+        return Points(*arrays)
+
+    def __len__(self) -> int:
+        return len(self.gpus)
+
+    def examples(self) -> FloatArray:
+        """Return the examples that one step trains on, i.e. the global mini-batch."""
+        return self.gpus * self.local_batch * self.accumulation

@@ -1,0 +1,171 @@
+"""Reading and writing files: clear errors, and nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from optsched.errors import InputError, shown
+
+__all__ = ["decode", "read_bytes", "write_bytes", "write_json"]
+
+T = TypeVar("T")
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """Return a file's content; raise InputError where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"a readable file ({error.strerror})", file=str(path)) from None
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a file whole or not at all: to a temporary file beside it, then rename."""
+    target = Path(path)
+    temporary = ""
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)  # as open() would have made it; mkstemp makes it private
+        Path(temporary).replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink(missing_ok=True)
+        raise InputError(f"a place to write to ({error.strerror})", file=str(path)) from None
+
+
+def write_json(path: Path | str, record: object) -> None:
+    """Write a record as JSON that people can read."""
+    write_bytes(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def decode(content: bytes, kind: type[T], file: str = "") -> T:
+    """Decode JSON into a typed record.
+
+    Raises
+    ------
+    InputError
+        With the file, the path, the value that stands there and what was expected.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.ValidationError as error:
+        expected, _, path = str(error).partition(" - at `")
+        raise _located(content, expected, path.rstrip("`") or "$", file, kind) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"JSON ({_place(content, str(error))})", file=file) from None
+
+
+def _place(content: bytes, message: str) -> str:
+    """Turn msgspec's byte offset into a line and a column, as editors count."""
+    match = re.search(r"\(byte (\d+)\)", message)
+    if match is None:
+        return message[0].lower() + message[1:]
+    before = content[: int(match[1])]
+    line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+    return f"{message[: match.start()].strip()}, line {line}, column {column}"
+
+
+def _located(content: bytes, message: str, path: str, file: str, kind: object) -> InputError:
+    """Rewrite msgspec's message: name the keys that it leaves out, the value, and what it may be."""
+    value: Any = json.loads(content)
+    types = [inspect.type_info(kind)]
+    named = "$"
+    for step in re.findall(r"\[\.\.\.\]|\[\d+\]|\.[^.\[]+", path):
+        inner = [part for outer in types for part in _inner(outer, step, value)]
+        if step == "[...]" and isinstance(value, dict):
+            key = next((k for k, v in value.items() if not _fits(v, inner)), None)
+            if key is None:
+                break
+            named, value = f'{named}["{key}"]', value[key]
+        elif step.startswith("[") and isinstance(value, list):
+            named, value = named + step, value[int(step[1:-1])]
+        elif isinstance(value, dict) and step[1:] in value:
+            named, value = named + step, value[step[1:]]
+        else:
+            break
+        types = inner
+    if message.startswith("Invalid"):
+        message = f"Expected one of {_choices(types)}"
+    expected, absent = _phrase(message)
+    return InputError(expected, path=named, value="" if absent else shown(value), file=file)
+
+
+def _flat(kind: inspect.Type) -> list[inspect.Type]:
+    """Return the members of a union, or the type itself."""
+    if isinstance(kind, inspect.Metadata):
+        return _flat(kind.type)
+    return [m for t in kind.types for m in _flat(t)] if isinstance(kind, inspect.UnionType) else [kind]
+
+
+def _inner(kind: inspect.Type, step: str, value: object) -> list[inspect.Type]:
+    """Return the types that one step of a path can lead to."""
+    found: list[inspect.Type] = []
+    for member in _flat(kind):
+        if isinstance(member, inspect.StructType):
+            if isinstance(value, dict) and member.tag_field == step[1:]:
+                found.append(inspect.LiteralType((member.tag,)))
+            elif not isinstance(value, dict) or value.get(member.tag_field or "", member.tag) == member.tag:
+                found += [field.type for field in member.fields if field.encode_name == step[1:]]
+        elif isinstance(member, inspect.DictType):
+            found.append(member.value_type)
+        elif isinstance(member, inspect.VarTupleType | inspect.ListType):
+            found.append(member.item_type)
+        elif isinstance(member, inspect.TupleType):
+            found += member.item_types
+    return found
+
+
+def _fits(value: object, types: list[inspect.Type]) -> bool:
+    """Tell whether a value of a dictionary is of one of the types."""
+
+    def converts(kind: inspect.Type) -> bool:
+        if isinstance(kind, inspect.StructType):
+            with contextlib.suppress(msgspec.ValidationError):
+                msgspec.convert(value, kind.cls)
+                return True
+            return False
+        plain = {inspect.StrType: str, inspect.IntType: int, inspect.FloatType: (int, float)}.get(type(kind))
+        if plain is None or not isinstance(value, plain) or isinstance(value, bool):
+            return plain is None
+        least = getattr(kind, "ge", None)
+        short = isinstance(value, str) and len(value) < (getattr(kind, "min_length", None) or 0)
+        return not short and (least is None or value >= least)
+
+    return any(converts(member) for kind in types for member in _flat(kind))
+
+
+def _choices(types: list[inspect.Type]) -> str:
+    """Return the values that a literal or a tag can have."""
+    values = [v for kind in types for t in _flat(kind) if isinstance(t, inspect.LiteralType) for v in t.values]
+    return ", ".join(map(repr, values)) or "the known values"
+
+
+_PHRASES: tuple[tuple[str, Callable[[re.Match[str]], str], bool], ...] = (
+    (r"Expected (.*), got .*", lambda m: m[1], False),
+    (r"Expected (.*)", lambda m: m[1], False),
+    (r"Number out of range", lambda m: "a number within the range of a double", False),
+    (r"Object missing required field `(.*)`", lambda m: f"the key {m[1]!r}, which is missing", True),
+    (r"Object contains unknown field `(.*)`", lambda m: f"no key {m[1]!r}: it is unknown here", True),
+)
+
+
+def _phrase(message: str) -> tuple[str, bool]:
+    """Return what was expected, and whether the value would say nothing more."""
+    for pattern, phrase, absent in _PHRASES:
+        if match := re.fullmatch(pattern, message):
+            return phrase(match).replace("`", ""), absent
+    return message, False

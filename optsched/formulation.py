@@ -1,0 +1,88 @@
+"""What a formulation offers, and where formulations are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+from optsched.curves import FloatArray, IntArray
+from optsched.errors import InputError, OptschedError, shown
+from optsched.problem import Problem
+
+__all__ = ["GROUP", "Formulated", "Formulation", "Support", "formulation", "formulations"]
+
+GROUP = "optsched.formulations"
+"""The entry-point group under which any package can add formulations."""
+
+
+class Support(NamedTuple):
+    """Whether a formulation can carry a problem, and if not, why."""
+
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Formulated:
+    """A problem as a model in one backend's form.
+
+    model
+        A ``LinearModel``, a ``PyomoModel``, or a ``cp_model.CpModel``; all maximize.
+    read
+        From the values of the model's variables to the chosen row of the configurations for each
+        job, shape ``(jobs,)``, -1 for none.
+    start
+        The other way round; None where the form takes no start.
+    scale
+        Objective of the problem per unit of the model's objective. The model over-estimates:
+        ``scale`` times its bound bounds the objective on the true curves.
+    error
+        Proven largest relative error of the linearization in it.
+    """
+
+    model: Any
+    read: Callable[[FloatArray], IntArray]
+    start: Callable[[IntArray], FloatArray] | None = None
+    scale: float = 1.0
+    error: float = 0.0
+
+
+@dataclass(frozen=True)
+class Formulation:
+    """A mathematical model of the decision.
+
+    decides
+        What it decides, for people.
+    forms
+        For each form of model (``linear``, ``pyomo``, ``cpsat``) what builds it. Builders import
+        what they need when they are called.
+    """
+
+    name: str
+    decides: str
+    supports: Callable[[Problem], Support]
+    forms: Mapping[str, Callable[[Problem], Formulated]]
+    exact: bool = True
+
+
+@cache
+def formulations() -> dict[str, Formulation]:
+    """Return all installed formulations by name; raise OptschedError for one that is broken."""
+    found = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        loaded = point.load()
+        if not isinstance(loaded, Formulation):
+            raise OptschedError(f"the entry point {point.value} of {GROUP} is no Formulation but {shown(loaded)}")
+        found[loaded.name] = loaded
+    return found
+
+
+def formulation(name: str) -> Formulation:
+    """Return an installed formulation; raise InputError for an unknown name."""
+    known = formulations()
+    if name not in known:
+        raise InputError(f"one of {', '.join(known)}", path="formulation", value=shown(name))
+    return known[name]

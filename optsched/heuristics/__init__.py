@@ -1,0 +1,1 @@
+"""Heuristics: feasible plans in little time."""

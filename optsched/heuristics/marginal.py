@@ -1,0 +1,157 @@
+"""Marginal gain: give the next GPUs to the job that gains most by them.
+
+Peng et al., "Optimus" (EuroSys'18, sec. 4.1, algorithm 1), for any number of resources: each step
+looks at all better configurations of a job, in every pool, and takes the one of the largest gain
+per share of the cluster, so that a dip of the curve at a node boundary is stepped over.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+
+import numpy as np
+
+from optsched.curves import FloatArray, IntArray
+from optsched.problem import Problem
+
+__all__ = ["improve", "marginal_gain"]
+
+
+def marginal_gain(problem: Problem, deadline: float | None = None) -> IntArray:
+    """Return the chosen row of each job, shape ``(jobs,)``, -1 for none.
+
+    The plan keeps all capacities and the limit on moves. Required jobs come first, those with the
+    fewest configurations before the others; one that finds no room is left out, so that the plan
+    may miss it.
+
+    Parameters
+    ----------
+    deadline
+        On the clock of ``time.monotonic``: the plan as it is then is returned.
+    """
+    table = problem.configurations
+    rows = np.full(table.jobs, -1, dtype=np.int64)
+    free = table.capacity.copy()
+    frozen = np.zeros(table.jobs, dtype=bool)
+    if problem.instance.max_moves is not None:
+        # what is held stays: the only moves are then those of jobs that cannot keep what they hold
+        for row in np.flatnonzero(table.kept).tolist():
+            if _fits(problem, row, free):
+                _take(problem, row, free)
+                rows[table.job[row]] = row
+                frozen[table.job[row]] = True
+    required = np.flatnonzero(problem.required & (rows < 0))
+    for job in required[np.argsort(np.diff(table.first)[required], kind="stable")].tolist():
+        own = _better(problem, job, rows, free)
+        if len(own):
+            row = int(own[np.argmin(_shares(problem, own))])
+            _take(problem, row, free)
+            rows[job] = row
+    return improve(problem, rows, deadline, frozen=frozen)
+
+
+def improve(
+    problem: Problem, rows: IntArray, deadline: float | None = None, *, frozen: np.typing.NDArray[np.bool_] | None = None
+) -> IntArray:
+    """Return a plan in which no job can gain from what is left, starting from a feasible one.
+
+    No job loses. For a sum, the job of the largest gain per share of the cluster steps first; for a
+    minimum, the job of the least value steps first, by the smallest share.
+    """
+    table = problem.configurations
+    least = problem.objective.aggregate == "min"
+    rows = rows.copy()
+    free = table.capacity - _used(problem, rows)
+    queue: list[tuple[float, int, int]] = []
+
+    def push(job: int) -> None:
+        step = _step(problem, job, rows, free, least)
+        if step is not None:
+            heapq.heappush(queue, (step[0], job, step[1]))
+
+    for job in range(table.jobs):
+        if frozen is None or not frozen[job]:
+            push(job)
+        if deadline is not None and job % 256 == 0 and time.monotonic() > deadline:
+            break
+    while queue and (deadline is None or time.monotonic() <= deadline):
+        key, job, _ = heapq.heappop(queue)
+        step = _step(problem, job, rows, free, least)  # what is free may have changed since it was queued
+        if step is None:
+            continue
+        if step[0] > key and queue and step[0] > queue[0][0]:
+            heapq.heappush(queue, (step[0], job, step[1]))
+            continue
+        if rows[job] >= 0:
+            _take(problem, int(rows[job]), free, -1.0)
+        _take(problem, step[1], free)
+        rows[job] = step[1]
+        push(job)
+    return rows
+
+
+def _step(problem: Problem, job: int, rows: IntArray, free: FloatArray, least: bool) -> tuple[float, int] | None:
+    """Return the priority (small first) and the row of a job's best step; None where it has none."""
+    own = _better(problem, job, rows, free)
+    if len(own) == 0:
+        return None
+    now = rows[job]
+    value, share = (problem.value[now], float(_shares(problem, rows[job : job + 1])[0])) if now >= 0 else (0.0, 0.0)
+    more = np.maximum(_shares(problem, own) - share, 1e-12)
+    if least:
+        return float(value), int(own[np.argmin(more)])
+    gain = (problem.value[own] - value) / more
+    best = int(np.argmax(gain))
+    return -float(gain[best]), int(own[best])
+
+
+def _better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> IntArray:
+    """Return the rows of a job that are worth more than what it has and that fit what is free."""
+    table = problem.configurations
+    begin, end = table.first[job], table.first[job + 1]
+    now = rows[job]
+    room = free
+    if now >= 0:
+        room = free.copy()
+        _take(problem, int(now), room, -1.0)
+    value = problem.value[begin:end]
+    worth = value > (problem.value[now] * (1 + 1e-12) if now >= 0 else (-1.0 if problem.required[job] else 0.0))
+    start, resource, amount = table.used_by_row
+    span = slice(start[begin], start[end])
+    short = amount[span] > room[resource[span]] * (1 + 1e-12)
+    if short.any():
+        local = np.repeat(np.arange(end - begin), np.diff(start[begin : end + 1]))
+        worth &= np.bincount(local, weights=short, minlength=end - begin) == 0
+    return begin + np.flatnonzero(worth)
+
+
+def _shares(problem: Problem, rows: IntArray) -> FloatArray:
+    """Return the part of the cluster that rows take: the sum over resources of what they use over the capacity."""
+    table = problem.configurations
+    start, resource, amount = table.used_by_row
+    sizes = start[rows + 1] - start[rows]
+    entry = np.repeat(start[rows] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    parts = amount[entry] / np.maximum(table.capacity[resource[entry]], 1e-9)
+    return np.bincount(np.repeat(np.arange(len(rows)), sizes), weights=parts, minlength=len(rows))
+
+
+def _used(problem: Problem, rows: IntArray) -> FloatArray:
+    """Return what a plan uses of each resource."""
+    used = np.zeros(len(problem.configurations.capacity))
+    for row in rows[rows >= 0].tolist():
+        _take(problem, row, used, -1.0)
+    return used
+
+
+def _fits(problem: Problem, row: int, free: FloatArray) -> bool:
+    start, resource, amount = problem.configurations.used_by_row
+    span = slice(start[row], start[row + 1])
+    return bool(np.all(amount[span] <= free[resource[span]] * (1 + 1e-12)))
+
+
+def _take(problem: Problem, row: int, free: FloatArray, sign: float = 1.0) -> None:
+    """Take what a row uses from what is free (or give it back), in place."""
+    start, resource, amount = problem.configurations.used_by_row
+    span = slice(start[row], start[row + 1])
+    np.subtract.at(free, resource[span], sign * amount[span])

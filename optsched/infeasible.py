@@ -1,0 +1,76 @@
+"""Why an instance has no feasible plan: the jobs and the resources in conflict."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optsched.backends import Limits, Watch
+from optsched.backends.highs import solve
+from optsched.curves import FloatArray, IntArray
+from optsched.linear import LinearModel
+from optsched.problem import Problem
+
+__all__ = ["missing_job", "why_infeasible"]
+
+
+def missing_job(problem: Problem) -> str:
+    """Return why a required job has no configuration at all; empty if every one has."""
+    table = problem.configurations
+    for job in np.flatnonzero(problem.required & (np.diff(table.first) == 0)).tolist():
+        return f"required job {problem.instance.jobs[job].id!r} cannot run: {table.reasons[job]}"
+    return ""
+
+
+def why_infeasible(problem: Problem, limits: Limits) -> str:
+    """Return which required jobs cannot all run, and what is missing for them.
+
+    A deletion filter over the required jobs leaves a set of which none can be spared: any one
+    fewer, and the rest fits.
+    """
+    jobs = np.flatnonzero(problem.required)
+    short = _shortage(problem, jobs, limits)
+    if short is None:
+        return "the required jobs cannot all run (no conflict could be named in the time given)"
+    if not short.any():
+        most = problem.instance.max_moves
+        return f"the required jobs cannot all run without more than {most} jobs losing or changing what they hold"
+    for job in jobs.tolist():
+        rest = jobs[jobs != job]
+        less = _shortage(problem, rest, limits)
+        if less is not None and less.any():
+            jobs, short = rest, less
+    names = [problem.instance.jobs[j].id for j in jobs]
+    listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    missing = ", ".join(
+        f"{amount:g} more {name}" for name, amount in zip(problem.configurations.resource_names, short, strict=True) if amount > 0
+    )
+    return f"the required jobs {listed} cannot run together: they need at least {missing}"
+
+
+def _shortage(problem: Problem, jobs: IntArray, limits: Limits) -> FloatArray | None:
+    """Return the least of each resource (as a share of it) that must be added for the jobs to fit."""
+    table = problem.configurations
+    rows = np.flatnonzero(np.isin(table.job, jobs))
+    finite = np.flatnonzero(np.isfinite(table.capacity))
+    place_of_job, place_of_row = np.full(table.jobs, -1), np.full(len(table), -1)
+    place_of_job[jobs], place_of_row[rows] = np.arange(len(jobs)), np.arange(len(rows))
+    place_of_resource = np.full(len(table.capacity), -1)
+    place_of_resource[finite] = np.arange(len(finite))
+    model = LinearModel()
+    x = model.add_variables("x", len(rows), upper=1.0, integer=True)
+    more = model.add_variables("more", len(finite), cost=-1.0 / np.maximum(1.0, table.capacity[finite]))
+    model.add_rows("one", (place_of_job[table.job[rows]], x, 1.0), lower=1.0, upper=1.0, size=len(jobs))
+    row, resource, amount = table.used
+    mine = (place_of_row[row] >= 0) & (place_of_resource[resource] >= 0)
+    entries = (
+        np.concatenate([place_of_resource[resource[mine]], np.arange(len(finite))]),
+        np.concatenate([x[place_of_row[row[mine]]], more]),
+        np.concatenate([amount[mine], -np.ones(len(finite))]),
+    )
+    model.add_rows("capacity", entries, upper=table.capacity[finite], size=len(finite))
+    outcome = solve(model, Watch(limits))
+    if outcome.values is None:
+        return None
+    short = np.zeros(len(table.capacity))
+    short[finite] = np.where(outcome.values[more] > 1e-6, np.ceil(outcome.values[more] - 1e-6), 0.0)
+    return short

@@ -1,0 +1,173 @@
+"""What the types of the records cannot say: names that exist, numbers that fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import networkx as nx
+
+from optsched.errors import InputError, shown
+from optsched.instance.model import Cluster, Configuration, Instance, Job
+from optsched.instance.network import places
+
+__all__ = ["validate"]
+
+
+def validate(instance: Instance) -> Instance:
+    """Return the instance if its data fit together.
+
+    Raises
+    ------
+    InputError
+        At the first fault, with its path, its value and what was expected.
+    """
+    _check_cluster(instance.cluster)
+    types = {gpu.id for gpu in instance.cluster.gpu_types}
+    sites = {site.id for site in instance.cluster.sites}
+    servers = {group.id for group in instance.cluster.servers}
+    largest = _largest_pools(instance.cluster)
+    _check_unique((job.id for job in instance.jobs), "$.jobs", "job")
+    for number, job in enumerate(instance.jobs):
+        try:
+            _check_job(job, instance, types, sites, servers)
+            _check_fits_somewhere(job, instance, largest)
+        except InputError as error:
+            raise error.within(path=f"$.jobs[{number}]") from None
+    return instance
+
+
+def _check_unique(names: Iterable[str], path: str, what: str) -> None:
+    seen: dict[str, int] = {}
+    for number, name in enumerate(names):
+        if name in seen:
+            expected = f"every {what} to have an id of its own; {path}[{seen[name]}] has it, too"
+            raise InputError(expected, path=f"{path}[{number}].id", value=shown(name))
+        seen[name] = number
+
+
+def _check_known(name: str | None, known: Iterable[str], what: str, path: str) -> None:
+    if name is not None and name not in known:
+        listed = ", ".join(sorted(known)[:8]) or "none is declared"
+        raise InputError(f"the id of a {what} ({listed})", path=path, value=shown(name))
+
+
+def _check_cluster(cluster: Cluster) -> None:
+    for records, path, what in (
+        (cluster.gpu_types, "gpu_types", "GPU type"),
+        (cluster.servers, "servers", "server group"),
+        (cluster.sites, "sites", "site"),
+        (cluster.links, "links", "link"),
+    ):
+        _check_unique((record.id for record in records), f"$.cluster.{path}", what)
+    types, sites = {gpu.id for gpu in cluster.gpu_types}, {site.id for site in cluster.sites}
+    site_of_rack: dict[str, str] = {}
+    for number, group in enumerate(cluster.servers):
+        path = f"$.cluster.servers[{number}]"
+        _check_known(group.site, sites, "site", f"{path}.site")
+        _check_known(group.gpu_type, types, "GPU type", f"{path}.gpu_type")
+        if (group.gpu_type is None) != (group.gpus == 0):
+            expected = "both gpu_type and gpus > 0, or neither (a server without GPUs)"
+            raise InputError(expected, path=f"{path}.gpus", value=str(group.gpus))
+        if group.rack is not None and site_of_rack.setdefault(group.rack, group.site) != group.site:
+            expected = f"rack {group.rack!r} to stand in one site; it is in {site_of_rack[group.rack]!r}, too"
+            raise InputError(expected, path=f"{path}.site", value=shown(group.site))
+    if not any(group.gpus for group in cluster.servers):
+        raise InputError("at least one server with GPUs", path="$.cluster.servers", value="0 GPUs in all")
+    _check_links(cluster)
+
+
+def _check_links(cluster: Cluster) -> None:
+    known = places(cluster)
+    forest: nx.Graph[str] = nx.Graph()
+    for number, link in enumerate(cluster.links):
+        path = f"$.cluster.links[{number}].ends"
+        for side, end in enumerate(link.ends):
+            _check_known(end, known, "site, rack or switch", f"{path}[{side}]")
+        a, b = link.ends
+        if a == b or (forest.has_node(a) and forest.has_node(b) and nx.has_path(forest, a, b)):
+            expected = "links without a cycle, so that every route is unique; this one closes a cycle"
+            raise InputError(expected, path=path, value=shown(list(link.ends)))
+        forest.add_edge(a, b)
+
+
+def _check_job(job: Job, instance: Instance, types: set[str], sites: set[str], servers: set[str]) -> None:
+    if bool(job.curves) == bool(job.configurations):
+        found = "both" if job.curves else "neither"
+        raise InputError("either curves or configurations", path="$", value=found)
+    for gpu, name in job.curves.items():
+        _check_known(gpu, types, "GPU type", f'$.curves["{gpu}"]')
+        _check_known(name, instance.curves, "curve", f'$.curves["{gpu}"]')
+        if instance.curves[name].needs_batch and not (job.global_batches or job.local_batches):
+            expected = f"global_batches or local_batches, on which curve {name!r} depends"
+            raise InputError(expected, path="$", value="neither")
+    if job.global_batches and job.local_batches:
+        raise InputError("either global_batches or local_batches", path="$", value="both")
+    for site in job.sites or ():
+        _check_known(site, sites, "site", "$.sites")
+    if job.max_gpus is not None and job.max_gpus < job.min_gpus:
+        raise InputError(f"at least min_gpus = {job.min_gpus}", path="$.max_gpus", value=str(job.max_gpus))
+    for number, configuration in enumerate(job.configurations):
+        _check_configuration(configuration, types, sites, f"$.configurations[{number}]")
+    if (job.scaling == "parameter_servers") != (job.parameter_servers is not None):
+        expected = "parameter_servers if, and only if, scaling is 'parameter_servers'"
+        raise InputError(expected, path="$.scaling", value=shown(job.scaling))
+    if (wanted := job.parameter_servers) is not None and wanted.maximum < wanted.minimum:
+        path = "$.parameter_servers.maximum"
+        raise InputError(f"at least minimum = {wanted.minimum}", path=path, value=str(wanted.maximum))
+    for field in ("deadline_s", "budget"):
+        if getattr(job, field) is not None and job.remaining_examples is None:
+            raise InputError(f"remaining_examples, without which {field} means nothing", path="$", value="none")
+    if job.deadline_s is not None and job.deadline_s <= job.arrival_s:
+        expected = f"a time after arrival_s = {job.arrival_s:g}"
+        raise InputError(expected, path="$.deadline_s", value=f"{job.deadline_s:g}")
+    _check_holding(job, types, sites, servers)
+    if (reference := job.reference) is not None:
+        _check_known(reference.gpu_type, types, "GPU type", "$.reference.gpu_type")
+        if (reference.goodput is None) == (reference.gpu_type is None):
+            raise InputError("either goodput, or gpu_type (and gpus)", path="$.reference")
+
+
+def _check_configuration(configuration: Configuration, types: set[str], sites: set[str], path: str) -> None:
+    _check_known(configuration.gpu_type, types, "GPU type", f"{path}.gpu_type")
+    _check_known(configuration.site, sites, "site", f"{path}.site")
+    if configuration.nodes is not None and configuration.nodes > configuration.gpus:
+        expected = f"at most as many nodes as GPUs ({configuration.gpus})"
+        raise InputError(expected, path=f"{path}.nodes", value=str(configuration.nodes))
+
+
+def _check_holding(job: Job, types: set[str], sites: set[str], servers: set[str]) -> None:
+    if (holds := job.holds) is None:
+        return
+    _check_known(holds.gpu_type, types, "GPU type", "$.holds.gpu_type")
+    _check_known(holds.site, sites, "site", "$.holds.site")
+    if holds.placement is not None:
+        for name in holds.placement:
+            _check_known(name.partition("/")[0], servers, "server group", "$.holds.placement")
+        if sum(holds.placement.values()) != holds.gpus:
+            expected = f"the servers' GPUs to sum to gpus = {holds.gpus}"
+            raise InputError(expected, path="$.holds.placement", value=shown(holds.placement))
+
+
+def _largest_pools(cluster: Cluster) -> Mapping[tuple[str, str], int]:
+    """Return the GPUs of each (site, GPU type)."""
+    pools: dict[tuple[str, str], int] = {}
+    for group in cluster.servers:
+        if group.gpu_type is not None:
+            key = group.site, group.gpu_type
+            pools[key] = pools.get(key, 0) + group.count * group.gpus
+    return pools
+
+
+def _check_fits_somewhere(job: Job, instance: Instance, pools: Mapping[tuple[str, str], int]) -> None:
+    """Refuse an optional job that could never run; for a required one that is a result, not a fault."""
+    if job.required:
+        return
+    wanted = {gpu: job.min_gpus for gpu in job.curves}
+    for configuration in job.configurations:
+        wanted[configuration.gpu_type] = min(configuration.gpus, wanted.get(configuration.gpu_type, configuration.gpus))
+    allowed = set(job.sites) if job.sites is not None else {site.id for site in instance.cluster.sites}
+    if not any(site in allowed and wanted.get(gpu, size + 1) <= size for (site, gpu), size in pools.items()):
+        least = ", ".join(f"{count} {gpu}" for gpu, count in wanted.items())
+        most = ", ".join(f"{size} {gpu} in {site}" for (site, gpu), size in pools.items() if gpu in wanted)
+        expected = f"a job that fits somewhere: the cluster has {most or 'none of its GPU types'}"
+        raise InputError(expected, path="$", value=f"job {job.id!r}, which needs at least {least}")

@@ -1,0 +1,77 @@
+"""Pools: the GPUs of one type in one site, which any job that runs there draws from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optsched.curves import IntArray
+from optsched.instance import Instance
+
+__all__ = ["Pool", "Resource", "pools", "resources"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """GPUs of one type in one site.
+
+    sizes
+        GPUs of each server, largest first, shape ``(servers,)``.
+    hourly_price
+        Of one GPU.
+    """
+
+    site: str
+    gpu_type: str
+    sizes: IntArray
+    hourly_price: float
+
+    @property
+    def capacity(self) -> int:
+        """GPUs in all."""
+        return int(self.sizes.sum())
+
+    def packed_nodes(self, gpus: IntArray) -> IntArray:
+        """Return the fewest servers that hold so many GPUs in the empty pool; shape of ``gpus``."""
+        return np.searchsorted(np.cumsum(self.sizes), gpus).astype(np.int64) + 1
+
+    def __str__(self) -> str:
+        return f"{self.gpu_type}@{self.site}"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Something countable that configurations use up: GPUs of a pool, or CPU cores or memory of a site."""
+
+    name: str
+    capacity: float
+
+
+def pools(instance: Instance) -> tuple[Pool, ...]:
+    """Return the pools of the cluster, by site and GPU type in the order of the file."""
+    cluster = instance.cluster
+    found = []
+    for site in cluster.sites:
+        for gpu in cluster.gpu_types:
+            groups = [s for s in cluster.servers if s.site == site.id and s.gpu_type == gpu.id]
+            if groups:
+                sizes = np.repeat([s.gpus for s in groups], [s.count for s in groups])
+                found.append(Pool(site.id, gpu.id, np.sort(sizes)[::-1], gpu.hourly_price))
+    return tuple(found)
+
+
+def resources(instance: Instance) -> tuple[Resource, ...]:
+    """Return what is shared: the pools' GPUs first, then each site's CPU cores, then each site's memory.
+
+    The cores and the memory of a site are unlimited where one of its servers does not say its own.
+    """
+    found = [Resource(f"GPUs of {pool}", pool.capacity) for pool in pools(instance)]
+    for field, noun in (("cpu_cores", "CPU cores"), ("memory_gb", "GB of memory")):
+        for site in instance.cluster.sites:
+            groups = [s for s in instance.cluster.servers if s.site == site.id]
+            each = [getattr(s, field) for s in groups]
+            known = None not in each
+            total = sum(s.count * x for s, x in zip(groups, each, strict=True)) if known else np.inf
+            found.append(Resource(f"{noun} in {site.id}", float(total)))
+    return tuple(found)

@@ -1,0 +1,74 @@
+"""A problem: an instance with its configurations and what each is worth, computed once for all who read it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.configurations import Configurations, tabulate
+from optsched.curves import FloatArray, IntArray
+from optsched.instance import Instance, ObjectiveSpec
+from optsched.objectives import Objective, Rates, objective
+
+__all__ = ["Problem", "pose", "rows_of"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What formulations, heuristics and prices work on.
+
+    value
+        Of each row of the configurations, shape ``(n,)``.
+    weight
+        Of each job, shape ``(jobs,)``.
+    required
+        Whether each job must run, shape ``(jobs,)``.
+    error
+        Largest relative error that a linearization may have.
+    """
+
+    instance: Instance
+    objective: Objective
+    configurations: Configurations
+    value: FloatArray
+    weight: FloatArray
+    required: NDArray[np.bool_]
+    error: float
+
+    def total(self, rows: IntArray) -> float:
+        """Return the objective of the chosen row of each job, shape ``(jobs,)``, -1 for none."""
+        values = np.zeros(len(rows))
+        runs = rows >= 0
+        values[runs] = self.value[rows[runs]]
+        return self.objective.total(values, self.weight)
+
+
+def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
+    """Return the problem of an instance, with another objective than its own where one is given."""
+    goal = objective(spec or instance.objective)
+    table = tabulate(instance)
+    weight = np.array([job.weight for job in instance.jobs], dtype=np.float64)
+    rates = Rates(
+        weight=weight[table.job],
+        reference=table.reference[table.job],
+        throughput=table.ways.throughput * table.share,
+        goodput=table.ways.goodput * table.share,
+    )
+    return Problem(
+        instance=instance,
+        objective=goal,
+        configurations=table,
+        value=goal.value(rates),
+        weight=weight,
+        required=np.array([job.required for job in instance.jobs], dtype=bool),
+        error=error,
+    )
+
+
+def rows_of(problem: Problem, chosen: IntArray) -> IntArray:
+    """Return the row of each job, shape ``(jobs,)`` with -1 for none, from the numbers of the chosen rows."""
+    rows = np.full(problem.configurations.jobs, -1, dtype=np.int64)
+    rows[problem.configurations.job[chosen]] = chosen
+    return rows
