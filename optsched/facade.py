@@ -18,6 +18,7 @@ from optsched.formulation import Formulated, Formulation, formulation, formulati
 from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.infeasible import missing_job, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
+from optsched.levels import tightened
 from optsched.problem import Problem, pose
 from optsched.result import Result
 from optsched.solution import Waiting, allocate, allocations_hash
@@ -181,7 +182,11 @@ def _run(form: str, backend: str, built: Formulated, watch: Watch, start: IntArr
 def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch: Watch) -> _Search:
     """Formulate, solve and take up what the checker confirms."""
     began = time.monotonic()
-    built = chosen.forms[form](search.problem)
+    problem = search.problem
+    if problem.objective.aggregate == "min":
+        problem, level = tightened(problem, watch)
+        search = _bounded(search, level, 1.0, "the LP relaxation")
+    built = chosen.forms[form](problem)
     build_s = time.monotonic() - began
     if watch.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
@@ -206,7 +211,8 @@ def _bounded(search: _Search, bound: float | None, scale: float, source: str) ->
     true = bound * scale
     if true < search.value - 1e-6 * max(1e-9, abs(search.value)):
         return search.noting(f"{source} claims the bound {true:.9g}, and a plan of {search.value:.9g} is known: not believed")
-    return replace(search, bound=max(true, search.value))
+    known = true if search.bound is None else min(true, search.bound)
+    return replace(search, bound=max(known, search.value))
 
 
 def _relaxed(search: _Search, watch: Watch) -> _Search:
