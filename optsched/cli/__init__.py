@@ -1,1 +1,141 @@
-def main() -> None: ...
+"""The command line; each command imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from optsched import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="optsched",
+    help="Predict how fast training jobs run, decide who gets which GPUs, and prove how good that is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+InstanceFile = Annotated[Path, typer.Argument(help="Instance file (optsched/1).", metavar="INSTANCE")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
+
+
+def main() -> None:
+    """Run the command line: exit code 0 for success, 1 for a negative answer, 2 for bad input."""
+    from optsched.errors import OptschedError
+
+    try:
+        app()
+    except OptschedError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except BrokenPipeError:
+        raise SystemExit(0) from None  # whoever read the output has enough of it
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"optsched {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options before the command."""
+
+
+@app.command()
+def solve(
+    instance: InstanceFile,
+    objective: Annotated[Optional[str], typer.Option(help="progress, throughput, max-min; default: the instance's own.")] = None,
+    formulation: Annotated[str, typer.Option(help="See `optsched formulations`; auto chooses by size.")] = "auto",
+    backend: Annotated[str, typer.Option(help="highs, cpsat, pyomo or pyomo:SOLVER.")] = "auto",
+    time_limit: Annotated[Optional[float], typer.Option(help="Seconds; the best plan found by then is returned.")] = None,
+    gap: Annotated[float, typer.Option(help="Relative gap that is good enough.")] = 1e-4,
+    seed: Annotated[int, typer.Option(help="Of the solver's random choices.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="More than one is faster and not reproducible.")] = 1,
+    out: Annotated[Optional[Path], typer.Option(help="Write the result here (optsched-result/1).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide who gets what; exit code 1 if there is no plan."""
+    from optsched.cli import commands
+
+    raise SystemExit(
+        commands.solve(
+            instance, out, as_json, objective=objective, formulation=formulation, backend=backend,
+            time_limit=time_limit, gap=gap, seed=seed, threads=threads,
+        )
+    )  # fmt: skip
+
+
+@app.command()
+def check(
+    instance: InstanceFile,
+    plan: Annotated[Path, typer.Argument(help="Result file (optsched-result/1).", metavar="PLAN")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a plan by the true curves; exit code 1 names the broken rules, and who breaks them."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.check(instance, plan, as_json))
+
+
+@app.command()
+def fit(
+    measurements: Annotated[Path, typer.Argument(help="CSV table of measured throughputs.", metavar="MEASUREMENTS")],
+    out: Annotated[Path, typer.Option(help="Write the curves here (optsched-curves/1).")],
+    as_json: AsJson = False,
+) -> None:
+    """Fit one throughput curve for each model and GPU type, and print how well they fit."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.fit(measurements, out, as_json))
+
+
+@app.command()
+def predict(
+    curves: Annotated[Path, typer.Argument(help="Curves (optsched-curves/1).", metavar="CURVES")],
+    queries: Annotated[Path, typer.Argument(help="CSV table of configurations.", metavar="QUERIES")],
+    out: Annotated[Path, typer.Option(help="Write the queries with the predictions here.")],
+) -> None:
+    """Predict throughput: adds predicted_throughput_examples_s with _low and _high (80 %)."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.predict(curves, queries, out))
+
+
+@app.command()
+def generate(
+    jobs: Annotated[int, typer.Option(help="Number of jobs.")],
+    gpus: Annotated[str, typer.Option(help="GPUs of each type, e.g. t4=64,v100=32,a100=16.")],
+    curves: Annotated[Path, typer.Option(help="Curves (optsched-curves/1).")],
+    out: Annotated[Path, typer.Option(help="Write the instance here (optsched/1).")],
+    seed: Annotated[int, typer.Option(help="Equal seeds make equal instances.")] = 0,
+    name: Annotated[str, typer.Option(help="Of the instance, for people.")] = "",
+) -> None:
+    """Make an instance from fitted curves."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.generate(curves, gpus, jobs, seed, name, out))
+
+
+@app.command()
+def formulations(as_json: AsJson = False) -> None:
+    """List the formulations and heuristics: what they decide, on which backends, exact or not."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.formulations(as_json))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the instance, result and curve files."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.schema())

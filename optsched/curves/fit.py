@@ -8,7 +8,7 @@ from scipy.optimize import least_squares
 from optsched.curves.allreduce import AllReduce
 from optsched.curves.fitted import CurveFile, Fitted
 from optsched.curves.measurements import Measurements
-from optsched.curves.points import FloatArray, IntArray, Points
+from optsched.curves.points import FloatArray, Points
 
 __all__ = ["fit", "fit_allreduce"]
 
@@ -25,7 +25,7 @@ def fit(measurements: Measurements, source: str = "") -> CurveFile:
     fitted = []
     for (model, gpu_type), rows in sorted(pairs.items()):
         chosen = np.array(rows)
-        points, throughput = _take(measurements.points, chosen), measurements.throughput[chosen]
+        points, throughput = measurements.points.take(chosen), measurements.throughput[chosen]
         curve = fit_allreduce(points, throughput)
         error = _mape(curve.throughput(points), throughput)
         fitted.append(
@@ -37,10 +37,6 @@ def fit(measurements: Measurements, source: str = "") -> CurveFile:
             )
         )  # fmt: skip
     return CurveFile(source=source, curves=tuple(fitted))
-
-
-def _take(points: Points, rows: IntArray) -> Points:
-    return Points(*(getattr(points, name)[rows] for name in Points.__dataclass_fields__))
 
 
 def _mape(predicted: FloatArray, measured: FloatArray) -> float:
@@ -82,5 +78,5 @@ def _unseen(points: Points, throughput: FloatArray) -> float | None:
     predicted = np.empty(n)
     for k in range(_FOLDS):
         train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        predicted[test] = fit_allreduce(_take(points, train), throughput[train]).throughput(_take(points, test))
+        predicted[test] = fit_allreduce(points.take(train), throughput[train]).throughput(points.take(test))
     return _mape(predicted, throughput)

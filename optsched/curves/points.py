@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,6 +55,10 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.gpus)
+
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> Points:
+        """Return the named points only."""
+        return Points(*(getattr(self, f.name)[rows] for f in fields(self)))
 
     def examples(self) -> FloatArray:
         """Return the examples that one step trains on, i.e. the global mini-batch."""

@@ -1,0 +1,179 @@
+"""What the commands do; each returns its exit code."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from optsched.errors import InputError, shown
+from optsched.files import write_bytes
+
+__all__ = ["check", "fit", "formulations", "generate", "predict", "schema", "solve"]
+
+
+def _print_json(record: object) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+
+
+def _writable(path: Path | None) -> None:
+    """Refuse an output that cannot be written before any work is done for it."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+        reason = "it is a folder" if path.is_dir() else "its folder does not exist or cannot be written to"
+        raise InputError(f"a place to write to ({reason})", file=str(path))
+
+
+def solve(instance: Path, out: Path | None, as_json: bool, **options: Any) -> int:
+    """Solve an instance file; print and write the result."""
+    from optsched import load, save_result
+    from optsched import solve as solved
+    from optsched.cli.progress import shown_progress
+
+    _writable(out)
+    loaded = load(instance)
+    with shown_progress(options["time_limit"], quiet=as_json) as progress:
+        result = solved(loaded, progress=progress, **options)
+    if out is not None:
+        save_result(result, out)
+    if as_json:
+        _print_json(result)
+    else:
+        from optsched.report import print_result
+
+        print_result(loaded, result)
+    return 0 if result.status in ("optimal", "feasible") else 1
+
+
+def check(instance: Path, plan: Path, as_json: bool) -> int:
+    """Check a result file against its instance file."""
+    from optsched import check as checked
+    from optsched import load, load_result
+    from optsched.instance import fingerprint
+
+    loaded, result = load(instance), load_result(plan)
+    if result.status in ("infeasible", "unknown"):
+        raise InputError("a result with a plan", path="$.status", value=shown(result.status), file=str(plan))
+    report = checked(loaded, result.allocations, result.objective, result.value)
+    same = fingerprint(loaded) == result.instance
+    if as_json:
+        rules = [{"rule": v.rule, "who": v.who, "how": v.how} for v in report.violations]
+        _print_json({"ok": report.ok, "value": report.value, "same_instance": same, "violations": rules})
+        return 0 if report.ok else 1
+    for violation in report.violations:
+        print(violation)
+    if not same:
+        print("note: the plan was made for another instance, or for an earlier version of this one", file=sys.stderr)
+    if report.ok:
+        print(f"feasible; {len(result.allocations)} jobs run; {result.objective.name} = {report.value:.6g}, as claimed")
+    return 0 if report.ok else 1
+
+
+def fit(measurements: Path, out: Path, as_json: bool) -> int:
+    """Fit curves to a table of measurements."""
+    from optsched.curves.fit import fit as fitted
+    from optsched.curves.fitted import save_curves
+    from optsched.curves.measurements import read_measurements
+
+    _writable(out)
+    file = fitted(read_measurements(measurements), source=measurements.name)
+    save_curves(file, out)
+    if as_json:
+        _print_json([{k: getattr(c, k) for k in ("name", "rows", "error", "unseen_error")} for c in file.curves])
+    else:
+        from optsched.report import print_fits
+
+        print_fits(file)
+    return 0
+
+
+def predict(curves: Path, queries: Path, out: Path) -> int:
+    """Predict the throughput of a table of configurations."""
+    import numpy as np
+    import polars as pl
+
+    from optsched.curves.fitted import load_curves
+    from optsched.curves.measurements import points_of, read_table
+
+    _writable(out)
+    by_pair = {(f.model, f.gpu_type): f for f in load_curves(curves).curves}
+    table = read_table(queries, ["model", "gpu_type", "nodes", "gpus", "local_batch"])
+    points = points_of(table, str(queries))
+    pairs = list(zip(table["model"].to_list(), table["gpu_type"].to_list(), strict=True))
+    columns = np.full((3, len(pairs)), np.nan)
+    for pair in dict.fromkeys(pairs):
+        rows = np.array([number for number, other in enumerate(pairs) if other == pair])
+        if pair not in by_pair:
+            known = ", ".join(f"{m}/{g}" for m, g in list(by_pair)[:8])
+            where = f"line {rows[0] + 2}, columns model, gpu_type"
+            raise InputError(f"a model and GPU type with a curve ({known})", path=where, value=shown("/".join(pair)), file=str(queries))
+        curve, chosen = by_pair[pair].curve, points.take(rows)
+        columns[0, rows] = curve.throughput(chosen)
+        columns[1, rows], columns[2, rows] = curve.interval(chosen)
+    name = "predicted_throughput_examples_s"
+    added = [pl.Series(name + end, column) for end, column in zip(("", "_low", "_high"), columns, strict=True)]
+    buffer = io.BytesIO()
+    table.with_columns(added).write_csv(buffer)
+    write_bytes(out, buffer.getvalue())
+    return 0
+
+
+def generate(curves: Path, gpus: str, jobs: int, seed: int, name: str, out: Path) -> int:
+    """Make an instance from fitted curves."""
+    from optsched import save
+    from optsched.curves.fitted import load_curves
+    from optsched.generate import generate as generated
+
+    _writable(out)
+    counts: dict[str, int] = {}
+    for part in gpus.split(","):
+        gpu_type, _, count = part.strip().partition("=")
+        if not gpu_type or not count.isdecimal() or gpu_type in counts:
+            raise InputError("TYPE=COUNT,..., each type once", path="--gpus", value=shown(part))
+        counts[gpu_type] = int(count)
+    save(generated(load_curves(curves), counts, jobs, seed, name), out)
+    return 0
+
+
+def formulations(as_json: bool) -> int:
+    """List the formulations and the heuristics."""
+    from optsched.backends import BACKENDS
+    from optsched.facade import HEURISTICS
+    from optsched.formulation import formulations as installed
+
+    found = [
+        {
+            "name": f.name, "decides": f.decides, "exact": f.exact,
+            "backends": [backend for backend, form in BACKENDS.items() if form in f.forms],
+        }
+        for f in installed().values()
+    ]  # fmt: skip
+    found += [{"name": name, "decides": what, "exact": False, "backends": []} for name, what in HEURISTICS.items()]
+    if as_json:
+        _print_json(found)
+    else:
+        from optsched.report import print_formulations
+
+        print_formulations(found)
+    return 0
+
+
+def schema() -> int:
+    """Print the JSON Schema of all files."""
+    from optsched.curves.fitted import CurveFile
+    from optsched.instance import Instance
+    from optsched.result import Result
+
+    schemas, components = msgspec.json.schema_components([Instance, Result, CurveFile], ref_template="#/$defs/{name}")
+    _print_json(
+        {
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "optsched files: an instance, a result, or fitted curves",
+            "anyOf": list(schemas),
+            "$defs": components,
+        }
+    )
+    return 0

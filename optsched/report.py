@@ -1,0 +1,94 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from optsched.curves.fitted import CurveFile
+from optsched.instance import Instance
+from optsched.pools import pools
+from optsched.result import Result
+
+__all__ = ["print_fits", "print_formulations", "print_result"]
+
+_MOST_ROWS = 50
+
+
+def _table(*columns: str, left: int = 1) -> Table:
+    """Return a table whose first ``left`` columns are words and whose others are numbers."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right", no_wrap=number == 0)
+    return table
+
+
+def print_result(instance: Instance, result: Result) -> None:
+    """Print who holds what, how full the pools are, and what was proven."""
+    console = Console()
+    if result.allocations:
+        table = _table("job", "GPU type", "site", "GPUs", "nodes", "PS", "batch", "examples/s", "progress", left=3)
+        for a in result.allocations[:_MOST_ROWS]:
+            batch = "" if a.local_batch is None else f"{a.local_batch * a.gpus * a.accumulation:.6g}"
+            table.add_row(
+                a.job, a.gpu_type, a.site, str(a.gpus), str(a.nodes), str(a.servers or ""), batch,
+                f"{a.throughput:.4g}", f"{a.progress:.3f}",
+            )  # fmt: skip
+        console.print(table)
+        if (more := len(result.allocations) - _MOST_ROWS) > 0:
+            console.print(f"... and {more} more jobs (all are in the file that --out writes)")
+        console.print()
+        _print_pools(console, instance, result)
+    for waiting in result.waiting[:_MOST_ROWS]:
+        console.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""), highlight=False)
+    if (more := len(result.waiting) - _MOST_ROWS) > 0:
+        console.print(f"... and {more} more jobs wait")
+    for note in result.notes:
+        console.print(f"note: {note}", highlight=False, style="dim")
+    console.print(_summary(result), highlight=False)
+
+
+def _print_pools(console: Console, instance: Instance, result: Result) -> None:
+    used: dict[tuple[str, str], int] = defaultdict(int)
+    for a in result.allocations:
+        used[a.site, a.gpu_type] += a.gpus
+    table = _table("pool", "GPUs", "in use", "idle")
+    for pool in pools(instance):
+        held = used[pool.site, pool.gpu_type]
+        table.add_row(str(pool), str(pool.capacity), str(held), str(pool.capacity - held))
+    console.print(table)
+    console.print()
+
+
+def _summary(result: Result) -> str:
+    method = f"{result.formulation} on {result.backend}" if result.backend else result.formulation
+    times = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s, in all {result.total_s:.2f} s"
+    if result.value is None:
+        return f"[bold]{result.status}[/bold] ({result.stopped}): {result.reason}"
+    proof = "no bound" if result.bound is None else f"bound {result.bound:.6g}, gap {100 * (result.gap or 0):.3g} %"
+    head = f"[bold]{result.status}[/bold] ({result.stopped}): {result.objective.name} {result.value:.6g}, {proof}"
+    return f"{head}\n{method}; {times}; checked; hash {result.hash}"
+
+
+def print_fits(file: CurveFile) -> None:
+    """Print how well each curve fits its rows, and rows that it has not seen."""
+    table = _table("model", "GPU type", "family", "rows", "most GPUs", "error %", "unseen %", left=3)
+    for f in file.curves:
+        family = type(f.curve).__struct_config__.tag
+        unseen = "" if f.unseen_error is None else f"{f.unseen_error:.1f}"
+        table.add_row(f.model, f.gpu_type, str(family), str(f.rows), str(f.max_gpus), f"{f.error:.1f}", unseen)
+    console = Console()
+    console.print(table)
+    console.print("error: mean absolute percentage error of the throughput; unseen: on rows held out in turn")
+
+
+def print_formulations(found: Sequence[dict[str, Any]]) -> None:
+    """Print what there is to solve with."""
+    table = _table("name", "decides", "backends", "kind", left=4)
+    for f in found:
+        table.add_row(f["name"], f["decides"], ", ".join(f["backends"]) or "-", "exact" if f["exact"] else "heuristic")
+    Console().print(table)
