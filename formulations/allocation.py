@@ -51,7 +51,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.curves import FloatArray, IntArray
-from optsched.curves.piecewise import Lines, concave_lines, concave_runs
+from optsched.curves.concave import Lines, concave_lines, concave_runs
 from optsched.formulation import Formulated, Formulation, Support
 from optsched.linear import LinearModel
 from optsched.problem import Problem, rows_of
@@ -128,22 +128,22 @@ def segments(problem: Problem) -> Segments:
     line_of = np.repeat(np.arange(len(lines)), count)
     slope = np.concatenate([[], *(part.slope for part in lines)])
     level = np.concatenate([[], *(part.level for part in lines)])
-    low = np.full(len(lines), np.inf)
-    np.minimum.at(low, line_of, level)
-    alone = np.bincount(columns[0], minlength=table.jobs)[columns[0]] == 1
-    free = alone & ~problem.required[columns[0]] & (columns[3] == 0) & (columns[5] == 1) & (low >= 0)
-    free &= columns[6] > columns[5]
-    return Segments(
-        *columns, binary=(~free).astype(np.int64), line_of=line_of, slope=slope, level=level, lines=count,
-        error=max((part.error for part in lines), default=0.0),
-    )  # fmt: skip
+    lowest = np.full(len(lines), np.inf)
+    np.minimum.at(lowest, line_of, level)
+    of_job, of_pool, kept_of, rests, steps, firsts, lasts = columns
+    alone = np.bincount(of_job, minlength=table.jobs)[of_job] == 1
+    free = alone & ~problem.required[of_job] & (rests == 0) & (firsts == 1) & (lasts > firsts) & (lowest >= 0)
+    binary = (~free).astype(np.int64)
+    error = max((part.error for part in lines), default=0.0)
+    return Segments(of_job, of_pool, kept_of, rests, steps, firsts, lasts, binary, line_of, slope, level, count, error)
 
 
 def _parts(
     problem: Problem, rows: slice, shapes: dict[bytes, list[Lines]]
 ) -> list[tuple[int, list[tuple[Lines, int]]]]:
     """Return the segments of one job in one pool as lines with their steps: the curve's, and what is held."""
-    gpus, value, held = (a[rows] for a in (problem.configurations.ways.gpus, problem.value, problem.configurations.kept))
+    table = problem.configurations
+    gpus, value, held = table.ways.gpus[rows], problem.value[rows], table.kept[rows]
     parts = []
     counts = np.unique(gpus[~held])
     if len(counts):
@@ -239,7 +239,11 @@ def build(problem: Problem) -> Formulated:
         np.concatenate([at, at, at[stepped]]),
         np.concatenate([y_of[of], d[of], n_of[of[stepped]]]),
         np.concatenate(
-            [np.ones(len(line)), -(s.slope[line] * fixed[of] + s.level[line]), -(s.slope[line] * s.step[of])[stepped]]
+            [
+                np.ones(len(line)),
+                -(s.slope[line] * fixed[of] + s.level[line]),
+                -(s.slope[line] * s.step[of])[stepped],
+            ]
         ),
     )
     model.add_rows("C4", entries, upper=0.0, size=len(line), label=lambda k: f"{label(of[k])},{within[k]}")
@@ -258,7 +262,7 @@ def build(problem: Problem) -> Formulated:
     )
     some = entries[2] != 0
     model.add_rows(
-        "C5", tuple(e[some] for e in entries), upper=table.capacity[shared], size=len(shared),  # type: ignore[arg-type]
+        "C5", tuple(e[some] for e in entries), upper=table.capacity[shared], size=len(shared),
         label=lambda k: table.resource_names[shared[k]],
     )  # fmt: skip
     if problem.instance.max_moves is not None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optsched.checker import Report, check
     from optsched.errors import InputError, OptschedError, SolverError
+    from optsched.facade import solve
     from optsched.instance import Instance, ObjectiveSpec, load, loads, save
     from optsched.result import Result, load_result, save_result
-    from optsched.facade import solve
 
 __version__ = "0.1.0"
 

@@ -154,9 +154,7 @@ def _held_key(holds: Holding) -> Hashable:
 
 def _ways(job: Job, instance: Instance, everywhere: Sequence[Pool]) -> tuple[Ways, str]:
     """Return all ways of a job, by pool and GPUs, and why there are none if there are none."""
-    allowed = [
-        (number, pool) for number, pool in enumerate(everywhere) if job.sites is None or pool.site in job.sites
-    ]
+    allowed = [(number, pool) for number, pool in enumerate(everywhere) if job.sites is None or pool.site in job.sites]
     if job.configurations:
         found, note = _listed(job, allowed)
     else:
@@ -175,12 +173,10 @@ def _listed(job: Job, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, str]:
                 if (nodes := c.nodes or fewest) < fewest:
                     continue
                 batch = np.nan if c.local_batch is None else c.local_batch
-                rows.append(
-                    (number, c.gpus, nodes, c.servers, batch, c.accumulation, c.throughput, c.efficiency)
-                )
-    columns = list(zip(*rows, strict=True)) or [()] * 8
-    kinds = (np.int64, np.int64, np.int64, np.int64, np.float64, np.int64, np.float64, np.float64)
-    found = Ways(*(np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True)))
+                rows.append((number, c.gpus, nodes, c.servers, batch, c.accumulation, c.throughput, c.efficiency))
+    listed = np.array(rows, dtype=np.float64).reshape(-1, 8).T
+    pool_of, gpus, of_nodes, servers, passes = (listed[k].astype(np.int64) for k in (0, 1, 2, 3, 5))
+    found = Ways(pool_of, gpus, of_nodes, servers, listed[4], passes, listed[6], listed[7])
     return found, "" if rows else "none of its configurations fits the servers of a pool that it may use"
 
 
@@ -213,8 +209,8 @@ def _best_batches(job: Job, instance: Instance, number: int, pool: Pool, counts:
     ps = job.parameter_servers
     servers = np.arange(ps.minimum, ps.maximum + 1) if ps else np.zeros(1, dtype=np.int64)
     batches = np.array(job.global_batches or job.local_batches or (np.nan,), dtype=np.float64)
-    cells = [axis.ravel() for axis in np.meshgrid(counts, servers, batches, indexing="ij")]
-    gpus, count_servers, batch = cells[0].astype(np.int64), cells[1].astype(np.int64), cells[2]
+    gpus, count_servers = (a.ravel().repeat(len(batches)) for a in np.meshgrid(counts, servers, indexing="ij"))
+    batch = np.tile(batches, len(counts) * len(servers))
     ways = _evaluate(job, instance, number, pool, gpus, pool.packed_nodes(gpus), count_servers, batch)
     goodput = np.where(np.isnan(ways.goodput), -np.inf, ways.goodput)
     grid = goodput.reshape(-1, len(batches))
@@ -234,8 +230,8 @@ def _held(job: Job, instance: Instance, number: int, pool: Pool) -> Ways:
     servers = np.array([holds.servers])
     if holds.local_batch is None:
         batches = np.array(job.global_batches or job.local_batches or (np.nan,), dtype=np.float64)
-        cells = (np.repeat(a, len(batches)) for a in (gpus, nodes, servers))
-        ways = _evaluate(job, instance, number, pool, *cells, batches)
+        whole = [np.repeat(a, len(batches)) for a in (gpus, nodes, servers)]
+        ways = _evaluate(job, instance, number, pool, whole[0], whole[1], whole[2], batches)
         ways = ways.take(np.flatnonzero(~np.isnan(ways.throughput)))
         return ways.take(np.argsort(-ways.goodput)[:1])
     points = Points.of(gpus, nodes=nodes, local_batch=holds.local_batch, servers=servers)
@@ -318,7 +314,7 @@ def _eligible(
     late = instance.now_s + lost + seconds > deadline
     dear = price * rows.gpus * seconds / 3600 > budget
     keep = here & ~late & ~dear
-    for number in np.flatnonzero((np.bincount(job[keep], minlength=len(jobs)) == 0) & (size > 0)):
+    for number in np.flatnonzero((np.bincount(job[keep], minlength=len(jobs)) == 0) & (size > 0)).tolist():
         own = job == number
         if jobs[number].arrival_s > instance.now_s:
             reasons[number] = f"it arrives at {jobs[number].arrival_s:g} s, after now ({instance.now_s:g} s)"
@@ -361,7 +357,9 @@ def _used(
     site = np.array([sites.index(pool.site) for pool in everywhere])[rows.pool]
     row = np.arange(len(job))
     parts = [(row, rows.pool, rows.gpus.astype(np.float64))]
-    for number, (per_gpu, per_server) in enumerate((("cpu_cores_per_gpu", "cpu_cores"), ("memory_gb_per_gpu", "memory_gb"))):
+    for number, (per_gpu, per_server) in enumerate(
+        (("cpu_cores_per_gpu", "cpu_cores"), ("memory_gb_per_gpu", "memory_gb"))
+    ):
         worker = np.array([getattr(j, per_gpu) for j in instance.jobs])[job]
         server = np.array([getattr(j.parameter_servers, per_server, 0.0) for j in instance.jobs])[job]
         amount = worker * rows.gpus + server * rows.servers

@@ -55,9 +55,7 @@ class _Search:
     def offered(self, rows: IntArray, source: str) -> _Search:
         """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""
         problem = self.problem
-        report = check(
-            problem.instance, allocate(problem, rows), _spec(problem), claimed=problem.total(rows)
-        )
+        report = check(problem.instance, allocate(problem, rows), _spec(problem), claimed=problem.total(rows))
         if not report.ok:
             return self.noting(f"the plan of {source} was dropped: {report.violations[0]}")
         return replace(self, rows=rows, value=report.value) if report.value > self.value else self
@@ -148,7 +146,9 @@ def _chosen(problem: Problem, wanted: str, backend: str) -> tuple[Formulation, s
         raise InputError(f"one of {', '.join(BACKENDS)} or pyomo:SOLVER", path="backend", value=shown(backend))
     if wanted == "auto":
         rows = len(problem.configurations)
-        name = "configuration" if rows <= 200_000 or not formulation("allocation").supports(problem).ok else "allocation"
+        name = (
+            "configuration" if rows <= 200_000 or not formulation("allocation").supports(problem).ok else "allocation"
+        )
         note = f"formulation {name}: {rows} configurations, of which 200000 are few enough to be listed"
     elif wanted in (known := formulations()):
         name, note = wanted, ""
@@ -210,7 +210,9 @@ def _bounded(search: _Search, bound: float | None, scale: float, source: str) ->
         return search
     true = bound * scale
     if true < search.value - 1e-6 * max(1e-9, abs(search.value)):
-        return search.noting(f"{source} claims the bound {true:.9g}, and a plan of {search.value:.9g} is known: not believed")
+        return search.noting(
+            f"{source} claims the bound {true:.9g}, and a plan of {search.value:.9g} is known: not believed"
+        )
     known = true if search.bound is None else min(true, search.bound)
     return replace(search, bound=max(known, search.value))
 
@@ -247,9 +249,7 @@ def _filled(search: _Search, deadline: float | None) -> _Search:
     return replace(search, rows=rows, value=report.value) if report.ok and report.value >= search.value else search
 
 
-def _result(
-    search: _Search, name: str, backend: str, gap: float, seed: int, began: float, reason: str = ""
-) -> Result:
+def _result(search: _Search, name: str, backend: str, gap: float, seed: int, began: float, reason: str = "") -> Result:
     """Say what was found and no more than was proven."""
     problem = search.problem
     found: dict[str, Any] = {}

@@ -129,6 +129,13 @@ def _inner(kind: inspect.Type, step: str, value: object) -> list[inspect.Type]:
     return found
 
 
+_PLAIN: dict[type[inspect.Type], type | tuple[type, ...]] = {
+    inspect.StrType: str,
+    inspect.IntType: int,
+    inspect.FloatType: (int, float),
+}
+
+
 def _fits(value: object, types: list[inspect.Type]) -> bool:
     """Tell whether a value of a dictionary is of one of the types."""
 
@@ -138,12 +145,12 @@ def _fits(value: object, types: list[inspect.Type]) -> bool:
                 msgspec.convert(value, kind.cls)
                 return True
             return False
-        plain = {inspect.StrType: str, inspect.IntType: int, inspect.FloatType: (int, float)}.get(type(kind))
+        plain = _PLAIN.get(type(kind))
         if plain is None or not isinstance(value, plain) or isinstance(value, bool):
             return plain is None
         least = getattr(kind, "ge", None)
         short = isinstance(value, str) and len(value) < (getattr(kind, "min_length", None) or 0)
-        return not short and (least is None or value >= least)
+        return not short and (least is None or float(str(value)) >= least)
 
     return any(converts(member) for kind in types for member in _flat(kind))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from optsched.curves.fitted import CurveFile, Fitted
 from optsched.errors import InputError, shown
-from optsched.instance import FORMAT, Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup, validate
+from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup, validate
 
 __all__ = ["generate"]
 
@@ -44,7 +44,9 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
     known = {fitted.gpu_type for fitted in file.curves}
     for gpu_type, count in gpus.items():
         if gpu_type not in known:
-            raise InputError(f"a GPU type with a curve ({', '.join(sorted(known))})", path="gpus", value=shown(gpu_type))
+            raise InputError(
+                f"a GPU type with a curve ({', '.join(sorted(known))})", path="gpus", value=shown(gpu_type)
+            )
         if count < 1:
             raise InputError("at least 1 GPU", path=f"gpus.{gpu_type}", value=shown(count))
     usable = {m: {g: f for g, f in of.items() if g in gpus} for m, of in sorted(by_model.items())}
@@ -55,7 +57,7 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
     curves = {fitted.name: fitted.curve for fitted in file.curves if fitted.name in used}
     return validate(
         Instance(
-            format=FORMAT,
+            format="optsched/1",
             name=name or f"{jobs} jobs on {', '.join(f'{n} {g}' for g, n in gpus.items())}, seed {seed}",
             source=f"generated from curves fitted to {file.source}" if file.source else "generated from fitted curves",
             cluster=Cluster(

@@ -42,7 +42,9 @@ def why_infeasible(problem: Problem, limits: Limits) -> str:
     names = [problem.instance.jobs[j].id for j in jobs]
     listed = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     missing = ", ".join(
-        f"{amount:g} more {name}" for name, amount in zip(problem.configurations.resource_names, short, strict=True) if amount > 0
+        f"{amount:g} more {name}"
+        for name, amount in zip(problem.configurations.resource_names, short, strict=True)
+        if amount > 0
     )
     return f"the required jobs {listed} cannot run together: they need at least {missing}"
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from optsched.files import decode, read_bytes, write_json
 from optsched.instance import ObjectiveSpec
 from optsched.solution import Allocation, Record, Waiting
 
-__all__ = ["RESULT_FORMAT", "Result", "load_result", "save_result"]
-
-RESULT_FORMAT = "optsched-result/1"
+__all__ = ["Result", "load_result", "save_result"]
 
 
 class Result(Record, frozen=True, kw_only=True):
@@ -32,7 +30,7 @@ class Result(Record, frozen=True, kw_only=True):
         Of the allocations: the same answer has the same hash.
     """
 
-    format: Literal["optsched-result/1"] = RESULT_FORMAT
+    format: Literal["optsched-result/1"] = "optsched-result/1"
     instance: str
     version: str
     objective: ObjectiveSpec
@@ -52,7 +50,6 @@ class Result(Record, frozen=True, kw_only=True):
     solve_s: float = 0.0
     total_s: float = 0.0
     notes: tuple[str, ...] = ()
-    details: dict[str, Any] = {}
 
 
 def load_result(path: Path | str) -> Result:

@@ -37,7 +37,9 @@ def build(problem: Problem) -> Formulated:
         z = model.new_int_var(0, int(v.max(initial=0)) if counted.any() else 0, "z")
         for group, counts in zip(groups, counted.tolist(), strict=True):  # C4
             if counts:
-                model.add(z <= cp_model.LinearExpr.weighted_sum([x[k] for k in group], v[group.start : group.stop].tolist()))
+                model.add(
+                    z <= cp_model.LinearExpr.weighted_sum([x[k] for k in group], v[group.start : group.stop].tolist())
+                )
         model.maximize(z)
     else:
         model.maximize(cp_model.LinearExpr.weighted_sum(x, v.tolist()))

@@ -54,11 +54,10 @@ def build(problem: Problem) -> Formulated:
     m.C2 = pyo.Constraint(ranged, rule=lambda m, s: m.n[s] - A[s] * m.d[s] >= 0)
     m.C3 = pyo.Constraint(ranged, rule=lambda m, s: m.n[s] - B[s] * m.d[s] <= 0)
     cuts = [(s, k) for s in curved for k in range(len(lines[s]))]
-    m.C4 = pyo.Constraint(
-        cuts, rule=lambda m, s, k: m.y[s] - lines[s][k][0] * g(s) - lines[s][k][1] * m.d[s] <= 0
-    )
+    m.C4 = pyo.Constraint(cuts, rule=lambda m, s, k: m.y[s] - lines[s][k][0] * g(s) - lines[s][k][1] * m.d[s] <= 0)
     m.C5 = pyo.Constraint(
-        [name for name in b if takes[name]], rule=lambda m, name: sum(a * g(s) for s, a in takes[name]) <= b[name]
+        [name for name in b if takes[name]],
+        rule=lambda m, name: sum(a * g(s) for s, a in takes[name]) <= b[name],
     )
     if instance.max_moves is not None and data.kept.any():
         holding = sum(job.holds is not None for job in instance.jobs)

@@ -96,8 +96,8 @@ class Watch:
     def progress(self, stage: str, value: float | None, bound: float | None) -> None:
         """Report progress, if anybody listens; value and bound are in the model's units."""
         if self.report is not None:
-            sized = (None if x is None or abs(x) > 1e29 else x * self.scale for x in (value, bound))
-            self.report(Progress(stage, *sized, time.monotonic() - self.started))
+            worth, most = (None if x is None or abs(x) > 1e29 else x * self.scale for x in (value, bound))
+            self.report(Progress(stage, worth, most, time.monotonic() - self.started))
 
     def stopping(self) -> bool:
         """Tell a solver whether it should stop now."""

@@ -89,4 +89,11 @@ def _outcome(built: PyomoModel, results: Any, name: str, optimal: bool, seconds:
     bound = results.problem.upper_bound
     bound = None if bound is None or not np.isfinite(float(bound)) else float(bound)
     value = float(pyo.value(goal))
-    return Outcome("optimal" if optimal else "feasible", "gap" if optimal else "time_limit", values, value, bound, seconds)
+    return Outcome(
+        "optimal" if optimal else "feasible",
+        "gap" if optimal else "time_limit",
+        values,
+        value,
+        bound,
+        seconds,
+    )

@@ -206,7 +206,11 @@ def _plan_rules(instance: Instance, held: dict[str, Allocation]) -> Iterator[Vio
 
 
 def _claims(
-    truth: Truth, held: dict[str, Allocation], throughput: FloatArray, spec: ObjectiveSpec, claimed: float | None
+    truth: Truth,
+    held: dict[str, Allocation],
+    throughput: FloatArray,
+    spec: ObjectiveSpec,
+    claimed: float | None,
 ) -> tuple[float, list[Violation]]:
     """Recompute what is claimed; return the true objective and the false claims."""
     goal = objective(spec)

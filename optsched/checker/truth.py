@@ -27,7 +27,12 @@ def close(a: float, b: float) -> bool:
 
 def keeps(job: Job, a: Allocation) -> bool:
     """Tell whether an allocation is what the job holds now, as far as that is known."""
-    if (h := job.holds) is None or (h.site, h.gpu_type, h.gpus, h.servers) != (a.site, a.gpu_type, a.gpus, a.servers):
+    if (h := job.holds) is None or (h.site, h.gpu_type, h.gpus, h.servers) != (
+        a.site,
+        a.gpu_type,
+        a.gpus,
+        a.servers,
+    ):
         return False
     same_batch = h.local_batch is None or (a.local_batch is not None and close(h.local_batch, a.local_batch))
     same_place = h.placement is None or a.placement is None or h.placement == a.placement
@@ -129,8 +134,7 @@ class Truth:
         pools = [
             (site, gpu)
             for site, gpu in self._held_by
-            if (job.sites is None or site in job.sites)
-            and (wanted is None or wanted.gpu_type == gpu)
+            if (job.sites is None or site in job.sites) and (wanted is None or wanted.gpu_type == gpu)
         ]
         most = max((self.gpus(*pool) for pool in pools), default=0)
         listed = sorted({c.gpus for c in job.configurations})

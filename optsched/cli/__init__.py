@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -45,7 +45,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options before the command."""
 
@@ -53,14 +55,16 @@ def _options(
 @app.command()
 def solve(
     instance: InstanceFile,
-    objective: Annotated[Optional[str], typer.Option(help="progress, throughput, max-min; default: the instance's own.")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="progress, throughput, max-min; default: the instance's own.")
+    ] = None,
     formulation: Annotated[str, typer.Option(help="See `optsched formulations`; auto chooses by size.")] = "auto",
     backend: Annotated[str, typer.Option(help="highs, cpsat, pyomo or pyomo:SOLVER.")] = "auto",
-    time_limit: Annotated[Optional[float], typer.Option(help="Seconds; the best plan found by then is returned.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds; the best plan found by then is returned.")] = None,
     gap: Annotated[float, typer.Option(help="Relative gap that is good enough.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="Of the solver's random choices.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="More than one is faster and not reproducible.")] = 1,
-    out: Annotated[Optional[Path], typer.Option(help="Write the result here (optsched-result/1).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the result here (optsched-result/1).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide who gets what; exit code 1 if there is no plan."""

@@ -66,7 +66,10 @@ def check(instance: Path, plan: Path, as_json: bool) -> int:
     for violation in report.violations:
         print(violation)
     if not same:
-        print("note: the plan was made for another instance, or for an earlier version of this one", file=sys.stderr)
+        print(
+            "note: the plan was made for another instance, or for an earlier version of this one",
+            file=sys.stderr,
+        )
     if report.ok:
         print(f"feasible; {len(result.allocations)} jobs run; {result.objective.name} = {report.value:.6g}, as claimed")
     return 0 if report.ok else 1
@@ -109,7 +112,12 @@ def predict(curves: Path, queries: Path, out: Path) -> int:
         if pair not in by_pair:
             known = ", ".join(f"{m}/{g}" for m, g in list(by_pair)[:8])
             where = f"line {rows[0] + 2}, columns model, gpu_type"
-            raise InputError(f"a model and GPU type with a curve ({known})", path=where, value=shown("/".join(pair)), file=str(queries))
+            raise InputError(
+                f"a model and GPU type with a curve ({known})",
+                path=where,
+                value=shown("/".join(pair)),
+                file=str(queries),
+            )
         curve, chosen = by_pair[pair].curve, points.take(rows)
         columns[0, rows] = curve.throughput(chosen)
         columns[1, rows], columns[2, rows] = curve.interval(chosen)

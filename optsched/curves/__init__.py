@@ -8,7 +8,17 @@ from optsched.curves.family import CurveBase
 from optsched.curves.points import FloatArray, IntArray, Points
 from optsched.curves.table import Table, TableRow
 
-__all__ = ["AllReduce", "Amdahl", "Curve", "CurveBase", "FloatArray", "IntArray", "Points", "Table", "TableRow"]
+__all__ = [
+    "AllReduce",
+    "Amdahl",
+    "Curve",
+    "CurveBase",
+    "FloatArray",
+    "IntArray",
+    "Points",
+    "Table",
+    "TableRow",
+]
 
 Curve = AllReduce | Amdahl | Table
 """Every family that a file can hold; its ``family`` key tells which."""

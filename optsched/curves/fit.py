@@ -12,7 +12,16 @@ from optsched.curves.points import FloatArray, Points
 
 __all__ = ["fit", "fit_allreduce"]
 
-_NAMES = ("pass_s", "example_s", "local_sync_s", "local_exponent", "sync_s", "node_exponent", "gpu_exponent", "overlap")
+_NAMES = (
+    "pass_s",
+    "example_s",
+    "local_sync_s",
+    "local_exponent",
+    "sync_s",
+    "node_exponent",
+    "gpu_exponent",
+    "overlap",
+)
 _EXPONENTS = np.array([name.endswith("exponent") for name in _NAMES])
 _FOLDS = 5
 

@@ -14,9 +14,7 @@ from optsched.curves.table import Table
 from optsched.errors import InputError, shown
 from optsched.files import decode, read_bytes, write_json
 
-__all__ = ["CURVES_FORMAT", "CurveFile", "Fitted", "load_curves", "save_curves"]
-
-CURVES_FORMAT = "optsched-curves/1"
+__all__ = ["CurveFile", "Fitted", "load_curves", "save_curves"]
 
 
 class Fitted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,7 +46,7 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class CurveFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file of fitted curves."""
 
-    format: Literal["optsched-curves/1"] = CURVES_FORMAT
+    format: Literal["optsched-curves/1"] = "optsched-curves/1"
     source: str = ""
     curves: tuple[Fitted, ...]
 
@@ -60,7 +58,10 @@ def load_curves(path: Path | str) -> CurveFile:
     for number, fitted in enumerate(file.curves):
         if fitted.name in seen:
             raise InputError(
-                "one curve for each model and GPU type", path=f"$.curves[{number}]", value=shown(fitted.name), file=str(path)
+                "one curve for each model and GPU type",
+                path=f"$.curves[{number}]",
+                value=shown(fitted.name),
+                file=str(path),
             )
         seen.add(fitted.name)
     return file

@@ -15,12 +15,12 @@ import numpy as np
 
 from optsched.curves.points import FloatArray, IntArray
 
-__all__ = ["Lines", "Piecewise", "Side", "concave_lines", "concave_runs", "on_integers", "on_interval"]
+__all__ = ["ROUNDING", "Piecewise", "Side", "on_integers", "on_interval"]
 
 Side = Literal["on", "under", "over", "within"]
 """Where the pieces run: through the curve at their ends, never above it, never below it, or anywhere near."""
 
-_SLACK = 1e-12
+ROUNDING = 1e-12
 """Relative rounding allowance of windows; the proven error includes it."""
 
 
@@ -90,15 +90,14 @@ def on_integers(x: IntArray, y: FloatArray, error: float, side: Side = "on") -> 
     ValueError
         For an empty domain, a value that is not positive and finite, or a negative error.
     """
-    x = np.asarray(x, dtype=np.float64)
-    y = np.asarray(y, dtype=np.float64)
+    place = np.asarray(x, dtype=np.float64)
     if len(x) == 0 or np.any(np.diff(x) <= 0) or not np.all((y > 0) & np.isfinite(y)) or error < 0:
         raise ValueError("a curve on integers needs increasing x, positive finite y and an error >= 0")
     if side == "on":
-        return _chords(x, y, error)
+        return _chords(place, y, error)
     low, high = _windows(y, y, y, error, side)
-    pieces = _stabbed(x, low, high, side, disjoint=True)
-    return _proven(pieces, x, y, side)
+    pieces = _stabbed(place, low, high, side, disjoint=True)
+    return _proven(pieces, place, y, side)
 
 
 def on_interval(
@@ -140,20 +139,26 @@ def on_interval(
         x, y = _samples(function, start, b, error / 4)
         before = np.concatenate([y[:1], y[:-1]])
         after = np.concatenate([y[1:], y[-1:]])
-        low, high = _windows(y, np.maximum(np.maximum(before, y), after), np.minimum(np.minimum(before, y), after), error, side)
+        low, high = _windows(
+            y, np.maximum(np.maximum(before, y), after), np.minimum(np.minimum(before, y), after), error, side
+        )
         parts.append(_stabbed(x, low, high, side, disjoint=False))
-    pieces = Piecewise(*(np.concatenate(column) for column in zip(*parts, strict=True)), error=error, side=side)
-    return pieces
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    return Piecewise(columns[0], columns[1], columns[2], columns[3], error, side)
 
 
-def _windows(y: FloatArray, most: FloatArray, least: FloatArray, error: float, side: Side) -> tuple[FloatArray, FloatArray]:
+def _windows(
+    y: FloatArray, most: FloatArray, least: FloatArray, error: float, side: Side
+) -> tuple[FloatArray, FloatArray]:
     """Return where a line may pass at each sample, if the curve near it lies in ``[least, most]``."""
     low = most if side == "over" else most * (1 - error)
     high = least if side == "under" else least * (1 + error)
-    return low - _SLACK * y, high + _SLACK * y
+    return low - ROUNDING * y, high + ROUNDING * y
 
 
-def _samples(function: Callable[[FloatArray], FloatArray], left: float, right: float, step: float) -> tuple[FloatArray, FloatArray]:
+def _samples(
+    function: Callable[[FloatArray], FloatArray], left: float, right: float, step: float
+) -> tuple[FloatArray, FloatArray]:
     """Return samples of a monotone function whose neighbours differ by a relative ``step`` at most."""
     x = np.linspace(left, right, 33)
     for _ in range(40):
@@ -230,7 +235,9 @@ def _clip(corners: FloatArray, normal: FloatArray, least: float) -> FloatArray:
     return np.array(kept).reshape(-1, 2)
 
 
-def _proven(pieces: tuple[FloatArray, FloatArray, FloatArray, FloatArray], x: FloatArray, y: FloatArray, side: Side) -> Piecewise:
+def _proven(
+    pieces: tuple[FloatArray, FloatArray, FloatArray, FloatArray], x: FloatArray, y: FloatArray, side: Side
+) -> Piecewise:
     """Measure the error at every point, after lifting or lowering pieces that rounding put on the wrong side."""
     left, right, at_left, at_right = pieces
     draft = Piecewise(left, right, at_left, at_right, 0.0, side)
@@ -256,8 +263,8 @@ def _chords(x: FloatArray, y: FloatArray, error: float) -> Piecewise:
     for a in range(n - 1):
         # the chord from a to b keeps the error at k if its slope lies in the window of slopes at k
         run = x[a + 1 :] - x[a]
-        least = np.maximum.accumulate((y[a + 1 :] * (1 - error - _SLACK) - y[a]) / run)
-        most = np.minimum.accumulate((y[a + 1 :] * (1 + error + _SLACK) - y[a]) / run)
+        least = np.maximum.accumulate((y[a + 1 :] * (1 - error - ROUNDING) - y[a]) / run)
+        most = np.minimum.accumulate((y[a + 1 :] * (1 + error + ROUNDING) - y[a]) / run)
         slope = (y[a + 1 :] - y[a]) / run
         good = np.concatenate([[True], (slope[1:] >= least[:-1]) & (slope[1:] <= most[:-1])])
         reach = a + 1 + np.flatnonzero(good)
@@ -277,85 +284,3 @@ def _chords(x: FloatArray, y: FloatArray, error: float) -> Piecewise:
     draft = Piecewise(x[first], x[last], y[first], y[last], 0.0, "on")
     deviation = float(np.max(np.abs(draft(x) - y) / y))
     return Piecewise(x[first], x[last], y[first], y[last], deviation, "on")
-
-
-@dataclass(frozen=True)
-class Lines:
-    """Lines ``slope * x + level`` whose minimum over-estimates a nearly concave curve on ``[left, right]``."""
-
-    left: float
-    right: float
-    slope: FloatArray
-    level: FloatArray
-    error: float
-
-    def __call__(self, x: FloatArray) -> FloatArray:
-        """Return the least of the lines at each ``x``."""
-        return np.min(np.multiply.outer(x, self.slope) + self.level, axis=-1)
-
-
-def concave_runs(x: IntArray, y: FloatArray, error: float) -> list[tuple[int, int]]:
-    """Return the fewest runs of points whose concave envelope exceeds them by ``error`` at most.
-
-    Each run is a pair (first, last) of positions; they cover all points in order. A gap in ``x``
-    wider than the smallest step ends a run, since no line may invite a count that is not there.
-    Greedy is optimal: a part of a good run is good.
-    """
-    step = np.min(np.diff(x)) if len(x) > 1 else 1
-    runs = []
-    first = 0
-    while first < len(x):
-        last = first
-        hull = [first]
-        while last + 1 < len(x) and x[last + 1] - x[last] == step:
-            grown = _hull_with(hull, last + 1, x, y)
-            if np.any(np.interp(x[first : last + 2], x[grown], y[grown]) > y[first : last + 2] * (1 + error + _SLACK)):
-                break
-            hull, last = grown, last + 1
-        runs.append((first, last))
-        first = last + 1
-    return runs
-
-
-def _hull_with(hull: list[int], k: int, x: IntArray, y: FloatArray) -> list[int]:
-    """Return the upper hull of the points in ``hull`` and ``k``, which is the rightmost."""
-    hull = hull.copy()
-    while len(hull) > 1:
-        a, b = hull[-2], hull[-1]
-        if (y[b] - y[a]) * (x[k] - x[a]) > (y[k] - y[a]) * (x[b] - x[a]):
-            break
-        hull.pop()
-    return [*hull, k]
-
-
-def concave_lines(x: IntArray, y: FloatArray, error: float) -> Lines:
-    """Return the fewest lines that lie above all points, their minimum by ``error`` at most.
-
-    For the points of one concave run. From the left: among the lines above all points, the one
-    through the highest place allowed at the first point that no line covers yet falls fastest, and
-    so covers the most.
-    """
-    x = np.asarray(x, dtype=np.float64)
-    if len(x) == 1:
-        return Lines(x[0], x[0], np.zeros(1), y.copy(), 0.0)
-    hull = [0]
-    for k in range(1, len(x)):
-        hull = _hull_with(hull, k, np.asarray(x), y)
-    envelope = np.interp(x, x[hull], y[hull])
-    top = np.maximum(y * (1 + error), envelope)
-    slopes, levels = [], []
-    first = 0
-    while first < len(x):
-        if first == len(x) - 1:
-            slope, at = (y[hull[-1]] - y[hull[-2]]) / (x[hull[-1]] - x[hull[-2]]), envelope[first]
-        else:
-            at = top[first]
-            slope = np.max((envelope[first + 1 :] - at) / (x[first + 1 :] - x[first]))
-        line = at + slope * (x - x[first])
-        line += max(0.0, float(np.max(y - line)))  # rounding must not let a point out
-        slopes.append(slope)
-        levels.append(line[0] - slope * x[0] + _SLACK * float(np.max(y)))
-        beyond = np.flatnonzero(line[first:] > top[first:] * (1 + 1e-9))
-        first = len(x) if len(beyond) == 0 else first + max(1, int(beyond[0]))
-    lines = Lines(float(x[0]), float(x[-1]), np.array(slopes), np.array(levels), 0.0)
-    return Lines(lines.left, lines.right, lines.slope, lines.level, max(0.0, float(np.max(lines(x) / y - 1))))

@@ -52,7 +52,11 @@ def marginal_gain(problem: Problem, deadline: float | None = None) -> IntArray:
 
 
 def improve(
-    problem: Problem, rows: IntArray, deadline: float | None = None, *, frozen: np.typing.NDArray[np.bool_] | None = None
+    problem: Problem,
+    rows: IntArray,
+    deadline: float | None = None,
+    *,
+    frozen: np.typing.NDArray[np.bool_] | None = None,
 ) -> IntArray:
     """Return a plan in which no job can gain from what is left, starting from a feasible one.
 
@@ -123,7 +127,7 @@ def _better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> Int
     if short.any():
         local = np.repeat(np.arange(end - begin), np.diff(start[begin : end + 1]))
         worth &= np.bincount(local, weights=short, minlength=end - begin) == 0
-    return begin + np.flatnonzero(worth)
+    return np.arange(begin, end)[worth]
 
 
 def _shares(problem: Problem, rows: IntArray) -> FloatArray:
@@ -133,7 +137,7 @@ def _shares(problem: Problem, rows: IntArray) -> FloatArray:
     sizes = start[rows + 1] - start[rows]
     entry = np.repeat(start[rows] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
     parts = amount[entry] / np.maximum(table.capacity[resource[entry]], 1e-9)
-    return np.bincount(np.repeat(np.arange(len(rows)), sizes), weights=parts, minlength=len(rows))
+    return np.asarray(np.bincount(np.repeat(np.arange(len(rows)), sizes), weights=parts, minlength=len(rows)), dtype=np.float64)
 
 
 def _used(problem: Problem, rows: IntArray) -> FloatArray:

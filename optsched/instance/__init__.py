@@ -10,7 +10,6 @@ import msgspec
 from optsched.errors import InputError
 from optsched.files import decode, read_bytes, write_json
 from optsched.instance.model import (
-    FORMAT,
     Cluster,
     Configuration,
     Efficiency,
@@ -29,7 +28,6 @@ from optsched.instance.network import link_graph
 from optsched.instance.validate import validate
 
 __all__ = [
-    "FORMAT",
     "Cluster",
     "Configuration",
     "Efficiency",

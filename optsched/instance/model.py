@@ -10,7 +10,6 @@ from optsched.curves import Curve
 from optsched.curves.family import Name, NonNegative, Positive, PositiveInt
 
 __all__ = [
-    "FORMAT",
     "Cluster",
     "Configuration",
     "Efficiency",
@@ -25,8 +24,6 @@ __all__ = [
     "ServerGroup",
     "Site",
 ]
-
-FORMAT = "optsched/1"
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]

@@ -162,7 +162,7 @@ def _check_fits_somewhere(job: Job, instance: Instance, pools: Mapping[tuple[str
     """Refuse an optional job that could never run; for a required one that is a result, not a fault."""
     if job.required:
         return
-    wanted = {gpu: job.min_gpus for gpu in job.curves}
+    wanted = dict.fromkeys(job.curves, job.min_gpus)
     for configuration in job.configurations:
         wanted[configuration.gpu_type] = min(configuration.gpus, wanted.get(configuration.gpu_type, configuration.gpus))
     allowed = set(job.sites) if job.sites is not None else {site.id for site in instance.cluster.sites}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched.curves import FloatArray
 
@@ -62,6 +63,6 @@ class Objective:
         counted = values[weights > 0]
         return float(counted.min()) if len(counted) else 0.0
 
-    def counted(self, weights: FloatArray) -> FloatArray:
+    def counted(self, weights: FloatArray) -> NDArray[np.bool_]:
         """Return which jobs the total depends on, shape ``(jobs,)`` of bool."""
         return np.ones(len(weights), dtype=bool) if self.aggregate == "sum" else weights > 0
