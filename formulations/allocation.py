@@ -150,8 +150,10 @@ def _parts(
         best = np.zeros(len(counts))
         np.maximum.at(best, np.searchsorted(counts, gpus[~held]), value[~held])
         counts, best = _bridged(counts, best, gpus[held], value[held])
-        positive = best > 0
-        parts.append((0, _cut(counts[positive], best[positive], problem.error, shapes)))
+        if problem.required[table.job[rows.start]]:
+            best = np.maximum(best, 1e-12 * max(1.0, best.max()))  # worth nothing, but it must run
+        worthy = best > 0
+        parts.append((0, _cut(counts[worthy], best[worthy], problem.error, shapes)))
     for count, worth in zip(gpus[held].tolist(), value[held].tolist(), strict=True):
         parts.append((1, [(Lines(count, count, np.zeros(1), np.array([worth]), 0.0), max(1, count))]))
     return parts

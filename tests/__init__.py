@@ -1,0 +1,1 @@
+"""Tests, by layer: unit, conformance, cross, property, mutation, faults, architecture."""

@@ -1,0 +1,1 @@
+"""Cross checks: brute force against every formulation on every backend."""

@@ -1,0 +1,1 @@
+"""Faulty input: one file a fault."""

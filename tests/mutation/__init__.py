@@ -1,0 +1,1 @@
+"""Mutation: plans broken by one rule, which the checker must name."""
