@@ -127,7 +127,10 @@ def solve(
         return _result(search, formulation, "highs", gap, seed, began)
     chosen, form, backend, note = _chosen(problem, formulation, backend)
     search = search.noting(note) if note else search
-    search = _exact(search, chosen, form, backend, watch)
+    try:
+        search = _exact(search, chosen, form, backend, watch)
+    except KeyboardInterrupt:  # while the model was built: the first plan is the best so far
+        search = replace(search, stopped="interrupted")
     if search.rows is not None:
         search = _filled(search, deadline)
     reason = why_infeasible(problem, replace(limits, gap=0.0)) if search.infeasible else ""

@@ -17,6 +17,9 @@ Stopped = Literal["gap", "time_limit", "interrupted", "infeasible", "failed", "h
 
 T = TypeVar("T")
 
+SOLVER_THREAD = "optsched-solver"
+"""Name of the threads that solvers run in."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -118,13 +121,15 @@ class Watch:
                 results.append(call())
             except BaseException as error:
                 errors.append(error)
+            finally:
+                done.set()
 
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
+        done = threading.Event()
+        threading.Thread(target=work, daemon=True, name=SOLVER_THREAD).start()
         give_up = None if self.limits.deadline is None else self.limits.deadline + grace
-        while thread.is_alive():
+        while not done.is_set():
             try:
-                thread.join(0.05)
+                done.wait(0.05)  # an interrupted Thread.join() would take the thread for ended
             except KeyboardInterrupt:
                 self.interrupted = True
                 give_up = time.monotonic() + 5.0

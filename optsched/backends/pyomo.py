@@ -74,10 +74,13 @@ def solve(built: PyomoModel, watch: Watch, solver: str = "") -> Outcome:
         return Outcome("infeasible", "infeasible", None, None, None, seconds)
     if len(results.solution) == 0 and name != "appsi_highs":
         return Outcome("unknown", "time_limit", None, None, None, seconds, f"{name}: {condition}")
-    return _outcome(built, results, name, condition == TerminationCondition.optimal, seconds)
+    # GLPK calls a point within the gap feasible; without a limit on time, that is why it stopped
+    within = condition == TerminationCondition.feasible and watch.limits.left() > 0
+    optimal = condition == TerminationCondition.optimal or within
+    return _outcome(built, results, name, optimal, watch.limits.gap, seconds)
 
 
-def _outcome(built: PyomoModel, results: Any, name: str, optimal: bool, seconds: float) -> Outcome:
+def _outcome(built: PyomoModel, results: Any, name: str, optimal: bool, gap: float, seconds: float) -> Outcome:
     import pyomo.environ as pyo
 
     try:
@@ -89,6 +92,8 @@ def _outcome(built: PyomoModel, results: Any, name: str, optimal: bool, seconds:
     bound = results.problem.upper_bound
     bound = None if bound is None or not np.isfinite(float(bound)) else float(bound)
     value = float(pyo.value(goal))
+    if bound is None and optimal:  # all that such a solver says of its bound
+        bound = value + gap * abs(value)
     return Outcome(
         "optimal" if optimal else "feasible",
         "gap" if optimal else "time_limit",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -28,13 +30,30 @@ def main() -> None:
     """Run the command line: exit code 0 for success, 1 for a negative answer, 2 for bad input."""
     from optsched.errors import OptschedError
 
+    code = 0
     try:
         app()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
     except OptschedError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
-    except BrokenPipeError:
-        raise SystemExit(0) from None  # whoever read the output has enough of it
+        code = 2
+    except KeyboardInterrupt:
+        print("interrupted before there was an answer", file=sys.stderr)
+        code = 130
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """Exit, also where a solver's thread was left behind, which the interpreter would wait for in vain."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stderr.flush()
+    if any(thread.name == "optsched-solver" for thread in threading.enumerate()):
+        os._exit(code)
+    raise SystemExit(code)
 
 
 def _version(wanted: bool) -> None:

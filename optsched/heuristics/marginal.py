@@ -137,7 +137,9 @@ def _shares(problem: Problem, rows: IntArray) -> FloatArray:
     sizes = start[rows + 1] - start[rows]
     entry = np.repeat(start[rows] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
     parts = amount[entry] / np.maximum(table.capacity[resource[entry]], 1e-9)
-    return np.asarray(np.bincount(np.repeat(np.arange(len(rows)), sizes), weights=parts, minlength=len(rows)), dtype=np.float64)
+    return np.asarray(
+        np.bincount(np.repeat(np.arange(len(rows)), sizes), weights=parts, minlength=len(rows)), dtype=np.float64
+    )
 
 
 def _used(problem: Problem, rows: IntArray) -> FloatArray:

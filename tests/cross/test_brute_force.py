@@ -1,0 +1,140 @@
+"""Brute force = configuration form = allocation form, in HiGHS, CP-SAT and Pyomo, each through the checker."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import event, given, settings
+
+import optsched
+from optsched.backends import Watch, cpsat, highs, pyomo
+from optsched.backends.base import Limits
+from optsched.checker import check
+from optsched.formulation import formulation
+from optsched.infeasible import missing_job
+from optsched.problem import pose
+from optsched.solution import allocate
+from tests.cross.oracle import best_plan, ways
+from tests.strategies import instances
+
+RUN = {"linear": highs.solve, "cpsat": cpsat.solve, "pyomo": pyomo.solve}
+FORMS = [(name, form) for name in ("configuration", "allocation") for form in RUN]
+
+
+def near(a, b, tolerance=1e-6):
+    return abs(a - b) <= tolerance * max(1.0, abs(a), abs(b))
+
+
+def compare(instance, name, form, error=0.0):
+    """Solve an instance in one form, and compare with brute force."""
+    truth = best_plan(instance)
+    problem = pose(instance, error=error)
+    if len(problem.configurations) == 0 or missing_job(problem):
+        assert truth is None or truth[0] == 0
+        return event("nothing can run")
+    if not formulation(name).supports(problem).ok:
+        return event("not supported")
+    if form == "pyomo" and instance.max_moves is not None and not problem.configurations.kept.any():
+        return event("a limit on moves and nothing to keep")  # see test_reference.py
+    built = formulation(name).forms[form](problem)
+    outcome = RUN[form](built.model, Watch(Limits(gap=0.0)))
+    event(outcome.status)
+    if truth is None:
+        assert outcome.status == "infeasible"
+        return None
+    assert outcome.status == "optimal"
+    best, _ = truth
+    rows = built.read(outcome.values)
+    report = check(instance, allocate(problem, rows), claimed=problem.total(rows))
+    assert report.violations == ()
+    assert near(report.value, best, 1e-6 + 2 * built.error), "the plan is as good as the best"
+    assert outcome.bound * built.scale >= best - 1e-6 * max(1.0, best), "the bound holds for the true curves"
+    assert near(outcome.bound * built.scale, best, 1e-6 + 2 * built.error), "the bound is tight"
+    return None
+
+
+@settings(max_examples=300, derandomize=True, deadline=None)
+@given(instance=instances(with_servers=True))
+def test_table_holds_what_brute_force_finds(instance):
+    table = pose(instance).configurations
+    for number, job in enumerate(instance.jobs):
+        # of each count the table keeps the batch of the best goodput; what is held stands beside it
+        expected: dict[tuple, tuple] = {}
+        for way in ways(instance, job):
+            key = way.site, way.gpu_type, way.gpus, way.servers, way.kept
+            goodput = way.throughput * way.efficiency
+            expected[key] = max(expected.get(key, (0.0,)), (goodput, way.share))
+        found: dict[tuple, tuple] = {}
+        for row in range(table.first[number], table.first[number + 1]):
+            pool = table.pools[table.ways.pool[row]]
+            key = (
+                pool.site,
+                pool.gpu_type,
+                int(table.ways.gpus[row]),
+                int(table.ways.servers[row]),
+                bool(table.kept[row]),
+            )
+            found[key] = max(found.get(key, (0.0,)), (table.ways.goodput[row], table.share[row]))
+        extra = {key for key in expected if key not in found}
+        assert not extra
+        assert found.keys() <= expected.keys()
+        for key, numbers in found.items():
+            np.testing.assert_allclose(numbers, expected[key], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "form"), [f for f in FORMS if f[1] != "pyomo"])
+@settings(max_examples=250, derandomize=True, deadline=None)
+@given(instance=instances(with_servers=True))
+def test_every_form_agrees_with_brute_force(name, form, instance):
+    compare(instance, name, form)
+
+
+@pytest.mark.parametrize("name", ["configuration", "allocation"])
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(instance=instances())
+def test_the_reference_agrees_with_brute_force(name, instance):
+    compare(instance, name, "pyomo")
+
+
+@pytest.mark.parametrize("error", [0.02, 0.2])
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(instance=instances())
+def test_linearization_stays_within_its_error(error, instance):
+    compare(instance, "allocation", "linear", error)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(instance=instances(with_servers=True))
+def test_the_facade_agrees_with_brute_force(instance):
+    truth = best_plan(instance)
+    result = optsched.solve(instance, gap=0.0)
+    event(result.status)
+    if truth is None:
+        assert result.status == "infeasible"
+        assert result.reason
+    elif len(pose(instance).configurations):
+        assert result.status == "optimal"
+        assert near(result.value, truth[0])
+        assert near(result.bound, truth[0])
+        assert check(instance, result.allocations, claimed=result.value).violations == ()
+
+
+@settings(max_examples=150, derandomize=True, deadline=None)
+@given(instance=instances(with_servers=True))
+def test_the_heuristic_is_feasible_and_its_bound_holds(instance):
+    truth = best_plan(instance)
+    result = optsched.solve(instance, formulation="marginal-gain")
+    if truth is None:
+        assert result.status in ("infeasible", "unknown")
+    elif result.allocations:
+        assert check(instance, result.allocations, claimed=result.value).violations == ()
+        assert result.value <= truth[0] * (1 + 1e-9)
+        assert result.bound >= truth[0] * (1 - 1e-6)
+
+
+@settings(max_examples=200, derandomize=True, deadline=None)
+@given(instance=instances(with_servers=True))
+def test_brute_force_passes_the_checker(instance):
+    if truth := best_plan(instance):
+        report = check(instance, truth[1], claimed=truth[0])
+        assert report.violations == ()
