@@ -132,7 +132,7 @@ class Watch:
                 done.wait(0.05)  # an interrupted Thread.join() would take the thread for ended
             except KeyboardInterrupt:
                 self.interrupted = True
-                give_up = time.monotonic() + 5.0
+                give_up = time.monotonic() + 1.0
             late = self.limits.deadline is not None and time.monotonic() > self.limits.deadline
             if (late or self.interrupted) and not self.stop.is_set():
                 self.stop.set()

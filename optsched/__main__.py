@@ -1,0 +1,5 @@
+"""``python -m optsched``: the command line."""
+
+from optsched.cli import main
+
+main()

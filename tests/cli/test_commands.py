@@ -1,0 +1,180 @@
+"""Every command, its exit codes, and what it prints and writes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests import measured
+from tests.cli.conftest import ROOT, Run
+
+
+def test_the_whole_way(run: Run, tmp_path: Path) -> None:
+    measured.write(tmp_path / "measured.csv")
+    fitted = run("fit", "measured.csv", "--out", "curves.json")
+    assert fitted.returncode == 0, fitted.stderr
+    assert all(word in fitted.stdout for word in ("bert", "ncf", "v100", "rows"))
+
+    queries = ["ncf,t4,2,7,1000", "bert,v100,1,2,8"]
+    header = "model,gpu_type,nodes,gpus,local_batch"
+    (tmp_path / "queries.csv").write_text("\n".join([header, *queries]) + "\n")
+    assert run("predict", "curves.json", "queries.csv", "--out", "predicted.csv").returncode == 0
+    table = pl.read_csv(tmp_path / "predicted.csv")
+    name = "predicted_throughput_examples_s"
+    assert table.columns == [*header.split(","), name, f"{name}_low", f"{name}_high"]
+    low, middle, high = (table[name + end].to_numpy() for end in ("_low", "", "_high"))
+    assert (low < middle).all()
+    assert (middle < high).all()
+
+    generated = run(
+        "generate", "--jobs", 12, "--gpus", "t4=16,v100=8", "--curves", "curves.json", "--seed", 1, "--out", "cluster.json"
+    )  # fmt: skip
+    assert generated.returncode == 0, generated.stderr
+    solved = run("solve", "cluster.json", "--objective", "progress", "--time-limit", 30, "--out", "plan.json")
+    assert solved.returncode == 0, solved.stderr
+    assert "optimal" in solved.stdout
+    checked = run("check", "cluster.json", "plan.json")
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    plan["allocations"][0]["gpus"] += 1
+    (tmp_path / "broken.json").write_text(json.dumps(plan))
+    refused = run("check", "cluster.json", "broken.json")
+    assert refused.returncode == 1
+    assert plan["allocations"][0]["job"] in refused.stdout
+
+
+def test_generate_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
+    curves = ROOT / "instances" / "curves.json"
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        made = run("generate", "--jobs", 5, "--gpus", "t4=8", "--curves", curves, "--seed", seed, "--out", f"{name}.json")
+        assert made.returncode == 0, made.stderr
+    a, b, c = ((tmp_path / f"{name}.json").read_bytes() for name in "abc")
+    assert a == b != c
+
+
+def test_solve_prints_json_and_nothing_else(run: Run, quickstart: Path) -> None:
+    solved = run("solve", quickstart, "--json")
+    result = json.loads(solved.stdout)
+    assert result["status"] == "optimal"
+    assert result["value"] <= result["bound"]
+    assert solved.stderr == ""
+    assert json.loads(run("solve", quickstart, "--json").stdout)["hash"] == result["hash"]
+
+
+def test_infeasible_names_the_job_and_the_resource(run: Run, tmp_path: Path) -> None:
+    solved = run("solve", ROOT / "instances" / "micro" / "required-too-many.json", "--out", "result.json")
+    assert solved.returncode == 1
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["status"] == "infeasible"
+    assert all(word in result["reason"] for word in ("a, b, c", "1 more", "v100"))
+
+
+def test_formulations_and_schema(run: Run) -> None:
+    listed = {f["name"]: f for f in json.loads(run("formulations", "--json").stdout)}
+    assert listed["allocation"]["backends"] == ["highs", "cpsat", "pyomo"]
+    assert listed["configuration"]["exact"]
+    assert not listed["marginal-gain"]["exact"]
+    assert "configuration" in run("formulations").stdout
+    schema = json.loads(run("schema").stdout)
+    assert {"Instance", "Result", "CurveFile"} <= set(schema["$defs"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["solve", "missing.json"], ["missing.json", "No such file"]),
+        (["solve", "QUICKSTART", "--objective", "speed"], ["'speed'", "progress"]),
+        (["solve", "QUICKSTART", "--formulation", "magic"], ["'magic'", "allocation"]),
+        (["solve", "QUICKSTART", "--backend", "magic"], ["'magic'", "highs"]),
+        (["solve", "QUICKSTART", "--backend", "pyomo:magic"], ["'magic'"]),
+        (["solve", "QUICKSTART", "--time-limit", "0"], ["time_limit"]),
+        (["solve", "QUICKSTART", "--gap", "-1"], ["gap"]),
+        (["solve", "QUICKSTART", "--out", "no/such/folder/x.json"], ["no/such/folder/x.json"]),
+        (["solve", "QUICKSTART", "--out", "."], ["folder"]),
+        (["check", "QUICKSTART", "QUICKSTART"], ["format", "optsched-result/1"]),
+        (["fit", "missing.csv", "--out", "c.json"], ["missing.csv"]),
+        (["generate", "--jobs", "0", "--gpus", "t4=4", "--curves", "CURVES", "--out", "x.json"], ["job"]),
+        (["generate", "--jobs", "1", "--gpus", "t4", "--curves", "CURVES", "--out", "x.json"], ["TYPE=COUNT"]),
+        (["generate", "--jobs", "1", "--gpus", "zx81=4", "--curves", "CURVES", "--out", "x.json"], ["'zx81'"]),
+    ],
+)
+def test_bad_input(run: Run, quickstart: Path, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+    known = {"QUICKSTART": str(quickstart), "CURVES": str(ROOT / "instances" / "curves.json")}
+    refused = run(*(known.get(a, a) for a in arguments))
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: ")
+    assert "Traceback" not in refused.stderr
+    assert all(word in refused.stderr for word in words), refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["bert,t4,1,1,8"], ["throughput_examples_s"]),
+        (["bert,t4,1,0,8,10"], ["line 2", "gpus", "0"]),
+        (["bert,t4,1,1,8,10", "bert,t4,1,2,8,-3"], ["line 3", "throughput_examples_s", "-3"]),
+        (["bert,t4,1,1,8,fast"], ["line 2", "'fast'"]),
+        (["bert,t4,4,2,8,10"], ["line 2", "nodes", "4"]),
+        (["bert,t4,1,1.5,8,10"], ["line 2", "gpus", "1.5"]),
+        ([",t4,1,1,8,10"], ["line 2", "model"]),
+        ([], ["line 2"]),
+    ],
+)
+def test_bad_measurements(run: Run, tmp_path: Path, lines: list[str], words: list[str]) -> None:
+    measured.write(tmp_path / "bad.csv", lines)
+    refused = run("fit", "bad.csv", "--out", "curves.json")
+    assert refused.returncode == 2
+    assert all(word in refused.stderr for word in ["bad.csv", *words]), refused.stderr
+    assert not (tmp_path / "curves.json").exists()
+
+
+def test_a_missing_column(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.csv").write_text("model,nodes,gpus,local_batch,step_time_s\nbert,1,1,8,0.1\n")
+    refused = run("fit", "bad.csv", "--out", "curves.json")
+    assert refused.returncode == 2
+    assert "'gpu_type'" in refused.stderr
+
+
+def test_contradicting_units(run: Run, tmp_path: Path) -> None:
+    header = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s,step_time_s"
+    (tmp_path / "bad.csv").write_text(f"{header}\nbert,t4,1,1,8,80,100\n")  # milliseconds
+    refused = run("fit", "bad.csv", "--out", "curves.json")
+    assert refused.returncode == 2
+    assert "units" in refused.stderr
+
+
+def test_predict_refuses_an_unknown_pair(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "queries.csv").write_text("model,gpu_type,nodes,gpus,local_batch\nbert,t4,1,1,8\nbert,zx81,1,1,8\n")
+    refused = run("predict", ROOT / "instances" / "curves.json", "queries.csv", "--out", "p.csv")
+    assert refused.returncode == 2
+    assert all(word in refused.stderr for word in ("line 3", "bert/zx81"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize("backend", ["highs", "cpsat"])
+def test_interrupt_returns_the_best_plan(tmp_path: Path, backend: str) -> None:
+    run = [sys.executable, "-m", "optsched"]
+    curves = ROOT / "instances" / "curves.json"
+    sizes = ["--jobs", "3000", "--gpus", "t4=512,v100=512,a100=256"]
+    subprocess.run([*run, "generate", *sizes, "--curves", curves, "--out", "big.json"], cwd=tmp_path, check=True)
+    options = ["--gap", "0", "--backend", backend, "--out", "plan.json"]
+    process = subprocess.Popen([*run, "solve", "big.json", *options], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    # on a fast machine it may have ended, and on a slow one not have begun
+    assert process.returncode in (0, 130)
+    if process.returncode == 0:
+        result = json.loads((tmp_path / "plan.json").read_text())
+        assert result["status"] in ("feasible", "optimal")
+        assert subprocess.run([*run, "check", "big.json", "plan.json"], cwd=tmp_path).returncode == 0
