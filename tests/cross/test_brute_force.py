@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import event, given, settings
+from hypothesis import strategies as st
 
 import optsched
 from optsched.backends import Watch, cpsat, highs, pyomo
@@ -35,7 +36,9 @@ def compare(instance, name, form, error=0.0):
     if not formulation(name).supports(problem).ok:
         return event("not supported")
     if form == "pyomo" and instance.max_moves is not None and not problem.configurations.kept.any():
-        return event("a limit on moves and nothing to keep")  # see test_reference.py
+        return event("a limit on moves and nothing to keep")  # see test_known_gaps.py
+    if name == "allocation" and not np.any(problem.value > 0):
+        return event("nothing is worth anything")  # see test_known_gaps.py
     built = formulation(name).forms[form](problem)
     outcome = RUN[form](built.model, Watch(Limits(gap=0.0)))
     event(outcome.status)
@@ -53,7 +56,7 @@ def compare(instance, name, form, error=0.0):
     return None
 
 
-@settings(max_examples=300, derandomize=True, deadline=None)
+@settings(max_examples=600, derandomize=True, deadline=None)
 @given(instance=instances(with_servers=True))
 def test_table_holds_what_brute_force_finds(instance):
     table = pose(instance).configurations
@@ -83,43 +86,43 @@ def test_table_holds_what_brute_force_finds(instance):
 
 
 @pytest.mark.parametrize(("name", "form"), [f for f in FORMS if f[1] != "pyomo"])
-@settings(max_examples=250, derandomize=True, deadline=None)
-@given(instance=instances(with_servers=True))
-def test_every_form_agrees_with_brute_force(name, form, instance):
-    compare(instance, name, form)
+@settings(max_examples=600, derandomize=True, deadline=None)
+@given(data=st.data())
+def test_every_form_agrees_with_brute_force(name, form, data):
+    compare(data.draw(instances(with_servers=name == "configuration")), name, form)
 
 
 @pytest.mark.parametrize("name", ["configuration", "allocation"])
-@settings(max_examples=100, derandomize=True, deadline=None)
+@settings(max_examples=250, derandomize=True, deadline=None)
 @given(instance=instances())
 def test_the_reference_agrees_with_brute_force(name, instance):
     compare(instance, name, "pyomo")
 
 
 @pytest.mark.parametrize("error", [0.02, 0.2])
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True, deadline=None)
 @given(instance=instances())
 def test_linearization_stays_within_its_error(error, instance):
     compare(instance, "allocation", "linear", error)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=500, derandomize=True, deadline=None)
 @given(instance=instances(with_servers=True))
 def test_the_facade_agrees_with_brute_force(instance):
     truth = best_plan(instance)
-    result = optsched.solve(instance, gap=0.0)
+    result = optsched.solve(instance, gap=1e-6)
     event(result.status)
     if truth is None:
         assert result.status == "infeasible"
         assert result.reason
     elif len(pose(instance).configurations):
         assert result.status == "optimal"
-        assert near(result.value, truth[0])
-        assert near(result.bound, truth[0])
+        assert near(result.value, truth[0], 2e-6)
+        assert near(result.bound, truth[0], 2e-6)
         assert check(instance, result.allocations, claimed=result.value).violations == ()
 
 
-@settings(max_examples=150, derandomize=True, deadline=None)
+@settings(max_examples=300, derandomize=True, deadline=None)
 @given(instance=instances(with_servers=True))
 def test_the_heuristic_is_feasible_and_its_bound_holds(instance):
     truth = best_plan(instance)
@@ -132,7 +135,7 @@ def test_the_heuristic_is_feasible_and_its_bound_holds(instance):
         assert result.bound >= truth[0] * (1 - 1e-6)
 
 
-@settings(max_examples=200, derandomize=True, deadline=None)
+@settings(max_examples=500, derandomize=True, deadline=None)
 @given(instance=instances(with_servers=True))
 def test_brute_force_passes_the_checker(instance):
     if truth := best_plan(instance):
