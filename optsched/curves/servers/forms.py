@@ -1,0 +1,319 @@
+"""Forms of the throughput with parameter servers, over workers, servers, batch and network rate.
+
+Notation, everywhere: ``w`` workers, ``p`` servers, ``m`` examples per worker and update, ``b`` the
+network rate relative to the measured one, ``q >= 1`` the sharpness of a smooth maximum
+``smax_q(x, y) = (x^q + y^q)^(1/q)`` (1: the parts take turns; towards infinity: they overlap).
+Throughput never falls with ``b`` in any of them: ``b`` only divides nonnegative times.
+
+The fit works on unbounded numbers ``z`` (logarithms and logits of the parameters), of which the
+first scales the whole curve: ``z[0] + a`` divides every rate by ``exp(a)``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, Self
+
+import msgspec
+import numpy as np
+
+from optsched.curves.family import NonNegative, Positive
+from optsched.curves.points import FloatArray
+from optsched.curves.servers.posterior import Posterior
+from optsched.curves.servers.queueing import closed_throughput
+from optsched.curves.servers.rows import Layout
+
+__all__ = [
+    "ASYNC_FORMS",
+    "SYNC_FORMS",
+    "AsyncCapacity",
+    "AsyncMva",
+    "Form",
+    "FormBase",
+    "SyncCapacity",
+    "SyncIncast",
+    "SyncSerial",
+]
+
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Sharpness = Annotated[float, msgspec.Meta(ge=1, le=1e6)]
+
+_TINY = 1e-12  # stands for 0 under a logarithm
+_UNIT = 64.0  # examples to which the fit refers the time of computation; a unit, not a parameter
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """How one parameter becomes an unbounded number, and the hyperprior N(centre, width^2) of that.
+
+    kind
+        ``scale``: ln of seconds. ``ratio``: ln of ``times`` x seconds / scale. ``share``: logit.
+        ``excess``: ln(value - 1). ``log``: ln.
+    """
+
+    name: str
+    kind: Literal["scale", "ratio", "share", "excess", "log"]
+    centre: float
+    width: float
+    times: float = 1.0
+
+    def unbounded(self, value: float, scale: float) -> float:
+        """Return the number that the fit works on."""
+        if self.kind == "ratio":
+            value *= self.times / scale
+        elif self.kind == "share":
+            value = value / max(1.0 - value, _TINY)
+        elif self.kind == "excess":
+            value -= 1.0
+        return float(np.log(max(value, _TINY)))
+
+    def value(self, z: float, scale: float) -> float:
+        """Return the parameter itself."""
+        x = float(np.exp(np.clip(z, -80.0, 80.0)))
+        if self.kind == "ratio":
+            return x * scale / self.times
+        if self.kind == "share":
+            return x / (1.0 + x)
+        return min(1.0 + x, 1e6) if self.kind == "excess" else x
+
+
+class FormBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="form"):
+    """One form with its parameters in seconds and shares.
+
+    posterior
+        How sure the parameters are, and the local correction; None: they are taken as they stand.
+    """
+
+    PARAMETERS: ClassVar[tuple[Parameter, ...]] = ()
+    SHARED: ClassVar[tuple[tuple[float, ...], ...]] = ()
+    """Rows ``c`` for which ``c @ z`` belongs to the model and not to the GPU type (bytes of the
+    parameters, work on the server): measured on one GPU type, it holds for the next, too."""
+
+    posterior: Posterior | None = None
+
+    def __post_init__(self) -> None:
+        size = len(self.PARAMETERS)
+        if self.posterior and {size} != {len(r) for r in (self.posterior.covariance, *self.posterior.covariance)}:
+            raise ValueError(f"Expected a covariance of {size} rows and columns")
+
+    @staticmethod
+    def log_rate(z: FloatArray, at: Layout) -> FloatArray:
+        """Return ln examples/s for parameters of shape ``(..., P)``: shape ``(..., n)``."""
+        raise NotImplementedError
+
+    @classmethod
+    def name(cls) -> str:
+        """Return the form's name, as it stands in files."""
+        return str(cls.__struct_config__.tag)
+
+    @classmethod
+    def of(cls, z: FloatArray, posterior: Posterior | None = None) -> Self:
+        """Return the form with the parameters that the numbers ``z`` stand for."""
+        scale = cls.PARAMETERS[0].value(float(z[0]), 1.0)
+        values = {p.name: p.value(float(x), scale) for p, x in zip(cls.PARAMETERS, z, strict=True)}
+        return cls(**values, posterior=posterior)
+
+    def vector(self) -> FloatArray:
+        """Return the parameters as the unbounded numbers ``z``, shape ``(P,)``."""
+        scale = max(float(getattr(self, self.PARAMETERS[0].name)), _TINY)
+        return np.array([p.unbounded(float(getattr(self, p.name)), scale) for p in self.PARAMETERS])
+
+
+def _columns(z: FloatArray) -> list[FloatArray]:
+    """Return the parameters one by one, each ``(..., 1)`` to broadcast against the points."""
+    return [z[..., i, None] for i in range(z.shape[-1])]
+
+
+def _log_smax(x: FloatArray, y: FloatArray, sharp: FloatArray) -> FloatArray:
+    """Return ln smax_q(exp(x), exp(y)) for ``q = 1 + exp(sharp)``; no overflow at any sharpness."""
+    q = 1.0 + np.exp(sharp)
+    return np.asarray(np.logaddexp(q * x, q * y) / q)
+
+
+class AsyncMva(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="async-mva"):
+    """Asynchronous training as a closed queueing network, by exact mean value analysis.
+
+    ``w`` workers go around on their own: compute (a delay of ``example_s m``), queue for the download
+    and the upload of the parameters (``transfer_share server_s / (2 p b)`` each) and for the update
+    (``(1 - transfer_share) server_s / p``). With the passes/s ``X`` of ``closed_throughput``, the rate is
+    ``m X``. Lin et al., MASCOTS 2018; Li et al., ICPE 2020 and TPDS 2022.
+
+    example_s
+        Seconds that a worker computes for an example.
+    server_s, transfer_share
+        Seconds that one server is busy for a pass, and which share of them is transfer.
+    """
+
+    PARAMETERS: ClassVar = (
+        Parameter("example_s", "scale", -2.0, 3.0),
+        Parameter("server_s", "ratio", -2.0, 2.0),
+        Parameter("transfer_share", "share", 0.0, 1.5),
+    )
+    SHARED: ClassVar = ((1.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+    example_s: Positive
+    server_s: NonNegative
+    transfer_share: Share
+
+    @staticmethod
+    def log_rate(z: FloatArray, at: Layout) -> FloatArray:
+        scale, server, split = _columns(z)
+        share = 1.0 / (1.0 + np.exp(-split))
+        seconds = np.exp(server) / at.servers
+        way = seconds * share / (2.0 * at.network)
+        passes = closed_throughput(at.workers, at.batch, np.stack([way, way, seconds * (1.0 - share)]))
+        return np.asarray(np.log(passes) + np.log(at.batch) - scale)
+
+
+class AsyncCapacity(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="async-capacity"):
+    """Asynchronous training as the softened minimum of what workers compute and servers serve.
+
+    rate = ``m / smax_q(example_s m / w, server_s (transfer_share / b + 1 - transfer_share) / p)``
+
+    example_s, server_s, transfer_share
+        As in ``AsyncMva``.
+    sharpness
+        ``q``: how suddenly the servers become the limit.
+    """
+
+    PARAMETERS: ClassVar = (*AsyncMva.PARAMETERS, Parameter("sharpness", "excess", 1.0, 1.0))
+    SHARED: ClassVar = ((1.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+
+    example_s: Positive
+    server_s: NonNegative
+    transfer_share: Share
+    sharpness: Sharpness
+
+    @staticmethod
+    def log_rate(z: FloatArray, at: Layout) -> FloatArray:
+        scale, server, split, sharp = _columns(z)
+        share = 1.0 / (1.0 + np.exp(-split))
+        busy = server + np.log(share / at.network + 1.0 - share) - np.log(at.servers)
+        return np.log(at.batch) - scale - _log_smax(np.log(at.batch / at.workers), busy, sharp)
+
+
+_STEP = (
+    Parameter("fixed_s", "scale", -1.0, 3.0),
+    Parameter("example_s", "ratio", -1.0, 2.0, times=_UNIT),
+    Parameter("update_s", "ratio", 0.0, 2.0),
+    Parameter("transfer_s", "ratio", -1.0, 2.0),
+)
+_WORKER = Parameter("worker_s", "ratio", -3.0, 2.0)
+_SHARP = Parameter("sharpness", "excess", 0.0, 1.0)
+
+
+def _shared(size: int) -> tuple[tuple[float, ...], ...]:
+    """Return the rows of ``update_s`` and ``transfer_s``."""
+    rest = (0.0,) * (size - 4)
+    return (1.0, 0.0, 1.0, 0.0, *rest), (1.0, 0.0, 0.0, 1.0, *rest)
+
+
+def _log_worker(compute: FloatArray, at: Layout) -> FloatArray:
+    """Return ln of (fixed + compute) / fixed."""
+    return np.asarray(np.log1p(np.exp(compute) * at.batch / _UNIT))
+
+
+def _log_work(update: FloatArray, transfer: FloatArray, at: Layout) -> FloatArray:
+    """Return ln of the work of all servers (update, and the transfers of all workers) / fixed."""
+    return np.logaddexp(update, transfer + np.log(at.workers / at.network))
+
+
+class SyncCapacity(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sync-capacity"):
+    """Synchronous steps in which workers and servers overlap as sharply as ``q`` says.
+
+    step = ``smax_q(fixed_s + example_s m, (update_s + transfer_s w / b) / p^server_exponent) + worker_s w``;
+    the rate is ``w m / step``.
+
+    fixed_s, example_s
+        Seconds of a step whatever its size, and of each of a worker's examples.
+    update_s, transfer_s
+        Seconds of the update on one server, and of the transfer of one worker's parameters.
+    worker_s
+        Overhead of each worker, seconds.
+    server_exponent
+        How well the load spreads over the servers (1: evenly).
+    """
+
+    PARAMETERS: ClassVar = (*_STEP, _WORKER, _SHARP, Parameter("server_exponent", "log", 0.0, 0.4))
+    SHARED: ClassVar = _shared(7)
+
+    fixed_s: Positive
+    example_s: NonNegative
+    update_s: NonNegative
+    transfer_s: NonNegative
+    worker_s: NonNegative
+    sharpness: Sharpness
+    server_exponent: NonNegative
+
+    @staticmethod
+    def log_rate(z: FloatArray, at: Layout) -> FloatArray:
+        scale, compute, update, transfer, overhead, sharp, exponent = _columns(z)
+        server = _log_work(update, transfer, at) - np.exp(exponent) * np.log(at.servers)
+        slower = _log_smax(_log_worker(compute, at), server, sharp)
+        return np.log(at.workers * at.batch) - scale - np.logaddexp(slower, overhead + np.log(at.workers))
+
+
+class SyncIncast(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sync-incast"):
+    """Synchronous steps whose phases follow each other.
+
+    step = ``fixed_s + example_s m + update_s / p + (transfer_s / b) smax_q(1, w / p) + worker_s w``: the
+    transfer is bound by the worker's own link (1) or by the incast at the servers (``w / p``). The
+    synchronous form of Optimus (Peng et al., EuroSys'18, eq. 4), with the update spread over the servers
+    and a link that cannot be outrun. Parameters as in ``SyncCapacity``.
+    """
+
+    PARAMETERS: ClassVar = (*_STEP, _WORKER, _SHARP)
+    SHARED: ClassVar = _shared(6)
+
+    fixed_s: Positive
+    example_s: NonNegative
+    update_s: NonNegative
+    transfer_s: NonNegative
+    worker_s: NonNegative
+    sharpness: Sharpness
+
+    @staticmethod
+    def log_rate(z: FloatArray, at: Layout) -> FloatArray:
+        scale, compute, update, transfer, overhead, sharp = _columns(z)
+        fan = _log_smax(np.zeros(len(at)), np.log(at.workers / at.servers), sharp)
+        step = (
+            1.0
+            + np.exp(compute) * at.batch / _UNIT
+            + np.exp(update) / at.servers
+            + np.exp(transfer + fan) / at.network
+            + np.exp(overhead) * at.workers
+        )
+        return np.asarray(np.log(at.workers * at.batch) - scale - np.log(step))
+
+
+class SyncSerial(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="sync-serial"):
+    """Amdahl's law on the servers: a share of their work (largest layer, barrier) stays on one.
+
+    step = ``smax_q(fixed_s + example_s m, (update_s + transfer_s w / b) (1 / p + serial_share))``
+
+    serial_share
+        Part of the servers' work that more servers do not speed up. The others: as in ``SyncCapacity``.
+    """
+
+    PARAMETERS: ClassVar = (*_STEP, Parameter("serial_share", "log", -2.0, 2.0), _SHARP)
+    SHARED: ClassVar = _shared(6)
+
+    fixed_s: Positive
+    example_s: NonNegative
+    update_s: NonNegative
+    transfer_s: NonNegative
+    serial_share: NonNegative
+    sharpness: Sharpness
+
+    @staticmethod
+    def log_rate(z: FloatArray, at: Layout) -> FloatArray:
+        scale, compute, update, transfer, serial, sharp = _columns(z)
+        server = _log_work(update, transfer, at) + np.log(1.0 / at.servers + np.exp(serial))
+        return np.log(at.workers * at.batch) - scale - _log_smax(_log_worker(compute, at), server, sharp)
+
+
+Form = AsyncMva | AsyncCapacity | SyncCapacity | SyncIncast | SyncSerial
+"""Every form that a file can hold; its ``form`` key tells which."""
+
+ASYNC_FORMS: tuple[type[FormBase], ...] = (AsyncMva, AsyncCapacity)
+SYNC_FORMS: tuple[type[FormBase], ...] = (SyncCapacity, SyncIncast, SyncSerial)
