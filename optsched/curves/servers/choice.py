@@ -22,7 +22,8 @@ from optsched.curves.family import Z80
 from optsched.curves.points import FloatArray, Points
 from optsched.curves.servers.curve import ParameterServer
 from optsched.curves.servers.fit import Prior, fit_form
-from optsched.curves.servers.forms import ASYNC_FORMS, SYNC_FORMS, FormBase
+from optsched.curves.servers.form import FormBase
+from optsched.curves.servers.forms import ASYNC_FORMS, SYNC_FORMS
 from optsched.curves.servers.rows import Rows, ServerRows, merged
 from optsched.curves.servers.transfer import learn_prior
 from optsched.errors import InputError, shown

@@ -12,7 +12,8 @@ import numpy as np
 
 from optsched.curves.family import CurveBase, Positive
 from optsched.curves.points import FloatArray, IntArray, Points
-from optsched.curves.servers.forms import Form, FormBase
+from optsched.curves.servers.form import FormBase
+from optsched.curves.servers.forms import Form
 from optsched.curves.servers.posterior import Anchor
 from optsched.curves.servers.rows import Layout, distance
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from optsched.curves.points import FloatArray
 from optsched.curves.servers.curve import linearized
-from optsched.curves.servers.forms import FormBase
+from optsched.curves.servers.form import FormBase
 from optsched.curves.servers.posterior import Anchor, Posterior
 from optsched.curves.servers.rows import Rows, distance
 

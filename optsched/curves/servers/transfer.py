@@ -15,7 +15,7 @@ import numpy as np
 
 from optsched.curves.points import FloatArray
 from optsched.curves.servers.fit import TAIL, Fit, Prior, fit_form, wide_prior
-from optsched.curves.servers.forms import FormBase
+from optsched.curves.servers.form import FormBase
 from optsched.curves.servers.rows import Rows, distance
 
 __all__ = ["learn_prior"]
