@@ -19,6 +19,12 @@ __all__ = ["print_fits", "print_formulations", "print_result"]
 _MOST_ROWS = 50
 
 
+def _console() -> Console:
+    """Return the terminal, or a wide page where there is none."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
 def _table(*columns: str, left: int = 1) -> Table:
     """Return a table whose first ``left`` columns are words and whose others are numbers."""
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -29,7 +35,7 @@ def _table(*columns: str, left: int = 1) -> Table:
 
 def print_result(instance: Instance, result: Result) -> None:
     """Print who holds what, how full the pools are, and what was proven."""
-    console = Console()
+    console = _console()
     if result.allocations:
         table = _table("job", "GPU type", "site", "GPUs", "nodes", "PS", "batch", "examples/s", "progress", left=3)
         for a in result.allocations[:_MOST_ROWS]:
@@ -76,13 +82,14 @@ def _summary(result: Result) -> str:
 
 def print_fits(file: CurveFile) -> None:
     """Print how well each curve fits its rows, and rows that it has not seen."""
-    table = _table("model", "GPU type", "family", "rows", "most GPUs", "error %", "unseen %", left=3)
+    table = _table("curve", "family", "rows", "most GPUs", "error %", "unseen %", left=2)
     for f in file.curves:
         family = type(f.curve).__struct_config__.tag
         unseen = "" if f.unseen_error is None else f"{f.unseen_error:.1f}"
-        table.add_row(f.model, f.gpu_type, str(family), str(f.rows), str(f.max_gpus), f"{f.error:.1f}", unseen)
-    console = Console()
+        table.add_row(f.name, str(family), str(f.rows), str(f.max_gpus), f"{f.error:.1f}", unseen)
+    console = _console()
     console.print(table)
+    console.print("families: chosen by the error on rows held out in turn, where none was named (see the file)")
     console.print("error: mean absolute percentage error of the throughput; unseen: on rows held out in turn")
 
 
@@ -91,4 +98,4 @@ def print_formulations(found: Sequence[dict[str, Any]]) -> None:
     table = _table("name", "decides", "backends", "kind", left=4)
     for f in found:
         table.add_row(f["name"], f["decides"], ", ".join(f["backends"]) or "-", "exact" if f["exact"] else "heuristic")
-    Console().print(table)
+    _console().print(table)

@@ -113,12 +113,18 @@ def check(
 def fit(
     measurements: Annotated[Path, typer.Argument(help="CSV table of measured throughputs.", metavar="MEASUREMENTS")],
     out: Annotated[Path, typer.Option(help="Write the curves here (optsched-curves/1).")],
+    earlier: Annotated[
+        Path | None, typer.Option(help="Curves fitted before: their lessons become the prior, and they are kept.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="allreduce, monotone or amdahl; default: by cross-validation.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit one throughput curve for each model and GPU type, and print how well they fit."""
     from optsched.cli import commands
 
-    raise SystemExit(commands.fit(measurements, out, as_json))
+    raise SystemExit(commands.fit(measurements, out, earlier, family, as_json))
 
 
 @app.command()

@@ -75,17 +75,22 @@ def check(instance: Path, plan: Path, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
-def fit(measurements: Path, out: Path, as_json: bool) -> int:
+def fit(measurements: Path, out: Path, earlier: Path | None, family: str | None, as_json: bool) -> int:
     """Fit curves to a table of measurements."""
+    from optsched.cli.progress import shown_steps
     from optsched.curves.fit import fit as fitted
-    from optsched.curves.fitted import save_curves
+    from optsched.curves.fitted import load_curves, save_curves
     from optsched.curves.measurements import read_measurements
 
     _writable(out)
-    file = fitted(read_measurements(measurements), source=measurements.name)
+    before = None if earlier is None else load_curves(earlier)
+    read = read_measurements(measurements)
+    with shown_steps(quiet=as_json) as report:
+        file = fitted(read, source=measurements.name, earlier=before, family=family, report=report)
     save_curves(file, out)
     if as_json:
-        _print_json([{k: getattr(c, k) for k in ("name", "rows", "error", "unseen_error")} for c in file.curves])
+        columns = ("name", "rows", "error", "unseen_error", "choice")
+        _print_json([{k: getattr(c, k) for k in columns} for c in file.curves])
     else:
         from optsched.report import print_fits
 
@@ -95,32 +100,15 @@ def fit(measurements: Path, out: Path, as_json: bool) -> int:
 
 def predict(curves: Path, queries: Path, out: Path) -> int:
     """Predict the throughput of a table of configurations."""
-    import numpy as np
     import polars as pl
 
     from optsched.curves.fitted import load_curves
-    from optsched.curves.measurements import points_of, read_table
+    from optsched.curves.measurements import read_configurations
+    from optsched.curves.predict import predict as predicted
 
     _writable(out)
-    by_pair = {(f.model, f.gpu_type): f for f in load_curves(curves).curves}
-    table = read_table(queries, ["model", "gpu_type", "nodes", "gpus", "local_batch"])
-    points = points_of(table, str(queries))
-    pairs = list(zip(table["model"].to_list(), table["gpu_type"].to_list(), strict=True))
-    columns = np.full((3, len(pairs)), np.nan)
-    for pair in dict.fromkeys(pairs):
-        rows = np.array([number for number, other in enumerate(pairs) if other == pair])
-        if pair not in by_pair:
-            known = ", ".join(f"{m}/{g}" for m, g in list(by_pair)[:8])
-            where = f"line {rows[0] + 2}, columns model, gpu_type"
-            raise InputError(
-                f"a model and GPU type with a curve ({known})",
-                path=where,
-                value=shown("/".join(pair)),
-                file=str(queries),
-            )
-        curve, chosen = by_pair[pair].curve, points.take(rows)
-        columns[0, rows] = curve.throughput(chosen)
-        columns[1, rows], columns[2, rows] = curve.interval(chosen)
+    table, configured = read_configurations(queries)
+    columns = predicted(load_curves(curves), configured, str(queries))
     name = "predicted_throughput_examples_s"
     added = [pl.Series(name + end, column) for end, column in zip(("", "_low", "_high"), columns, strict=True)]
     buffer = io.BytesIO()

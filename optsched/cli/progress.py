@@ -10,7 +10,7 @@ from rich.console import Console
 
 from optsched.backends import Progress
 
-__all__ = ["shown_progress"]
+__all__ = ["shown_progress", "shown_steps"]
 
 _PATIENCE = 2.0
 """Seconds before anything is shown."""
@@ -35,6 +35,27 @@ def shown_progress(time_limit: float | None, *, quiet: bool) -> Iterator[Callabl
         spent = time.monotonic() - began
         if spent > _PATIENCE:
             status.update(_line(progress.stage, best, spent, time_limit))
+            status.start()
+
+    try:
+        yield report
+    finally:
+        status.stop()
+
+
+@contextmanager
+def shown_steps(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
+    """Show what is being done, on standard error; yields what to report to."""
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    began = time.monotonic()
+    status = console.status("", spinner="dots")
+
+    def report(step: str) -> None:
+        status.update(step)
+        if time.monotonic() - began > _PATIENCE:
             status.start()
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from optsched.curves.allreduce import AllReduce
 from optsched.curves.amdahl import Amdahl
 from optsched.curves.family import CurveBase
+from optsched.curves.monotone import Monotone
 from optsched.curves.points import FloatArray, IntArray, Points
 from optsched.curves.table import Table, TableRow
 
@@ -15,10 +16,11 @@ __all__ = [
     "CurveBase",
     "FloatArray",
     "IntArray",
+    "Monotone",
     "Points",
     "Table",
     "TableRow",
 ]
 
-Curve = AllReduce | Amdahl | Table
+Curve = AllReduce | Amdahl | Monotone | Table
 """Every family that a file can hold; its ``family`` key tells which."""

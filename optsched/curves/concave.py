@@ -35,33 +35,44 @@ def concave_runs(x: IntArray, y: FloatArray, error: float) -> list[tuple[int, in
     wider than the smallest step ends a run, since no line may invite a count that is not there.
     Greedy is optimal: a part of a good run is good.
     """
-    step = np.min(np.diff(x)) if len(x) > 1 else 1
+    steps = np.diff(x)
+    ends = np.append(np.flatnonzero(steps != steps.min(initial=np.iinfo(np.int64).max)), len(x) - 1)
     runs = []
     first = 0
     while first < len(x):
-        last = first
-        hull = [first]
-        while last + 1 < len(x) and x[last + 1] - x[last] == step:
-            grown = _hull_with(hull, last + 1, x, y)
-            if np.any(
-                np.interp(x[first : last + 2], x[grown], y[grown]) > y[first : last + 2] * (1 + error + ROUNDING)
-            ):
-                break
-            hull, last = grown, last + 1
+        last = int(ends[np.searchsorted(ends, first)])
+        if not _nearly_concave(x[first : last + 1], y[first : last + 1], error):
+            good, bad = first, last
+            while bad - good > 1:
+                middle = (good + bad) // 2
+                if _nearly_concave(x[first : middle + 1], y[first : middle + 1], error):
+                    good = middle
+                else:
+                    bad = middle
+            last = good
         runs.append((first, last))
         first = last + 1
     return runs
 
 
-def _hull_with(hull: list[int], k: int, x: IntArray, y: FloatArray) -> list[int]:
-    """Return the upper hull of the points in ``hull`` and ``k``, which is the rightmost."""
-    hull = hull.copy()
-    while len(hull) > 1:
-        a, b = hull[-2], hull[-1]
-        if (y[b] - y[a]) * (x[k] - x[a]) > (y[k] - y[a]) * (x[b] - x[a]):
-            break
-        hull.pop()
-    return [*hull, k]
+def _nearly_concave(x: IntArray, y: FloatArray, error: float) -> bool:
+    """Tell whether the concave envelope exceeds the points by a relative ``error`` at most."""
+    hull = _upper_hull(x, y)
+    return bool(np.all(np.interp(x, x[hull], y[hull]) <= y * (1 + error + ROUNDING)))
+
+
+def _upper_hull(x: IntArray, y: FloatArray) -> list[int]:
+    """Return the positions of the upper hull's corners (Andrew's monotone chain, 1979)."""
+    across, up = x.tolist(), y.tolist()
+    hull: list[int] = []
+    for k in range(len(across)):
+        while len(hull) > 1:
+            a, b = hull[-2], hull[-1]
+            if (up[b] - up[a]) * (across[k] - across[a]) > (up[k] - up[a]) * (across[b] - across[a]):
+                break
+            hull.pop()
+        hull.append(k)
+    return hull
 
 
 def concave_lines(counts: IntArray, y: FloatArray, error: float) -> Lines:
@@ -74,9 +85,7 @@ def concave_lines(counts: IntArray, y: FloatArray, error: float) -> Lines:
     if len(counts) == 1:
         return Lines(float(counts[0]), float(counts[0]), np.zeros(1), y.copy(), 0.0)
     x = np.asarray(counts, dtype=np.float64)
-    hull = [0]
-    for k in range(1, len(x)):
-        hull = _hull_with(hull, k, counts, y)
+    hull = _upper_hull(counts, y)
     envelope = np.interp(x, x[hull], y[hull])
     top = np.maximum(y * (1 + error), envelope)
     slopes, levels = [], []

@@ -1,91 +1,243 @@
-"""Fitting curves to measurements."""
+"""Fitting curves to measurements: one for each (model, GPU type), each with the others as its prior."""
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.optimize import least_squares
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
-from optsched.curves.allreduce import AllReduce
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.curves import Curve
+from optsched.curves.allreduce.compress import compress
+from optsched.curves.allreduce.measured import Measured, merge, thin
+from optsched.curves.allreduce.network import host_cost, relative_rates
+from optsched.curves.allreduce.posterior import Prior
+from optsched.curves.allreduce.posterior import fit as posterior
+from optsched.curves.allreduce.transfer import (
+    Population,
+    Summary,
+    from_record,
+    generic_prior,
+    learn,
+    prior_for,
+    summarize,
+    to_record,
+    wide_prior,
+)
 from optsched.curves.fitted import CurveFile, Fitted
 from optsched.curves.measurements import Measurements
-from optsched.curves.points import FloatArray, Points
+from optsched.curves.monotone import fit_amdahl, fit_monotone
+from optsched.curves.points import FloatArray, IntArray, Points
+from optsched.curves.predict import throughput_at
+from optsched.errors import InputError, shown
 
-__all__ = ["fit", "fit_allreduce"]
+__all__ = ["FAMILIES", "fit"]
 
-_NAMES = (
-    "pass_s",
-    "example_s",
-    "local_sync_s",
-    "local_exponent",
-    "sync_s",
-    "node_exponent",
-    "gpu_exponent",
-    "overlap",
-)
-_EXPONENTS = np.array([name.endswith("exponent") for name in _NAMES])
-_FOLDS = 5
+FAMILIES = ("allreduce", "monotone", "amdahl")
+"""The families of all-reduce training that a fit chooses from by cross-validation."""
+
+_FEW = 60
+"""Rows below which a pair's prior is learned from the other pairs alone; above, its own rows rule anyway."""
+
+_MOST = 700
+"""Most distinct configurations that one fit looks at; more tell little, and cost their cube."""
+
+_FOLDS = 3
+
+Key = tuple[str, str, str]
+Report = Callable[[str], None]
 
 
-def fit(measurements: Measurements, source: str = "") -> CurveFile:
-    """Fit one curve to the rows of each (model, GPU type), in the order of their names."""
-    pairs: dict[tuple[str, str], list[int]] = {}
-    for row, pair in enumerate(zip(measurements.model, measurements.gpu_type, strict=True)):
-        pairs.setdefault(pair, []).append(row)
-    fitted = []
-    for (model, gpu_type), rows in sorted(pairs.items()):
-        chosen = np.array(rows)
-        points, throughput = measurements.points.take(chosen), measurements.throughput[chosen]
-        curve = fit_allreduce(points, throughput)
-        error = _mape(curve.throughput(points), throughput)
-        fitted.append(
-            Fitted(
-                model=model, gpu_type=gpu_type, curve=curve, rows=len(rows), error=error,
-                unseen_error=_unseen(points, throughput), max_gpus=int(points.gpus.max()),
-                gpus_per_node=int(np.ceil(points.gpus / points.nodes).max()),
-                local_batches=(float(points.local_batch.min()), float(points.local_batch.max())),
-            )
-        )  # fmt: skip
-    return CurveFile(source=source, curves=tuple(fitted))
+@dataclass(frozen=True)
+class _Group:
+    """The rows of one (model, GPU type, variant).
+
+    rdma
+        Whether the network of each row spares its hosts the copying.
+    rate
+        Effective network rate of each row, relative to the reference network of the group.
+    fields
+        Fields of its curves that the rows themselves do not fit.
+    """
+
+    points: Points
+    throughput: FloatArray
+    sync_s: FloatArray
+    rdma: NDArray[np.bool_]
+    rate: FloatArray
+    fields: dict[str, float | None]
+
+    def take(self, rows: IntArray) -> _Group:
+        arrays = (self.throughput[rows], self.sync_s[rows], self.rdma[rows], self.rate[rows])
+        return _Group(self.points.take(rows), *arrays, self.fields)
+
+    def measured(self) -> Measured:
+        step = self.points.examples() / self.throughput
+        return thin(merge(self.points, step, self.sync_s, self.rate), _MOST)
+
+
+def fit(
+    measurements: Measurements,
+    *,
+    source: str = "",
+    earlier: CurveFile | None = None,
+    family: str | None = None,
+    report: Report | None = None,
+) -> CurveFile:
+    """Fit one curve to the rows of each (model, GPU type, variant).
+
+    Parameters
+    ----------
+    source
+        Where the rows come from, for people.
+    earlier
+        Curves fitted before: what they taught is the prior of the new ones, and those that are not
+        fitted anew are carried over.
+    family
+        One of ``FAMILIES``; None: the one that predicts rows held out in turn best.
+    report
+        Called with what is being done, for people who wait.
+
+    Raises
+    ------
+    InputError
+        For an unknown family.
+    """
+    if family is not None and family not in FAMILIES:
+        raise InputError(f"one of {', '.join(FAMILIES)}", path="family", value=shown(family))
+    tell = report or (lambda _: None)
+    groups = _groups(measurements, tell)
+    tell("learning what the measured pairs have in common")
+    known = from_record(earlier.population) if earlier is not None and earlier.population is not None else None
+    said = summarize({_pair(key): group.measured() for key, group in groups.items()}) if known is None else []
+    population = learn(said) if known is None else known
+    fitted = {}
+    for number, (key, group) in enumerate(groups.items()):
+        tell(f"fitting {'/'.join(filter(None, key))} ({number + 1} of {len(groups)})")
+        prior = _prior(population, said, key, group) if known is None else prior_for(known, *_pair(key))
+        fitted[key] = _fitted(key, group, prior, family)
+    for old in earlier.curves if earlier is not None else ():
+        fitted.setdefault((old.model, old.gpu_type, old.variant), old)
+    return CurveFile(
+        source=source, curves=tuple(fitted[key] for key in sorted(fitted)), population=to_record(population)
+    )
+
+
+def _pair(key: Key) -> tuple[str, str]:
+    """Return the names that priors are learned under: a variant is a model of its own."""
+    model, gpu_type, variant = key
+    return f"{model}/{variant}" if variant else model, gpu_type
+
+
+def _groups(measurements: Measurements, tell: Report) -> dict[Key, _Group]:
+    """Split the rows, and find the effective rates of their networks."""
+    of = measurements.configured
+    groups = {}
+    networks: dict[str, dict[Key, Callable[[float], Measured]]] = {}
+    for key, chosen in of.groups().items():
+        points = of.points.take(chosen)
+        ones = np.ones(len(chosen))
+        throughput, sync_s = measurements.throughput[chosen], measurements.sync_s[chosen]
+        group = _Group(points, throughput, sync_s, of.rdma[chosen], ones, {})
+        groups[key] = group
+        if np.isnan(points.gbps).any():
+            continue
+        if len(set(zip(points.gbps.tolist(), group.rdma.tolist(), strict=True))) > 1:
+            arch = key[2].partition("/")[0]
+            networks.setdefault(arch, {})[key] = partial(_measured_at, group)
+        else:
+            groups[key] = _at_cost(group, 0.0)
+    for arch, curves in networks.items():
+        tell(f"finding the effective rate of the networks {arch}".strip())
+        cost = host_cost(list(curves.values()), generic_prior())
+        for key in curves:
+            groups[key] = _at_cost(groups[key], cost)
+    return groups
+
+
+def _measured_at(group: _Group, cost: float) -> Measured:
+    return _at_cost(group, cost).measured()
+
+
+def _at_cost(group: _Group, cost: float) -> _Group:
+    """Return a group with the rates of its networks, if each Gbit costs the hosts so many seconds."""
+    gbps, rdma = group.points.gbps, group.rdma
+    tcp = gbps[~rdma]
+    reference = float(tcp.min() if len(tcp) else gbps.min())
+    own = cost if len(tcp) else 0.0
+    rate = relative_rates(gbps, np.where(rdma, 0.0, cost), reference, own)
+    alone = group.points.nodes <= 1  # uses no network
+    fields: dict[str, float | None] = {"reference_gbps": reference, "host_s_per_gbit": own}
+    return replace(group, rate=np.where(alone, 1.0, rate), fields=fields)
+
+
+def _prior(population: Population, said: list[Summary], key: Key, group: _Group) -> Prior:
+    """Return what is believed of a pair before its rows: what the others say, so that none counts twice."""
+    pair = _pair(key)
+    if len(group.throughput) >= _FEW:
+        return wide_prior(population, *pair)
+    others = [s for s in said if s.pair != pair]
+    return prior_for(learn(others), *pair) if others else generic_prior()
+
+
+def _fit_one(family: str, group: _Group, prior: Prior) -> Curve:
+    """Fit one family to a group."""
+    limit = int(np.ceil(group.points.local_batch.max()))
+    if family == "allreduce":
+        return compress(posterior(group.measured(), prior), max_local_batch=limit, **group.fields)
+    simple: Mapping[str, Callable[..., Curve]] = {"monotone": fit_monotone, "amdahl": fit_amdahl}
+    curve = simple[family](group.points, group.throughput, max_local_batch=limit)
+    off = np.log(curve.throughput(group.points) / group.throughput)
+    # the spread of a single row says nothing: half of the throughput either way
+    spread = float(np.sqrt((np.sum(off**2) + 0.25) / len(off)))
+    return simple[family](group.points, group.throughput, max_local_batch=limit, spread=spread)
 
 
 def _mape(predicted: FloatArray, measured: FloatArray) -> float:
     return 100 * float(np.mean(np.abs(predicted / measured - 1)))
 
 
-def fit_allreduce(points: Points, throughput: FloatArray) -> AllReduce:
-    """Fit the all-reduce family: least squares on log residuals, robust (soft L1), with weak priors.
-
-    The priors keep parameters that the rows say nothing of at values typical of the rows' own step
-    times; a memory limit is set at the largest batch that was measured.
-    """
-    step = points.examples() / throughput
-    quick = float(np.min(step))
-    example = float(np.median(step / points.local_batch / points.accumulation)) / 2
-    start = np.log([0.3 * quick, example, 0.1 * quick, 0.2, 0.5 * quick, 0.15, 0.1, 1.2])
-    width = np.array([1.5, 1.0, 1.5, 1.0, 1.5, 1.0, 1.0, 0.3])
-
-    def curve(theta: FloatArray, **more: object) -> AllReduce:
-        values = dict(zip(_NAMES, np.exp(np.clip(theta, -40, 20)).tolist(), strict=True))
-        return AllReduce(**values, **more)  # type: ignore[arg-type]
-
-    def residuals(theta: FloatArray) -> FloatArray:
-        off = np.log(curve(theta).step_seconds(points) / step) / 0.05
-        return np.concatenate([np.sign(off) * np.sqrt(2 * (np.sqrt(1 + off**2) - 1)), (theta - start) / width])
-
-    found = least_squares(residuals, start, method="trf", max_nfev=200)
-    plain = curve(found.x)
-    spread = 1.4826 * float(np.median(np.abs(np.log(plain.throughput(points) / throughput))))
-    return curve(found.x, spread=max(spread, 0.01), max_local_batch=int(np.ceil(points.local_batch.max())))
+def _fitted(key: Key, group: _Group, prior: Prior, family: str | None) -> Fitted:
+    """Fit a group, by the family that is named or that predicts unseen rows best."""
+    unseen = {name: _unseen(name, group, prior) for name in ([family] if family else _able(group))}
+    scored = {name: error for name, error in unseen.items() if error is not None}
+    best = min(scored, key=lambda name: scored[name]) if scored else family or FAMILIES[0]
+    curve = _fit_one(best, group, prior)
+    model, gpu_type, variant = key
+    points = group.points
+    error = _mape(throughput_at(curve, points, group.rdma), group.throughput)
+    if family:
+        choice = "named"
+    elif scored:
+        choice = "cross-validation: " + ", ".join(f"{name} {error:.1f} %" for name, error in scored.items())
+    else:
+        choice = f"too few rows to choose by ({len(group.throughput)})"
+    return Fitted(
+        model=model, gpu_type=gpu_type, variant=variant, curve=curve, rows=len(group.throughput),
+        error=error, unseen_error=scored.get(best), choice=choice,
+        max_gpus=int(points.gpus.max()), gpus_per_node=int(points.crowding().max()),
+        local_batches=(float(points.local_batch.min()), float(points.local_batch.max())),
+    )  # fmt: skip
 
 
-def _unseen(points: Points, throughput: FloatArray) -> float | None:
-    """Return the cross-validated error over folds of rows, dealt out in turn."""
-    n = len(throughput)
+def _able(group: _Group) -> tuple[str, ...]:
+    """Return the families that can tell a group's rows apart: but for one, none knows batches and networks."""
+    one = len(np.unique(group.points.local_batch)) == 1 and len(np.unique(group.rate)) == 1
+    return FAMILIES if one else FAMILIES[:1]
+
+
+def _unseen(family: str, group: _Group, prior: Prior) -> float | None:
+    """Return the error on rows held out in turn; None for too few rows."""
+    n = len(group.throughput)
     if n < 2 * _FOLDS:
         return None
     fold = np.random.default_rng(0).permutation(n) % _FOLDS
     predicted = np.empty(n)
     for k in range(_FOLDS):
-        train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        predicted[test] = fit_allreduce(points.take(train), throughput[train]).throughput(points.take(test))
-    return _mape(predicted, throughput)
+        test = np.flatnonzero(fold == k)
+        curve = _fit_one(family, group.take(np.flatnonzero(fold != k)), prior)
+        held = group.take(test)
+        predicted[test] = throughput_at(curve, held.points, held.rdma)
+    return _mape(predicted, group.throughput)

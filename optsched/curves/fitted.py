@@ -7,10 +7,9 @@ from typing import Literal
 
 import msgspec
 
-from optsched.curves.allreduce import AllReduce
-from optsched.curves.amdahl import Amdahl
+from optsched.curves import Curve
+from optsched.curves.allreduce.transfer import PopulationRecord
 from optsched.curves.family import Name
-from optsched.curves.table import Table
 from optsched.errors import InputError, shown
 from optsched.files import decode, read_bytes, write_json
 
@@ -20,19 +19,25 @@ __all__ = ["CurveFile", "Fitted", "load_curves", "save_curves"]
 class Fitted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A curve, and what it was fitted on.
 
+    variant
+        How it trains (architecture, method, mode), where the table told such things apart.
     error, unseen_error
         Mean absolute percentage error of the throughput on the fit's own rows, and on rows held out
         in turn (cross-validation; None for too few rows), in percent.
+    choice
+        How its family was chosen.
     max_gpus, gpus_per_node, local_batches
         Most GPUs, most GPUs on a node, and least and most examples per GPU that were measured.
     """
 
     model: Name
     gpu_type: Name
-    curve: AllReduce | Amdahl | Table
+    variant: str = ""
+    curve: Curve
     rows: int
     error: float
     unseen_error: float | None
+    choice: str
     max_gpus: int
     gpus_per_node: int
     local_batches: tuple[float, float]
@@ -40,15 +45,16 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     @property
     def name(self) -> str:
         """The name under which an instance lists it."""
-        return f"{self.model}/{self.gpu_type}"
+        return "/".join(filter(None, (self.model, self.gpu_type, self.variant)))
 
 
 class CurveFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file of fitted curves."""
+    """A file of fitted curves; ``population`` is what they taught of models and GPU types not measured yet."""
 
     format: Literal["optsched-curves/1"] = "optsched-curves/1"
     source: str = ""
     curves: tuple[Fitted, ...]
+    population: PopulationRecord | None = None
 
 
 def load_curves(path: Path | str) -> CurveFile:

@@ -29,6 +29,8 @@ class Points:
         Parameter servers; 0 for all-reduce.
     gbps
         Network rate per node that the scheduler assigns; nan for the network that was measured.
+    max_per_node
+        Most workers on one node; nan for an even split, ``ceil(gpus / nodes)``.
     """
 
     gpus: FloatArray
@@ -37,6 +39,7 @@ class Points:
     accumulation: FloatArray
     servers: FloatArray
     gbps: FloatArray
+    max_per_node: FloatArray
 
     @staticmethod
     def of(
@@ -47,18 +50,23 @@ class Points:
         accumulation: ArrayLike = 1.0,
         servers: ArrayLike = 0.0,
         gbps: ArrayLike = np.nan,
+        max_per_node: ArrayLike = np.nan,
     ) -> Points:
         """Broadcast scalars and arrays to one shape ``(n,)``."""
-        columns = (gpus, nodes, local_batch, accumulation, servers, gbps)
+        columns = (gpus, nodes, local_batch, accumulation, servers, gbps, max_per_node)
         arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(c, dtype=np.float64)) for c in columns))
         return Points(*arrays)
 
     def __len__(self) -> int:
         return len(self.gpus)
 
-    def take(self, rows: IntArray | NDArray[np.bool_]) -> Points:
+    def take(self, rows: IntArray | NDArray[np.bool_] | slice) -> Points:
         """Return the named points only."""
         return Points(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    def crowding(self) -> FloatArray:
+        """Return the most workers on one node, shape ``(n,)``."""
+        return np.where(np.isnan(self.max_per_node), np.ceil(self.gpus / self.nodes), self.max_per_node)
 
     def examples(self) -> FloatArray:
         """Return the examples that one step trains on, i.e. the global mini-batch."""

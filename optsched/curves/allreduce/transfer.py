@@ -1,0 +1,344 @@
+"""Empirical Bayes: what other (model, GPU type) pairs say about a new one.
+
+The log-parameters of pair (i, j) are taken as theta_ij = mu + u_i + v_j + w_ij: a population mean,
+an effect of the model, of the GPU type (and the cluster it is in), and of the pair, all Gaussian
+(w Student).  Each fitted pair counts as one Gaussian observation of its theta (Laplace).  The
+covariances of the effects come from EM, with inverse-Wishart priors that keep them proper when
+there are few pairs.  What the corrections of a model's pairs have in common (batch sizes with slow
+kernels), and of a GPU type's pairs (placements with slow links), is handed on, too.
+Source: Laird & Ware, Biometrics 1982 (EM for random effects); Gelman et al., Bayesian Data
+Analysis, 3rd ed., sections 5.4 and 15.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import numpy as np
+
+from optsched.curves.allreduce.correction import Kernel, Shared, nearness
+from optsched.curves.allreduce.formula import SIZE
+from optsched.curves.allreduce.measured import Measured, thin
+from optsched.curves.allreduce.posterior import Posterior, Prior, fit
+from optsched.curves.points import FloatArray
+from optsched.errors import InputError
+
+# (mean, standard deviation) of each log-parameter when nothing at all is known: seconds of a pass
+# and of a synchronization to a factor of e^2-e^3, exponents small, everything else near one
+GENERIC = (
+    (-3.0, 2.0),
+    (-4.0, 2.0),
+    (-6.0, 3.0),
+    (-4.0, 2.0),
+    (-0.5, 0.8),
+    (-3.0, 2.0),
+    (-0.7, 0.8),
+    (-0.9, 0.8),
+    (0.0, 0.5),
+    (-3.0, 1.0),
+    (-3.0, 1.0),
+    (-0.3, 1.0),
+    (0.0, 0.7),
+    (1.2, 0.7),
+)
+# expected covariance of u, v, w as a part of the generic one, and pairs that would have shown that
+EXPECTED = (0.15, 0.1, 0.05)
+STRENGTH = (6.0, 6.0, 10.0)
+# degrees of freedom of w: some pairs are like no other
+FREEDOM = 4.0
+# part of a correction's variance that pairs of one model, or of one GPU type, have in common
+SHARED = 0.5
+# most places of a shared correction, and rows of a pair that the population is learned from
+SPOTS = 48
+ROWS = 220
+
+
+def generic_prior(kernel: Kernel | None = None) -> Prior:
+    """The weak prior for a first pair."""
+    mean, sd = np.array(GENERIC).T
+    return Prior(mean, np.diag(sd**2), kernel or Kernel())
+
+
+Corrections = dict[str, tuple[FloatArray, FloatArray]]
+
+
+@dataclass(frozen=True)
+class Population:
+    """What was learned from all pairs.
+
+    models, gpu_types: names of the known effects; mean: of (mu, u_1.., v_1..) stacked, ((1 + I +
+    J) 14,); covariance: of the same; model_covariance, gpu_covariance, pair_covariance: of one
+    effect, (14, 14) each; kernel, noise: as in ``Prior``; batches, resources: shared correction by
+    model and by GPU type, as (places, weights).
+    """
+
+    models: tuple[str, ...]
+    gpu_types: tuple[str, ...]
+    mean: FloatArray
+    covariance: FloatArray
+    model_covariance: FloatArray
+    gpu_covariance: FloatArray
+    pair_covariance: FloatArray
+    kernel: Kernel
+    noise: float
+    batches: Corrections = field(default_factory=dict)
+    resources: Corrections = field(default_factory=dict)
+
+
+def prior_for(population: Population, model: str, gpu_type: str) -> Prior:
+    """Prior of a pair, of which the model, the GPU type, both or none are known."""
+    z = np.zeros(1 + len(population.models) + len(population.gpu_types))
+    z[0] = 1.0
+    cov = population.pair_covariance
+    if model in population.models:
+        z[1 + population.models.index(model)] = 1.0
+    else:
+        cov = cov + population.model_covariance
+    if gpu_type in population.gpu_types:
+        z[1 + len(population.models) + population.gpu_types.index(gpu_type)] = 1.0
+    else:
+        cov = cov + population.gpu_covariance
+    select = np.kron(z, np.eye(SIZE))
+    nothing = (np.empty(0), np.empty(0)), (np.empty((0, 3)), np.empty(0))
+    batch, resource = population.batches, population.resources
+    return Prior(
+        select @ population.mean,
+        cov + select @ population.covariance @ select.T,
+        population.kernel,
+        population.noise,
+        Shared(*batch.get(model, nothing[0]), *resource.get(gpu_type, nothing[1])),
+    )
+
+
+def information(posterior: Posterior, prior: Prior) -> tuple[FloatArray, FloatArray]:
+    """What the measurements alone say of theta: precision (14, 14), and it times the mean (14,).
+
+    The Laplace posterior less the prior (both Gaussian in theta).
+    """
+    before = np.linalg.inv(prior.covariance)
+    after = np.linalg.inv(posterior.covariance)
+    return after - before, after @ posterior.theta - before @ prior.mean
+
+
+def effects(
+    pairs: list[tuple[str, str]],
+    told: list[tuple[FloatArray, FloatArray]],
+    generic: Prior,
+    rounds: int = 25,
+) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
+    """EM for the effects: mean and covariance of (mu, u, v), and covariances of u, v and w.
+
+    told: ``information`` of each pair.
+    """
+    models, types = sorted({m for m, _ in pairs}), sorted({g for _, g in pairs})
+    d, groups, count = SIZE, 1 + len(models) + len(types), len(pairs)
+    total = groups + count
+    data, linear = np.zeros((total, d, total, d)), np.zeros((total, d))
+    for p, ((m, g), (h, b)) in enumerate(zip(pairs, told, strict=True)):
+        blocks = np.array([0, 1 + models.index(m), 1 + len(models) + types.index(g), groups + p])
+        linear[blocks] += b
+        for r in blocks:
+            for c in blocks:
+                data[r, :, c] += h
+    base = np.linalg.inv(generic.covariance)
+    data[0, :, 0] += base
+    linear[0] += base @ generic.mean
+    members = (
+        np.arange(1, 1 + len(models)),
+        np.arange(1 + len(models), groups),
+        groups + np.arange(count),
+    )
+    expected = [part * generic.covariance for part in EXPECTED]
+    now = list(expected)
+    weight = np.ones(total)  # Student weights, of w only
+    for _ in range(rounds):
+        precision = data.copy()
+        for which, cov in zip(members, now, strict=True):
+            inverse = np.linalg.inv(cov)
+            for i in which:
+                precision[i, :, i] += inverse * weight[i]
+        covariance = np.asarray(np.linalg.inv(precision.reshape(total * d, total * d)), dtype=np.float64)
+        mean = (covariance @ linear.ravel()).reshape(total, d)
+        blocks4 = covariance.reshape(total, d, total, d)
+        for at, which in enumerate(members):
+            seconds = blocks4[which, :, which] + mean[which][:, :, None] * mean[which][:, None]
+            if at == 2:
+                far = np.trace(np.linalg.solve(now[2], seconds), axis1=1, axis2=2)
+                weight[which] = (FREEDOM + d) / (FREEDOM + far)
+                seconds = seconds * weight[which][:, None, None]
+            now[at] = (STRENGTH[at] * expected[at] + seconds.sum(0)) / (STRENGTH[at] + len(which))
+    keep = groups * d
+    return mean[:groups].ravel(), covariance[:keep, :keep], now
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one measured pair says: its posterior, and the prior that this was taken with."""
+
+    pair: tuple[str, str]
+    posterior: Posterior
+    prior: Prior
+
+
+def summarize(measured: Mapping[tuple[str, str], Measured], generic: Prior | None = None) -> list[Summary]:
+    """Return what each measured pair, keyed by (model, GPU type), says by itself.
+
+    Three times: with the generic prior, then with the population's spread, which linearizes each
+    pair nearer to where it belongs.
+    """
+    generic = generic or generic_prior()
+    pairs = sorted(measured)
+    data = [thin(measured[p], ROWS) for p in pairs]
+    said = [Summary(p, fit(m, generic), generic) for p, m in zip(pairs, data, strict=True)]
+    for _ in range(2):
+        known = _effects_of(said, generic)
+        priors = [wide_prior(known, *p) for p in pairs]
+        said = [Summary(p, fit(m, q), q) for p, m, q in zip(pairs, data, priors, strict=True)]
+    return said
+
+
+def wide_prior(population: Population, model: str, gpu_type: str) -> Prior:
+    """Return the prior of a pair that the population was learned from.
+
+    Its mean knows the pair's rows already; the whole spread of the population in place of what is
+    known of the pair keeps them from counting twice.
+    """
+    spread = population.model_covariance + population.gpu_covariance + population.pair_covariance
+    return replace(prior_for(population, model, gpu_type), covariance=spread)
+
+
+def _effects_of(said: list[Summary], generic: Prior) -> Population:
+    """Return the population without the shared corrections."""
+    pairs = [s.pair for s in said]
+    told = [information(s.posterior, s.prior) for s in said]
+    mean, cov, (of_model, of_type, of_pair) = effects(pairs, told, generic)
+    return Population(
+        tuple(sorted({m for m, _ in pairs})),
+        tuple(sorted({g for _, g in pairs})),
+        mean,
+        cov,
+        of_model,
+        of_type,
+        of_pair,
+        generic.kernel,
+        float(np.median([s.posterior.noise for s in said])),
+    )
+
+
+def learn(said: list[Summary], generic: Prior | None = None) -> Population:
+    """Return the population of what pairs say; leave a pair out to learn what the others say of it."""
+    generic = generic or generic_prior()
+    population = _effects_of(said, generic)
+    return replace(
+        population,
+        batches={
+            name: common(generic.kernel, [s for s in said if s.pair[0] == name], "compute")
+            for name in population.models
+        },
+        resources={
+            name: common(generic.kernel, [s for s in said if s.pair[1] == name], "sync")
+            for name in population.gpu_types
+        },
+    )
+
+
+def common(kernel: Kernel, said: list[Summary], part: str) -> tuple[FloatArray, FloatArray]:
+    """What the corrections of several pairs have in common: places and weights.
+
+    One part of each pair's correction is taken as common + own, with SHARED of the variance in
+    common.  The residuals of all pairs, with theta integrated out, give the posterior mean of the
+    common part (Rasmussen & Williams 2006, eq. 2.25), which is put on at most SPOTS places.
+    """
+    compute = part == "compute"
+    fits = [(s.posterior, s.prior) for s in said]
+    scale = kernel.batch_range if compute else 1.0
+    where = np.concatenate([f.places.batch if compute else f.places.resource for f, _ in fits])
+    amplitude = np.concatenate([f.places.compute if compute else f.places.sync for f, _ in fits])
+    cross = nearness(scale, where, where) * SHARED * np.outer(amplitude, amplitude)
+    residual, start = [], 0
+    for f, prior in fits:
+        end = start + len(f.residual)
+        wide = f.jacobian @ prior.covariance @ f.jacobian.T
+        cross[start:end, start:end] = f.root @ f.root.T + wide
+        residual.append(f.residual + f.jacobian @ (f.theta - prior.mean))
+        start = end
+    alpha = np.linalg.solve(cross, np.concatenate(residual)) * amplitude
+    used = amplitude > 1e-6
+    spots, counts = np.unique(np.round(where[used], 9), axis=0, return_counts=True)
+    spots = spots[np.sort(np.argsort(-counts, kind="stable")[:SPOTS])]
+    value = SHARED * (kernel.compute_sd if compute else kernel.sync_sd)
+    value = value * (nearness(scale, spots, where) @ alpha)
+    own = nearness(scale, spots, spots) + 1e-6 * np.eye(len(spots))
+    return spots, np.linalg.solve(own, value)
+
+
+Numbers = tuple[float, ...]
+
+
+class PopulationRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A population as it stands in a file: covariances as lower triangles, row by row."""
+
+    models: tuple[str, ...]
+    gpu_types: tuple[str, ...]
+    mean: Numbers
+    covariance: Numbers
+    model_covariance: Numbers
+    gpu_covariance: Numbers
+    pair_covariance: Numbers
+    noise: float
+    batches: dict[str, tuple[Numbers, Numbers]]
+    resources: dict[str, tuple[tuple[tuple[float, float, float], ...], Numbers]]
+
+
+def to_record(population: Population) -> PopulationRecord:
+    """Return a population for a file."""
+    p = population
+    matrices = (p.covariance, p.model_covariance, p.gpu_covariance, p.pair_covariance)
+    whole, model, gpu, pair = (tuple(m[np.tril_indices(len(m))].tolist()) for m in matrices)
+    return PopulationRecord(
+        models=p.models,
+        gpu_types=p.gpu_types,
+        mean=tuple(p.mean.tolist()),
+        covariance=whole,
+        model_covariance=model,
+        gpu_covariance=gpu,
+        pair_covariance=pair,
+        noise=p.noise,
+        batches={name: (tuple(at.tolist()), tuple(w.tolist())) for name, (at, w) in p.batches.items()},
+        resources={
+            name: (tuple((x, y, z) for x, y, z in at.tolist()), tuple(w.tolist()))
+            for name, (at, w) in p.resources.items()
+        },
+    )
+
+
+def from_record(record: PopulationRecord) -> Population:
+    """Return the population that a file holds; raise InputError where its sizes do not fit."""
+    groups = (1 + len(record.models) + len(record.gpu_types)) * SIZE
+
+    def square(name: str, size: int) -> FloatArray:
+        numbers = getattr(record, name)
+        if len(numbers) != size * (size + 1) // 2:
+            expected = f"{size * (size + 1) // 2} numbers"
+            raise InputError(expected, path=f"$.population.{name}", value=f"{len(numbers)} numbers")
+        lower = np.zeros((size, size))
+        lower[np.tril_indices(size)] = numbers
+        return lower + np.tril(lower, -1).T
+
+    if len(record.mean) != groups:
+        raise InputError(f"{groups} numbers", path="$.population.mean", value=f"{len(record.mean)} numbers")
+    return Population(
+        record.models,
+        record.gpu_types,
+        np.array(record.mean),
+        square("covariance", groups),
+        square("model_covariance", SIZE),
+        square("gpu_covariance", SIZE),
+        square("pair_covariance", SIZE),
+        Kernel(),
+        record.noise,
+        {name: (np.array(at), np.array(w)) for name, (at, w) in record.batches.items()},
+        {name: (np.array(at).reshape(-1, 3), np.array(w)) for name, (at, w) in record.resources.items()},
+    )
