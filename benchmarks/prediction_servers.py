@@ -22,7 +22,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
 from optsched.curves.measurements import read_table
@@ -34,7 +34,7 @@ Masks = Mapping[str, NDArray[np.bool_]]
 Mode = Literal["sync", "async"]
 
 
-def server_points(workers: FloatArray, servers: FloatArray, local_batch: FloatArray | float = 1.0) -> Points:
+def server_points(workers: ArrayLike, servers: ArrayLike, local_batch: ArrayLike = 1.0) -> Points:
     """Return configurations with one worker a node."""
     return Points.of(workers, nodes=workers, servers=servers, local_batch=local_batch)
 
@@ -159,6 +159,7 @@ def interpolate(groups: Groups, mode: Mode) -> None:
             bare = [
                 msgspec.structs.replace(m, posterior=msgspec.structs.replace(m.posterior, anchors=()))
                 for m in curve.members
+                if m.posterior is not None
             ]
             held = part(rows, fold == k)
             for label, one in zip(table, (curve, msgspec.structs.replace(curve, members=tuple(bare))), strict=True):
