@@ -61,7 +61,12 @@ def jobs(draw: st.DrawFn, name: str, cluster: dict[str, Any], with_servers: bool
     if by_list:
         keys = draw(st.lists(st.tuples(st.sampled_from(types), st.integers(1, 5)), min_size=1, max_size=4, unique=True))
         job["configurations"] = [
-            {"gpu_type": gpu, "gpus": gpus, "throughput": draw(RATES), "efficiency": draw(st.sampled_from([1.0, 0.5]))}
+            {
+                "gpu_type": gpu,
+                "gpus": gpus,
+                "throughput": draw(RATES),
+                "efficiency": draw(st.sampled_from([1.0, 0.5])),
+            }
             for gpu, gpus in keys
         ]
     else:

@@ -116,7 +116,17 @@ def raw(instance: Instance, job: Job) -> Iterator[tuple[str, str, int, int, int,
                 nodes = fewest_nodes(sizes, gpus)
                 rate = speed(curve, gpus, nodes, batch, passes, servers)
                 if rate is not None:
-                    yield site, gpu_type, gpus, nodes, servers, batch, passes, rate, worth(job, gpus, batch, passes)
+                    yield (
+                        site,
+                        gpu_type,
+                        gpus,
+                        nodes,
+                        servers,
+                        batch,
+                        passes,
+                        rate,
+                        worth(job, gpus, batch, passes),
+                    )
 
 
 def shapes(
@@ -137,9 +147,11 @@ def shapes(
             if batch / gpus / passes >= 1:
                 yield servers, batch / gpus / passes, passes
         held = job.holds
-        if held is not None and (held.site, held.gpu_type, held.gpus, held.servers) == (site, gpu_type, gpus, servers):
-            if held.local_batch is not None:
-                yield servers, held.local_batch, 1
+        here = (site, gpu_type, gpus, servers)
+        if held is None or held.local_batch is None:
+            continue
+        if (held.site, held.gpu_type, held.gpus, held.servers) == here:
+            yield servers, held.local_batch, 1
 
 
 def worth(job: Job, gpus: int, batch: float | None, passes: int) -> float:
@@ -179,7 +191,21 @@ def ways(instance: Instance, job: Job) -> list[Way]:
                 continue
         progress = rate * efficiency * share / base
         found.append(
-            Way(job, site, gpu_type, gpus, nodes, servers, batch, passes, rate, efficiency, kept, share, progress)
+            Way(
+                job,
+                site,
+                gpu_type,
+                gpus,
+                nodes,
+                servers,
+                batch,
+                passes,
+                rate,
+                efficiency,
+                kept,
+                share,
+                progress,
+            )
         )
     return found
 

@@ -30,14 +30,18 @@ def test_a_required_job_without_weight_runs_beside_others(backend):
     assert (result.status, len(result.allocations)) == ("optimal", 2)
 
 
-@pytest.mark.xfail(strict=True, reason="what is worth nothing counts 1e-12, and that is a gap where all is worth nothing")
+@pytest.mark.xfail(
+    strict=True, reason="what is worth nothing counts 1e-12, and that is a gap where all is worth nothing"
+)
 @pytest.mark.parametrize("backend", ["highs", "pyomo"])
 def test_a_required_job_without_weight_runs_alone(backend):
     result = optsched.solve(instance(job(required=True, weight=0.0)), formulation="allocation", backend=backend)
     assert result.status == "optimal"
 
 
-@pytest.mark.xfail(strict=True, raises=IndexError, reason="the label of C4 reads `of`, which C7 overwrites (late binding)")
+@pytest.mark.xfail(
+    strict=True, raises=IndexError, reason="the label of C4 reads `of`, which C7 overwrites (late binding)"
+)
 def test_rows_of_the_allocation_form_have_names_under_max_min():
     case = instance(job("a"), job("b", min_gpus=2), objective={"name": "max-min"})
     names = formulation("allocation").forms["linear"](pose(case, error=0.01)).model.row_names()
@@ -67,7 +71,9 @@ def test_a_held_batch_does_not_change_the_reference():
     assert optsched.solve(instance(held, curves={"c": ALLREDUCE})).status == "optimal"
 
 
-@pytest.mark.xfail(strict=True, reason="the table lists what is held outside the job's own limits, the checker refuses it")
+@pytest.mark.xfail(
+    strict=True, reason="the table lists what is held outside the job's own limits, the checker refuses it"
+)
 @pytest.mark.parametrize("limits", [{"gpu_multiple": 2}, {"max_gpus": 2}])
 def test_what_is_held_outside_the_limits_is_no_configuration(limits):
     held = job(**limits, holds={"gpu_type": "v", "gpus": 4, "nodes": 1})
@@ -84,9 +90,14 @@ def test_throughput_chooses_the_batch_of_the_highest_throughput():
     assert optsched.solve(case).bound >= value * (1 - 1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="the checker believes the best of equal configurations, a plan may hold the other")
+@pytest.mark.xfail(
+    strict=True, reason="the checker believes the best of equal configurations, a plan may hold the other"
+)
 def test_configurations_that_differ_in_their_rates_only():
-    twice = [{"gpu_type": "v", "gpus": 1, "throughput": 10.0}, {"gpu_type": "v", "gpus": 1, "throughput": 12.0, "efficiency": 0.5}]
+    twice = [
+        {"gpu_type": "v", "gpus": 1, "throughput": 10.0},
+        {"gpu_type": "v", "gpus": 1, "throughput": 12.0, "efficiency": 0.5},
+    ]
     case = instance(job(configurations=twice), objective={"name": "throughput"})
     assert optsched.solve(case).status == "optimal"
 

@@ -107,7 +107,10 @@ def test_reference_is_the_fast_model(name, error, case):
 
 def test_a_model_by_hand():
     """Two jobs on 4 GPUs, the first by a list of 1 and 3 GPUs, the second of 2: every entry written out."""
-    jobs = job("a", configurations=listed(5, 0, 12), weight=2.0), job("b", configurations=listed(0, 8), required=True)
+    jobs = (
+        job("a", configurations=listed(5, 0, 12), weight=2.0),
+        job("b", configurations=listed(0, 8), required=True),
+    )
     problem = pose(instance(*jobs, cluster=cluster(4)))
     a1, a3, b2 = "x[a,v@main,1/1,0]", "x[a,v@main,3/1,0]", "x[b,v@main,2/1,0]"
     columns, rows, (cost, offset) = of_linear(formulation("configuration").forms["linear"](problem).model)

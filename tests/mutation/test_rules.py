@@ -79,18 +79,30 @@ CASES = {
     "two allocations of a job": Case("one-allocation", TWO, (1, 1), lambda p: (*p, replace(p[0]))),
     "a forbidden site": Case("site", instance(job(sites=["main"]), cluster=TWO_SITES), (2,), one(site="south")),
     "before the arrival": Case("arrival", TWO, (2, 2), then=instance(job("a", arrival_s=5.0), job("b"))),
-    "a count that is not listed": Case("configuration", instance(job(configurations=listed(5, 0, 9))), (3,), one(gpus=2)),
-    "listed for another batch": Case("configuration", instance(job(configurations=listed(5, local_batch=8))), (1,), one(local_batch=16.0)),
+    "a count that is not listed": Case(
+        "configuration", instance(job(configurations=listed(5, 0, 9))), (3,), one(gpus=2)
+    ),
+    "listed for another batch": Case(
+        "configuration", instance(job(configurations=listed(5, local_batch=8))), (1,), one(local_batch=16.0)
+    ),
     "a GPU type without a curve": Case("configuration", SITES, (1, 0), one(gpu_type="w")),
-    "fewer GPUs than the minimum": Case("gpu-count", instance(job(min_gpus=2, reference={"goodput": 10.0})), (2,), at(1)),
+    "fewer GPUs than the minimum": Case(
+        "gpu-count", instance(job(min_gpus=2, reference={"goodput": 10.0})), (2,), at(1)
+    ),
     "more GPUs than the maximum": Case("gpu-count", instance(job(max_gpus=2)), (2,), at(3)),
     "between two steps": Case("gpu-count", instance(job(gpu_multiple=2)), (3,), at(2)),
     "servers where there are none": Case("parameter-servers", TWO, (2, 2), one(servers=1)),
     "too many parameter servers": Case("parameter-servers", instance(job(**SERVED)), (2,), one(servers=3)),
     "too few parameter servers": Case("parameter-servers", instance(job(**SERVED)), (2,), one(servers=0)),
     "more than the memory holds": Case(
-        "memory", batched(global_batches=[256]), (4,), on_batch(4, 64.0, 64.0),
-        then=instance(job(global_batches=[256], reference={"goodput": 64 / 0.074}), curves={"c": {**ALLREDUCE, "max_local_batch": 63}}),
+        "memory",
+        batched(global_batches=[256]),
+        (4,),
+        on_batch(4, 64.0, 64.0),
+        then=instance(
+            job(global_batches=[256], reference={"goodput": 64 / 0.074}),
+            curves={"c": {**ALLREDUCE, "max_local_batch": 63}},
+        ),
     ),
     "a batch that is not offered": Case("batch", batched(local_batches=[16, 32]), (2,), on_batch(2, 24.0, 32.0)),
     "passes of a local batch": Case("batch", batched(local_batches=[32]), (2,), on_batch(2, 32.0, 32.0, passes=2)),
@@ -101,13 +113,19 @@ CASES = {
     "later than the deadline": Case("deadline", instance(job(deadline_s=100, **WORK)), (2,), at(1)),
     "dearer than the budget": Case("budget", instance(job(budget=2.0, **WORK), cluster=TWO_SITES), (2,), at(4)),
     "more GPUs than the pool has": Case("capacity", TWO, (1, 2), at(3)),
-    "GPUs of a site without any": Case("capacity", instance(job(), cluster={**TWO_SITES, "servers": TWO_SITES["servers"][:2]}), (2,), one(site="south")),
+    "GPUs of a site without any": Case(
+        "capacity", instance(job(), cluster={**TWO_SITES, "servers": TWO_SITES["servers"][:2]}), (2,), one(site="south")
+    ),
     "more cores than the site has": Case(
         "capacity", SITES, (4, 4), then=instance(job("a", cpu_cores_per_gpu=13), job("b"), cluster=TWO_SITES)
     ),
     "more memory than the site has": Case(
-        "capacity", SITES, (4, 4), then=instance(
-            job("a", memory_gb_per_gpu=6.0), job("b"),
+        "capacity",
+        SITES,
+        (4, 4),
+        then=instance(
+            job("a", memory_gb_per_gpu=6.0),
+            job("b"),
             cluster={**TWO_SITES, "servers": [{**s, "memory_gb": 7.0} for s in TWO_SITES["servers"]]},
         ),
     ),
@@ -115,34 +133,48 @@ CASES = {
         "capacity", PLACED, (3, 3), lambda p: (p[0], replace(p[1], placement={"s0": 3})), placed=({"s0": 3}, {"s1": 3})
     ),
     "servers that hold other counts": Case("placement", PLACED, (3, 0), one(placement={"s0": 2}), placed=({"s0": 3},)),
-    "on other nodes than it claims": Case("placement", PLACED, (3, 0), one(placement={"s0": 2, "s1": 1}), placed=({"s0": 3},)),
+    "on other nodes than it claims": Case(
+        "placement", PLACED, (3, 0), one(placement={"s0": 2, "s1": 1}), placed=({"s0": 3},)
+    ),
     "on a server that does not exist": Case("placement", PLACED, (3, 0), one(placement={"s9": 3}), placed=({"s0": 3},)),
     "on a server past the last": Case("placement", SITES, (3, 0), one(placement={"s/2": 3}), placed=({"s/1": 3},)),
-    "on a group that is no single server": Case("placement", SITES, (3, 0), one(placement={"s": 3}), placed=({"s/1": 3},)),
+    "on a group that is no single server": Case(
+        "placement", SITES, (3, 0), one(placement={"s": 3}), placed=({"s/1": 3},)
+    ),
     "on a server of another site": Case("placement", SITES, (3, 0), one(placement={"t": 3}), placed=({"s/0": 3},)),
     "too much on one server": Case(
-        "spread", instance(job(max_gpus_per_server=3), cluster=cluster(4)), (3,),
-        at(4, placement={"s0": 4}), placed=({"s0": 3},),
+        "spread",
+        instance(job(max_gpus_per_server=3), cluster=cluster(4)),
+        (3,),
+        at(4, placement={"s0": 4}),
+        placed=({"s0": 3},),
     ),
     "a required job waits": Case("required", instance(job("a", required=True), job("b")), (2, 2), lambda p: p[1:]),
-    "one move too many": Case(
-        "moves", instance(job(holds={"gpu_type": "v", "gpus": 2}), max_moves=0), (2,), at(3)
+    "one move too many": Case("moves", instance(job(holds={"gpu_type": "v", "gpus": 2}), max_moves=0), (2,), at(3)),
+    "what is held is taken away": Case(
+        "moves", instance(job(holds={"gpu_type": "v", "gpus": 2}), max_moves=0), (2,), lambda p: ()
     ),
-    "what is held is taken away": Case("moves", instance(job(holds={"gpu_type": "v", "gpus": 2}), max_moves=0), (2,), lambda p: ()),
     "held in another place": Case(
         "moves",
         instance(job(holds={"gpu_type": "v", "gpus": 2, "placement": {"s0": 2}}), cluster=cluster(4, 4), max_moves=0),
-        (2,), one(placement={"s1": 2}), placed=({"s0": 2},),
+        (2,),
+        one(placement={"s1": 2}),
+        placed=({"s0": 2},),
     ),
     "a throughput that is not true": Case("claimed-throughput", TWO, (2, 2), one(throughput=16.001)),
     "a progress that is not true": Case("claimed-progress", TWO, (2, 2), one(progress=1.601)),
     "a progress without the restart": Case(
-        "claimed-progress", TWO, (2, 2), then=instance(job("a", holds={"gpu_type": "v", "gpus": 1}, restart_s=36.0), job("b"))
+        "claimed-progress",
+        TWO,
+        (2, 2),
+        then=instance(job("a", holds={"gpu_type": "v", "gpus": 1}, restart_s=36.0), job("b")),
     ),
     "an objective that is not true": Case("claimed-objective", TWO, (2, 2), claims={"before": 3.2, "after": 3.3}),
-    "an objective of another plan": Case("claimed-objective", TWO, (2, 1), lambda p: p[:1], claims={"before": 2.6, "after": 2.6}),
+    "an objective of another plan": Case(
+        "claimed-objective", TWO, (2, 1), lambda p: p[:1], claims={"before": 2.6, "after": 2.6}
+    ),
     "a nan for a throughput": Case("claimed-throughput", TWO, (2, 2), one(throughput=float("nan"))),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

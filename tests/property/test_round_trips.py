@@ -14,7 +14,11 @@ from optsched.result import load_result, save_result
 from tests.builders import instance, job, record
 from tests.strategies import instances
 
-FILES = {"suppress_health_check": [HealthCheck.function_scoped_fixture], "derandomize": True, "deadline": None}
+FILES = {
+    "suppress_health_check": [HealthCheck.function_scoped_fixture],
+    "derandomize": True,
+    "deadline": None,
+}
 
 
 @settings(max_examples=150, **FILES)
@@ -55,7 +59,14 @@ def test_a_fingerprint_does_not_depend_on_the_order_of_keys():
 
 @pytest.mark.parametrize(
     "change",
-    [{"now_s": 1.0}, {"round_s": 1.0}, {"max_moves": 0}, {"name": "x"}, {"objective": {"name": "max-min"}}, {"jobs": ()}],
+    [
+        {"now_s": 1.0},
+        {"round_s": 1.0},
+        {"max_moves": 0},
+        {"name": "x"},
+        {"objective": {"name": "max-min"}},
+        {"jobs": ()},
+    ],
 )
 def test_a_fingerprint_sees_every_change(change):
     first = instance(job())
@@ -63,7 +74,10 @@ def test_a_fingerprint_sees_every_change(change):
     assert fingerprint(msgspec.convert(changed, Instance)) != fingerprint(first)
 
 
-@pytest.mark.xfail(strict=True, reason="msgspec tells defaults by identity: 1.0 from a file is written, 1.0 by default is not")
+@pytest.mark.xfail(
+    strict=True,
+    reason="msgspec tells defaults by identity: 1.0 from a file is written, 1.0 by default is not",
+)
 def test_equal_instances_have_equal_fingerprints():
     short, long = job("a"), job("a", weight=1.0, min_gpus=1, tenant="default", required=False)
     assert instance(short) == instance(long)

@@ -95,7 +95,9 @@ def test_restart_costs_a_share_of_the_round():
 def test_what_is_held_on_more_nodes_is_a_row_of_its_own():
     batches = {"local_batches": [16, 32]}
     found = rows(
-        job(**batches, holds={"gpu_type": "v", "gpus": 2, "nodes": 2}), cluster=cluster(2, 2), curves={"c": ALLREDUCE}
+        job(**batches, holds={"gpu_type": "v", "gpus": 2, "nodes": 2}),
+        cluster=cluster(2, 2),
+        curves={"c": ALLREDUCE},
     )
     assert found.ways.nodes.tolist() == [1, 1, 2, 2, 2]
     assert found.kept.sum() == 1

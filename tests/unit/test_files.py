@@ -16,7 +16,7 @@ def test_a_file_is_replaced_whole(tmp_path):
     for content in (b"long content", b"short"):
         write_bytes(target, content)
         assert target.read_bytes() == content
-    assert os.listdir(tmp_path) == ["out.json"]
+    assert [file.name for file in tmp_path.iterdir()] == ["out.json"]
 
 
 def test_permissions_are_those_of_an_ordinary_file(tmp_path):
@@ -29,11 +29,11 @@ def test_permissions_are_those_of_an_ordinary_file(tmp_path):
 def test_an_unwritable_place_is_named_and_nothing_is_left(tmp_path, place):
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "directory").mkdir()
-    before = sorted(os.listdir(tmp_path))
+    before = sorted(tmp_path.iterdir())
     with pytest.raises(InputError, match="expected a place to write to") as error:
         write_bytes(tmp_path / place, b"content")
     assert str(tmp_path / place) in str(error.value)
-    assert sorted(os.listdir(tmp_path)) == before
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_failure_on_the_way_leaves_the_old_content(tmp_path, monkeypatch):
@@ -47,7 +47,7 @@ def test_a_failure_on_the_way_leaves_the_old_content(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="No space left on device"):
         write_bytes(target, b"new")
     assert target.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["out"]
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
 
 @pytest.mark.xfail(strict=True, reason="what is not an ordinary file is replaced by one: a pipe, /dev/null, a link")

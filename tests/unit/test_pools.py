@@ -26,7 +26,15 @@ TWO_SITES = {
     "gpu_types": [{"id": "v", "hourly_price": 2.0}, {"id": "w"}],
     "sites": [{"id": "north"}, {"id": "south"}],
     "servers": [
-        {"id": "a", "site": "south", "gpu_type": "v", "gpus": 4, "count": 2, "cpu_cores": 16, "memory_gb": 100},
+        {
+            "id": "a",
+            "site": "south",
+            "gpu_type": "v",
+            "gpus": 4,
+            "count": 2,
+            "cpu_cores": 16,
+            "memory_gb": 100,
+        },
         {"id": "b", "site": "north", "gpu_type": "w", "gpus": 8, "cpu_cores": 32},
         {"id": "c", "site": "north", "gpu_type": "v", "gpus": 2, "cpu_cores": 8},
         {"id": "d", "site": "north", "cpu_cores": 64, "memory_gb": 500},

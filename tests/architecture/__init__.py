@@ -1,0 +1,1 @@
+"""Architecture: which module may import which."""

@@ -1,0 +1,102 @@
+"""The facade: what it refuses, how it stops, and what it says."""
+
+from __future__ import annotations
+
+import pytest
+
+import optsched
+from optsched.backends import Progress
+from optsched.errors import InputError, OptschedError, SolverError
+from optsched.instance import ObjectiveSpec
+from tests.builders import instance, job
+
+CASE = instance(job("a"), job("b", arrival_s=5.0))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"time_limit": 0}, "time_limit: found 0, expected a time limit > 0 s"),
+        ({"time_limit": float("nan")}, "expected a time limit > 0 s"),
+        ({"gap": -1}, "gap: found -1, expected a gap >= 0"),
+        ({"gap": float("nan")}, "expected a gap >= 0"),
+        (
+            {"formulation": "magic"},
+            "formulation: found 'magic', expected auto or one of allocation, configuration",
+        ),
+        (
+            {"backend": "abacus"},
+            "backend: found 'abacus', expected one of highs, cpsat, pyomo or pyomo:SOLVER",
+        ),
+        ({"objective": "speed"}, "objective.name: found 'speed'"),
+        ({"objective": ObjectiveSpec(name="progress", parameters={"p": 1})}, "objective.parameters"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, words):
+    with pytest.raises(InputError) as caught:
+        optsched.solve(CASE, **arguments)
+    assert words in str(caught.value)
+
+
+def test_a_solver_that_is_not_there():
+    with pytest.raises(SolverError, match="'abacus'"):
+        optsched.solve(CASE, backend="pyomo:abacus")
+
+
+def test_a_formulation_that_cannot_carry_the_instance():
+    served = job(scaling="parameter_servers", parameter_servers={"maximum": 2})
+    with pytest.raises(InputError, match="job 'a' has parameter servers"):
+        optsched.solve(instance(served), formulation="allocation")
+
+
+@pytest.mark.parametrize("backend", ["highs", "cpsat", "pyomo"])
+@pytest.mark.parametrize("name", ["configuration", "allocation"])
+def test_a_time_that_is_over_at_once(name, backend):
+    """What is there is returned, or nothing; never a wrong status."""
+    result = optsched.solve(CASE, formulation=name, backend=backend, time_limit=1e-9)
+    assert result.status in ("feasible", "unknown")
+    assert result.stopped == "time_limit"
+    assert result.status == "feasible" or result.reason
+
+
+def test_progress_is_reported():
+    heard: list[Progress] = []
+    optsched.solve(CASE, progress=heard.append)
+    assert heard[0].stage == "marginal gain"
+    assert heard[0].value == pytest.approx(160 / 70)
+
+
+def test_who_waits_and_why():
+    result = optsched.solve(CASE)
+    assert [(w.job, w.reason) for w in result.waiting] == [("b", "it arrives at 5 s, after now (0 s)")]
+
+
+def test_the_heuristic_has_a_bound_of_its_own():
+    result = optsched.solve(CASE, formulation="marginal-gain")
+    assert (result.formulation, result.backend, result.stopped) == ("marginal-gain", "highs", "heuristic")
+    assert result.bound >= result.value
+    assert result.status == "optimal", "one job, one pool: the relaxation is tight"
+
+
+def test_the_choice_that_was_left_to_us_is_noted():
+    assert any("formulation configuration" in note for note in optsched.solve(CASE).notes)
+    assert optsched.solve(CASE, formulation="configuration").notes == ()
+
+
+def test_the_objective_of_the_call_comes_before_that_of_the_instance():
+    result = optsched.solve(CASE, objective="throughput")
+    assert result.objective == ObjectiveSpec(name="throughput")
+    assert result.value == pytest.approx(160 / 7)
+
+
+@pytest.mark.xfail(strict=True, reason="required jobs are looked at before the arguments are")
+@pytest.mark.parametrize("wrong", [{"formulation": "magic"}, {"backend": "abacus"}])
+def test_wrong_arguments_are_named_whatever_the_instance(wrong):
+    with pytest.raises(OptschedError):
+        optsched.solve(instance(job(required=True, arrival_s=5.0)), **wrong)
+
+
+@pytest.mark.xfail(strict=True, reason="a heuristic does not look at the backend")
+def test_a_heuristic_refuses_an_unknown_backend():
+    with pytest.raises(OptschedError):
+        optsched.solve(CASE, formulation="marginal-gain", backend="abacus")
