@@ -206,8 +206,8 @@ def staleness(data: Path) -> None:
             if i < len(best):
                 values[f"to {target}"] = float(np.interp(target, best[i - 1 : i + 1], step[i - 1 : i + 1]))
         for name, value in values.items():
-            group = found.setdefault(name, {}).setdefault(f"{gpu}/{servers}", {})
-            group.setdefault(int(workers), []).append(float(value))
+            configurations = found.setdefault(name, {}).setdefault(f"{gpu}/{servers}", {})
+            configurations.setdefault(int(workers), []).append(float(value))
     errors, bands = Table("staleness: 2-4 workers -> 6 and 7, MAPE %"), Table("... inside the 80 % band, %")
     exponents = []
     for name, by_group in found.items():

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from optsched.curves.family import Z80
 from optsched.curves.points import FloatArray, Points
 from optsched.curves.servers.curve import ParameterServer
-from optsched.curves.servers.fit import Prior, fit_form
+from optsched.curves.servers.fit import TAIL, Prior, fit_form
 from optsched.curves.servers.form import FormBase
 from optsched.curves.servers.forms import ASYNC_FORMS, SYNC_FORMS
 from optsched.curves.servers.rows import Rows, ServerRows, merged
@@ -102,7 +102,10 @@ def fit_servers(
             raise InputError(f"one of the groups {', '.join(sorted(groups)[:12])}", value=shown(key), path="only")
     rates = np.concatenate([[np.nan], *(rows.points.gbps for rows in groups.values())])
     common = float(np.median(rates[np.isfinite(rates)])) if np.isfinite(rates).any() else None
-    known = {key: merged(key.rpartition("/")[0] or key, groups[key], common, key) for key in sorted(groups)}
+    known = {
+        key: merged(key.rpartition("/")[0] or key, groups[key], common, key, per_batch=mode == "async")
+        for key in sorted(groups)
+    }
     trials = _extrapolate(_FORMS[mode], known)
     fitted = {}
     for key in wanted:
@@ -149,7 +152,7 @@ def _fitted(
 
 def _curve(forms: Forms, rows: Rows, priors: Sequence[Prior], **more: Any) -> ParameterServer:
     members = tuple(fit_form(f, rows, p).member() for f, p in zip(forms, priors, strict=True))
-    spread = float(np.sqrt(np.mean([p.noise**2 for p in priors])))
+    spread = float(np.sqrt(np.mean([p.noise**2 for p in priors]) * TAIL / (TAIL - 2)))
     return ParameterServer(members=members, spread=spread, **more)  # type: ignore[arg-type]
 
 
@@ -171,11 +174,11 @@ def _mape(predicted: FloatArray, truth: FloatArray) -> float:
 
 
 def _ask(curve: ParameterServer, rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Return ln throughput and its deviation at measured rows."""
+    """Return ln throughput and its deviation at measured rows, in the rows' unit."""
     at = rows.layout
     gbps = at.network * (curve.reference_gbps or np.nan)
-    points = Points.of(at.workers, nodes=at.workers, local_batch=at.batch, servers=at.servers, gbps=gbps)
-    return np.log(curve.throughput(points)), curve.log_deviation(points)
+    points = Points.of(at.workers, nodes=at.workers, local_batch=at.batch * rows.unit, servers=at.servers, gbps=gbps)
+    return np.log(curve.throughput(points) / rows.unit), curve.log_deviation(points)
 
 
 def _unseen(curve: Any, rows: Rows) -> float | None:

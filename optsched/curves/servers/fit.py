@@ -37,8 +37,10 @@ class Prior:
 
     mean, covariance
         Of the form's numbers ``z``, shapes ``(P,)`` and ``(P, P)``.
-    noise, misfit
-        Standard deviations of ln throughput between repetitions, and of the form's misfit.
+    noise
+        Scale of the Student-t noise of ln throughput between repetitions.
+    misfit
+        Standard deviation of the form's misfit.
     length
         Distance over which the misfit is alike.
     """
@@ -67,12 +69,13 @@ class Fit:
     def member(self) -> FormBase:
         """Return the form with its posterior, as a curve holds it."""
         at = self.rows.layout
-        table = (at.workers, at.servers, at.batch, at.network, self.residual, self.variance)
+        table = (at.workers, at.servers, at.batch * self.rows.unit, at.network, self.residual, self.variance)
         names = Anchor.__struct_fields__
         anchors = tuple(Anchor(**dict(zip(names, map(float, row), strict=True))) for row in zip(*table, strict=True))
         covariance = tuple(map(tuple, self.covariance.tolist()))
         known = Posterior(covariance=covariance, anchors=anchors, misfit=self.prior.misfit, length=self.prior.length)
-        return self.form.of(self.z, known)
+        shift = np.log(self.rows.unit) * np.array(self.form.UNIT or 0.0)
+        return self.form.of(self.z + shift, known)
 
 
 def wide_prior(form: type[FormBase]) -> Prior:

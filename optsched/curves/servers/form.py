@@ -68,6 +68,9 @@ class FormBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Rows ``c`` for which ``c @ z`` belongs to the model and not to the GPU type (bytes of the
     parameters, work on the server): measured on one GPU type, it holds for the next, too."""
 
+    UNIT: ClassVar[tuple[float, ...]] = ()
+    """What ``z`` gains for each e-fold of ``Rows.unit``; empty: the form is fitted in examples."""
+
     posterior: Posterior | None = None
 
     def __post_init__(self) -> None:

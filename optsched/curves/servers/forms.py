@@ -67,6 +67,7 @@ class AsyncMva(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True, 
         Parameter("transfer_share", "share", 0.0, 1.5),
     )
     SHARED: ClassVar = ((1.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+    UNIT: ClassVar = (-1.0, 1.0, 0.0)
 
     example_s: Positive
     server_s: NonNegative
@@ -95,6 +96,7 @@ class AsyncCapacity(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     PARAMETERS: ClassVar = (*AsyncMva.PARAMETERS, Parameter("sharpness", "excess", 1.0, 1.0))
     SHARED: ClassVar = ((1.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+    UNIT: ClassVar = (-1.0, 1.0, 0.0, 0.0)
 
     example_s: Positive
     server_s: NonNegative

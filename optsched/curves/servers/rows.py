@@ -75,26 +75,33 @@ class Rows:
         Logarithm of examples/s, the median of the repetitions, shape ``(n,)``.
     count
         Repetitions behind each, shape ``(n,)``.
+    unit
+        Examples that the fit counts as one in batches and rates, so that hyperpriors hold for small and
+        large mini-batches alike.
     """
 
     model: str
     layout: Layout
     log_rate: FloatArray
     count: FloatArray
+    unit: float = 1.0
 
     def __len__(self) -> int:
         return len(self.log_rate)
 
     def take(self, rows: IntArray | NDArray[np.bool_]) -> Rows:
         """Return the named rows only."""
-        return Rows(self.model, self.layout.take(rows), self.log_rate[rows], self.count[rows])
+        return Rows(self.model, self.layout.take(rows), self.log_rate[rows], self.count[rows], self.unit)
 
 
-def merged(model: str, rows: ServerRows, reference_gbps: float | None, name: str = "") -> Rows:
+def merged(
+    model: str, rows: ServerRows, reference_gbps: float | None, name: str = "", *, per_batch: bool = False
+) -> Rows:
     """Check measurements and merge repetitions: equal configurations become one row with their median.
 
     Of more than ``MOST_ROWS`` configurations, near ones are merged, too (means of the logarithms of
-    configuration and throughput), in cells as small as will do.
+    configuration and throughput), in cells as small as will do. With ``per_batch``, the typical batch
+    becomes the unit.
 
     Raises
     ------
@@ -116,7 +123,9 @@ def merged(model: str, rows: ServerRows, reference_gbps: float | None, name: str
         columns = np.array([np.exp(np.average(np.log(columns[c]), axis=0, weights=count[c])) for c in cells])
         log_rate = np.array([float(np.average(log_rate[c], weights=count[c])) for c in cells])
         count = np.array([float(count[c].sum()) for c in cells])
-    return Rows(model, Layout(*columns.T), log_rate, count)
+    unit = float(np.exp(np.median(np.log(columns[:, 2])))) if per_batch else 1.0
+    columns[:, 2] /= unit
+    return Rows(model, Layout(*columns.T), log_rate - np.log(unit), count, unit)
 
 
 def _cells(columns: FloatArray) -> Sequence[IntArray]:
