@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from optsched.curves import AllReduce, Curve
 from optsched.curves.fitted import CurveFile, Fitted
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup, validate
@@ -54,7 +55,7 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
     random = np.random.default_rng(seed)
     made = tuple(_job(random, number, usable) for number in range(jobs))
     used = sorted({name for job in made for name in job.curves.values()})
-    curves = {fitted.name: fitted.curve for fitted in file.curves if fitted.name in used}
+    curves = {fitted.name: _plain(fitted.curve) for fitted in file.curves if fitted.name in used}
     return validate(
         Instance(
             format="optsched/1",
@@ -69,6 +70,11 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
             objective=ObjectiveSpec(name="progress"),
         )
     )
+
+
+def _plain(curve: Curve) -> Curve:
+    """Return a curve by its formula alone: a made instance needs no anchors of measurements."""
+    return curve.formula_only() if isinstance(curve, AllReduce) else curve
 
 
 def _servers(file: CurveFile, gpu_type: str, count: int) -> list[ServerGroup]:

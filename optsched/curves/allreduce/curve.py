@@ -144,13 +144,23 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
         cost = self.host_s_per_gbit
         return np.where(np.isnan(gbps), 1.0, (1 / self.reference_gbps + cost) / (1 / gbps + cost))
 
+    def formula_only(self) -> AllReduce:
+        """Return the curve without what is particular to the measurements: smooth, and a few numbers long."""
+        return msgspec.structs.replace(self, correction=None, belief=None)
+
+    def step_seconds(self, points: Points) -> FloatArray:
+        """Return seconds of a step, shape ``(n,)``."""
+        return np.exp(self.log_step(points))
+
     def throughput(self, points: Points) -> FloatArray:
-        return points.examples() * np.exp(-self.log_step(points))
+        return points.examples() / self.step_seconds(points)
 
     def log_step(self, points: Points) -> FloatArray:
         """Return the log of the step time (s), shape ``(n,)``; nan for parameter servers."""
         mean = np.empty(len(points))
-        rate = np.broadcast_to(self.relative_rate(points.gbps), (len(points),))
+        rate = self.relative_rate(points.gbps)
+        unknown = np.isnan(rate) | (points.servers > 0)
+        rate = np.where(unknown, 1.0, rate)
         for start in range(0, len(points), _CHUNK):
             part = slice(start, start + _CHUNK)
             some = points.take(part)
@@ -158,7 +168,7 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
             mean[part] = at.log_time
             if self.correction is not None:
                 mean[part] += _corrected(self._correction, some, at.compute_share)
-        return np.where(points.servers > 0, np.nan, mean)
+        return np.where(unknown, np.nan, mean)
 
     def log_deviation(self, points: Points) -> FloatArray:
         if self.belief is None:
