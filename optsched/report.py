@@ -14,7 +14,7 @@ from optsched.instance import Instance
 from optsched.pools import pools
 from optsched.result import Result
 
-__all__ = ["print_fits", "print_formulations", "print_result"]
+__all__ = ["print_fits", "print_formulations", "print_profile_plan", "print_result"]
 
 _MOST_ROWS = 50
 
@@ -91,6 +91,17 @@ def print_fits(file: CurveFile) -> None:
     console.print(table)
     console.print("families: chosen by the error on rows held out in turn, where none was named (see the file)")
     console.print("error: mean absolute percentage error of the throughput; unseen: on rows held out in turn")
+
+
+def print_profile_plan(rows: Sequence[dict[str, Any]], before: float) -> None:
+    """Print what to measure, and how far each measurement would narrow the predictions."""
+    table = _table("measure", "nodes", "GPUs", "local batch", "typical error after, %", left=1)
+    for number, row in enumerate(rows, start=1):
+        after = 100 * row["spread_after"]
+        table.add_row(str(number), str(row["nodes"]), str(row["gpus"]), f"{row['local_batch']:g}", f"{after:.1f}")
+    console = _console()
+    console.print(table)
+    console.print(f"typical error now: {100 * before:.1f} % (standard deviation over all configurations)")
 
 
 def print_formulations(found: Sequence[dict[str, Any]]) -> None:

@@ -119,12 +119,13 @@ def fit(
     family: Annotated[
         str | None, typer.Option(help="allreduce, monotone or amdahl; default: by cross-validation.")
     ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a page of pictures here (HTML).")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Fit one throughput curve for each model and GPU type, and print how well they fit."""
     from optsched.cli import commands
 
-    raise SystemExit(commands.fit(measurements, out, earlier, family, as_json))
+    raise SystemExit(commands.fit(measurements, out, earlier, family, plot, as_json))
 
 
 @app.command()
@@ -137,6 +138,21 @@ def predict(
     from optsched.cli import commands
 
     raise SystemExit(commands.predict(curves, queries, out))
+
+
+@app.command()
+def profile_plan(
+    curves: Annotated[Path, typer.Argument(help="Curves (optsched-curves/1).", metavar="CURVES")],
+    model: Annotated[str, typer.Option(help="Model to measure; it may be new.")],
+    gpu: Annotated[str, typer.Option(help="GPU type to measure it on; it may be new.")],
+    budget: Annotated[int, typer.Option(help="Number of measurements.")] = 3,
+    max_gpus: Annotated[int | None, typer.Option(help="Most GPUs of a measurement; default: as were measured.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Name the configurations whose measurement would narrow a prediction the most."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.profile_plan(curves, model, gpu, budget, max_gpus, as_json))
 
 
 @app.command()

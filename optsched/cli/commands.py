@@ -13,7 +13,7 @@ import msgspec
 from optsched.errors import InputError, shown
 from optsched.files import write_bytes
 
-__all__ = ["check", "fit", "formulations", "generate", "predict", "schema", "solve"]
+__all__ = ["check", "fit", "formulations", "generate", "predict", "profile_plan", "schema", "solve"]
 
 
 def _print_json(record: object) -> None:
@@ -75,7 +75,9 @@ def check(instance: Path, plan: Path, as_json: bool) -> int:
     return 0 if report.ok else 1
 
 
-def fit(measurements: Path, out: Path, earlier: Path | None, family: str | None, as_json: bool) -> int:
+def fit(
+    measurements: Path, out: Path, earlier: Path | None, family: str | None, plot: Path | None, as_json: bool
+) -> int:
     """Fit curves to a table of measurements."""
     from optsched.cli.progress import shown_steps
     from optsched.curves.fit import fit as fitted
@@ -83,11 +85,16 @@ def fit(measurements: Path, out: Path, earlier: Path | None, family: str | None,
     from optsched.curves.measurements import read_measurements
 
     _writable(out)
+    _writable(plot)
     before = None if earlier is None else load_curves(earlier)
     read = read_measurements(measurements)
     with shown_steps(quiet=as_json) as report:
         file = fitted(read, source=measurements.name, earlier=before, family=family, report=report)
     save_curves(file, out)
+    if plot is not None:
+        from optsched.curves.plot import plot as plotted
+
+        plotted(file, read, plot)
     if as_json:
         columns = ("name", "rows", "error", "unseen_error", "choice")
         _print_json([{k: getattr(c, k) for k in columns} for c in file.curves])
@@ -114,6 +121,27 @@ def predict(curves: Path, queries: Path, out: Path) -> int:
     buffer = io.BytesIO()
     table.with_columns(added).write_csv(buffer)
     write_bytes(out, buffer.getvalue())
+    return 0
+
+
+def profile_plan(curves: Path, model: str, gpu: str, budget: int, max_gpus: int | None, as_json: bool) -> int:
+    """Say what to measure next."""
+    from optsched.curves.design import profile_plan as planned
+    from optsched.curves.fitted import load_curves
+
+    plan = planned(load_curves(curves), model, gpu, budget, max_gpus)
+    rows = [
+        {"nodes": int(n), "gpus": int(g), "local_batch": b, "spread_after": s}
+        for n, g, b, s in zip(
+            plan.points.nodes, plan.points.gpus, plan.points.local_batch, plan.spread[1:], strict=True
+        )
+    ]
+    if as_json:
+        _print_json({"spread_before": float(plan.spread[0]), "measure": rows})
+    else:
+        from optsched.report import print_profile_plan
+
+        print_profile_plan(rows, float(plan.spread[0]))
     return 0
 
 

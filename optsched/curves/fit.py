@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from optsched.curves import Curve
 from optsched.curves.allreduce.compress import compress
@@ -107,7 +108,14 @@ def fit(
     """
     if family is not None and family not in FAMILIES:
         raise InputError(f"one of {', '.join(FAMILIES)}", path="family", value=shown(family))
-    tell = report or (lambda _: None)
+    # matrices of a few hundred rows: threads of BLAS cost more than they bring, up to ten times on a busy machine
+    with threadpool_limits(1):
+        return _fit(measurements, source, earlier, family, report or (lambda _: None))
+
+
+def _fit(
+    measurements: Measurements, source: str, earlier: CurveFile | None, family: str | None, tell: Report
+) -> CurveFile:
     groups = _groups(measurements, tell)
     tell("learning what the measured pairs have in common")
     known = from_record(earlier.population) if earlier is not None and earlier.population is not None else None
