@@ -85,6 +85,7 @@ def fit(
     source: str = "",
     earlier: CurveFile | None = None,
     family: str | None = None,
+    cross_validate: bool = True,
     report: Report | None = None,
 ) -> CurveFile:
     """Fit one curve to the rows of each (model, GPU type, variant).
@@ -98,6 +99,8 @@ def fit(
         fitted anew are carried over.
     family
         One of ``FAMILIES``; None: the one that predicts rows held out in turn best.
+    cross_validate
+        Whether to measure the error on rows held out, where a family is named.
     report
         Called with what is being done, for people who wait.
 
@@ -110,11 +113,16 @@ def fit(
         raise InputError(f"one of {', '.join(FAMILIES)}", path="family", value=shown(family))
     # matrices of a few hundred rows: threads of BLAS cost more than they bring, up to ten times on a busy machine
     with threadpool_limits(1):
-        return _fit(measurements, source, earlier, family, report or (lambda _: None))
+        return _fit(measurements, source, earlier, family, cross_validate, report or (lambda _: None))
 
 
 def _fit(
-    measurements: Measurements, source: str, earlier: CurveFile | None, family: str | None, tell: Report
+    measurements: Measurements,
+    source: str,
+    earlier: CurveFile | None,
+    family: str | None,
+    cross_validate: bool,
+    tell: Report,
 ) -> CurveFile:
     groups = _groups(measurements, tell)
     tell("learning what the measured pairs have in common")
@@ -125,7 +133,7 @@ def _fit(
     for number, (key, group) in enumerate(groups.items()):
         tell(f"fitting {'/'.join(filter(None, key))} ({number + 1} of {len(groups)})")
         prior = _prior(population, said, key, group) if known is None else prior_for(known, *_pair(key))
-        fitted[key] = _fitted(key, group, prior, family)
+        fitted[key] = _fitted(key, group, prior, family, cross_validate)
     for old in earlier.curves if earlier is not None else ():
         fitted.setdefault((old.model, old.gpu_type, old.variant), old)
     return CurveFile(
@@ -207,9 +215,10 @@ def _mape(predicted: FloatArray, measured: FloatArray) -> float:
     return 100 * float(np.mean(np.abs(predicted / measured - 1)))
 
 
-def _fitted(key: Key, group: _Group, prior: Prior, family: str | None) -> Fitted:
+def _fitted(key: Key, group: _Group, prior: Prior, family: str | None, cross_validate: bool) -> Fitted:
     """Fit a group, by the family that is named or that predicts unseen rows best."""
-    unseen = {name: _unseen(name, group, prior) for name in ([family] if family else _able(group))}
+    held_out = [family] if family and cross_validate else () if family else _able(group)
+    unseen = {name: _unseen(name, group, prior) for name in held_out}
     scored = {name: error for name, error in unseen.items() if error is not None}
     best = min(scored, key=lambda name: scored[name]) if scored else family or FAMILIES[0]
     curve = _fit_one(best, group, prior)

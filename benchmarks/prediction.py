@@ -1,0 +1,190 @@
+"""How close predictions of all-reduce throughput come, beside Pollux, Optimus and the nearest measurement.
+
+Every task goes through the library's public functions, as a user would: read, ``fit``, ``predict``. A draw
+hides rows, fits the rest, and asks for the hidden ones. Numbers are mean absolute percentage errors of the
+throughput: the mean over the hidden rows and draws, then the median over the (model, GPU type) pairs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import baselines
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from optsched.curves.fit import fit
+from optsched.curves.fitted import CurveFile
+from optsched.curves.measurements import Configured, Measurements, read_measurements
+from optsched.curves.points import FloatArray, Points
+from optsched.curves.predict import predict
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows that are known (of all pairs), the pair's own among them, and those that are asked for."""
+
+    pair: str
+    own: Rows
+    asked: Rows
+    curves: Callable[[], CurveFile]
+
+
+def take(data: Measurements, rows: Rows) -> Measurements:
+    """Return some rows of a table."""
+    c = data.configured
+    names = ([column[r] for r in rows] for column in (c.model, c.gpu_type, c.variant))
+    return Measurements(Configured(*names, c.points.take(rows), c.rdma[rows]), data.throughput[rows], data.sync_s[rows])
+
+
+def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
+    """Yield the cases of a task; fits that several cases share are made once."""
+    groups = {f"{m}/{g}": rows for (m, g, _), rows in data.configured.groups().items()}
+    everything = np.arange(len(data.throughput))
+    if task == "unseen rows, 80/20":
+        for draw in range(min(draws, 3)):
+            hidden = np.random.default_rng(draw).random(len(everything)) < 0.2
+            curves = fit(take(data, everything[~hidden]), family="allreduce")
+            for pair, rows in groups.items():
+                yield Case(pair, rows[~hidden[rows]], rows[hidden[rows]], lambda c=curves: c)
+    elif task == "more than 16 GPUs":
+        many = data.configured.points.gpus > 16
+        curves = fit(take(data, everything[~many]), family="allreduce")
+        for pair, rows in groups.items():
+            if many[rows].sum() >= 5:
+                yield Case(pair, rows[~many[rows]], rows[many[rows]], lambda: curves)
+    else:
+        kind, _, count = task.partition(", ")
+        for pair, rows in groups.items():
+            model, gpu_type = pair.split("/")
+            others = [p for p in groups if _known(kind, p, model, gpu_type)]
+            known = fit(take(data, np.concatenate([groups[p] for p in others])), family="allreduce")
+            for draw in range(draws):
+                order = np.random.default_rng(draw).permutation(rows)
+                own = order[: int(count.split()[0])]
+                yield Case(
+                    pair,
+                    own,
+                    order[len(own) :],
+                    lambda o=own, k=known: fit(take(data, o), earlier=k, family="allreduce"),
+                )
+
+
+def _known(kind: str, pair: str, model: str, gpu_type: str) -> bool:
+    """Tell whether a task knows the rows of another pair."""
+    m, g = pair.split("/")
+    return {"new model": m != model, "new pair": (m, g) != (model, gpu_type), "new GPU type": g != gpu_type}[kind]
+
+
+def log_steps(data: Measurements, rows: Rows) -> tuple[Points, FloatArray]:
+    """Return configurations, and the log of their step times."""
+    points = data.configured.points.take(rows)
+    return points, np.log(points.examples() / data.throughput[rows])
+
+
+def baseline(name: str, data: Measurements, case: Case) -> FloatArray:
+    """Return the throughput that a rival predicts for the rows asked for."""
+    seen, log_time = log_steps(data, case.own)
+    asked = data.configured.points.take(case.asked)
+    if name == "nearest":
+        return asked.examples() / np.exp(baselines.nearest_log_time(seen, log_time, asked))
+    fitted = getattr(baselines, f"{name}_fit")(seen, log_time)
+    return asked.examples() / np.exp(getattr(baselines, f"{name}_log_time")(fitted, asked))
+
+
+TASKS = (
+    "unseen rows, 80/20",
+    "more than 16 GPUs",
+    "new model, 6 rows",
+    "new model, 3 rows",
+    "new pair, 3 rows",
+    "new GPU type, 3 rows",
+)
+
+
+def accuracy(data: Measurements, draws: int, tasks: tuple[str, ...], placement: bool) -> Table:
+    """Return the table of errors, and of the coverage of the 80 % intervals."""
+    table = Table("task", "Pollux %", "Optimus %", "nearest %", "optsched %", "inside 80 % interval")
+    for task in tasks:
+        errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        for case in cases(data, task, draws):
+            truth = data.throughput[case.asked]
+            asked = take(data, case.asked).configured
+            if not placement:
+                points = asked.points
+                blind = Points.of(points.gpus, nodes=points.nodes, local_batch=points.local_batch)
+                asked = Configured(asked.model, asked.gpu_type, asked.variant, blind, asked.rdma)
+            middle, low, high = predict(case.curves(), asked)
+            errors["optsched"][case.pair].append(100 * float(np.mean(np.abs(middle / truth - 1))))
+            errors["inside"][case.pair].append(100 * float(np.mean((truth >= low) & (truth <= high))))
+            for name in ("pollux", "optimus", "nearest"):
+                off = baseline(name, data, case) / truth - 1
+                errors[name][case.pair].append(100 * float(np.mean(np.abs(off))))
+        cells = (
+            f"{statistics.median(statistics.mean(v) for v in errors[name].values()):.1f}"
+            for name in ("pollux", "optimus", "nearest", "optsched", "inside")
+        )
+        table.add_row(task, *cells)
+    return table
+
+
+def seconds(call: Callable[[], object], runs: int = 15) -> float:
+    """Return the median seconds of a call."""
+    spent = []
+    for _ in range(runs):
+        began = time.perf_counter()
+        call()
+        spent.append(time.perf_counter() - began)
+    return statistics.median(spent)
+
+
+def speed(data: Measurements) -> Table:
+    """Return the table of times: fits of one pair with known relatives, and a million predictions."""
+    rows = next(rows for (m, g, _), rows in data.configured.groups().items() if (m, g) == ("bert", "t4"))
+    known = fit(take(data, np.setdiff1d(np.arange(len(data.throughput)), rows)), family="allreduce")
+    table = Table("what", "optsched s", "Pollux s", "Pollux / optsched")
+    for count in (450, 6):
+        own = np.random.default_rng(0).permutation(rows)[:count]
+        few = take(data, own)
+        points, log_time = log_steps(data, own)
+        alone = CurveFile(curves=(), population=known.population)
+        ours = seconds(lambda f=few, a=alone: fit(f, earlier=a, family="allreduce", cross_validate=False))
+        pollux = seconds(lambda p=points, t=log_time: baselines.pollux_fit(p, t))
+        table.add_row(f"fit of {count} rows", f"{ours:.4f}", f"{pollux:.4f}", f"{pollux / ours:.1f}")
+    random = np.random.default_rng(0)
+    many = Points.of(random.integers(1, 65, 1_000_000), nodes=4, local_batch=random.uniform(4, 12, 1_000_000))
+    curve = next(
+        f.curve for f in fit(take(data, rows), earlier=known, family="allreduce").curves if f.rows == len(rows)
+    )
+    table.add_row("1,000,000 predictions", f"{seconds(lambda: curve.throughput(many), 3):.2f}", "", "")
+    table.add_row("1,000,000 with intervals", f"{seconds(lambda: curve.interval(many), 3):.2f}", "", "")
+    return table
+
+
+def main() -> None:
+    """Run the comparison and print it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with throughput.csv")
+    parser.add_argument("--draws", type=int, default=10, help="draws of each task (3 at most for 80/20)")
+    parser.add_argument("--no-placement", action="store_true", help="hide the placement of the rows asked for")
+    parser.add_argument("--quick", action="store_true", help="one draw of two tasks")
+    arguments = parser.parse_args()
+    data = read_measurements(arguments.data / "throughput.csv")
+    console = Console(width=120)
+    tasks, draws = (TASKS[:2], 1) if arguments.quick else (TASKS, arguments.draws)
+    console.print(accuracy(data, draws, tasks, not arguments.no_placement))
+    console.print(speed(data))
+
+
+if __name__ == "__main__":
+    main()
