@@ -36,12 +36,12 @@ def optimus_curve(run: Run, at: FloatArray) -> FloatArray:
     if run.metric.min() >= 0:
         top = 1.0 if run.metric.max() <= 1 else 100.0
     loss = top - run.metric
-    scale = float(loss.max())
+    scale = max(float(loss.max()), 1e-9)
     loss, k = loss / scale, run.progress / run.now
     features, ahead = np.stack([k, np.ones_like(k)], axis=1), np.stack([at / run.now, np.ones_like(at)], axis=1)
     best, answer = np.inf, np.full(len(at), run.metric[-1])
     for floor in np.linspace(0.0, 0.999 * float(loss.min()), 60):
-        coefficients, _ = nnls(features, 1.0 / (loss - floor))
+        coefficients, _ = nnls(features, 1.0 / np.maximum(loss - floor, 1e-9))
         error = float(np.sum((1.0 / np.maximum(features @ coefficients, 1e-9) + floor - loss) ** 2))
         if error < best:
             best, answer = error, top - scale * (1.0 / np.maximum(ahead @ coefficients, 1e-9) + floor)

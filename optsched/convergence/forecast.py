@@ -169,7 +169,10 @@ def arrival(run: Run, target: float, earlier: Sequence[Run], learned: History, h
 
 
 def chance_by(run: Run, target: float, earlier: Sequence[Run], learned: History, progress: FloatArray) -> FloatArray:
-    """Return the probability that the target is reached by each ``progress``, shape ``(n,)``."""
+    """Return the probability that the target is reached by each ``progress``, shape ``(n,)``.
+
+    Beyond what any earlier run tells of a run without evaluations, it stays what it was there.
+    """
     if len(run) and run.metric.max() >= target:
         return np.where(progress >= progress_to(run, target), 1.0, 0.0)
     horizon = max([float(progress.max()), *(r.now for r in earlier)])
@@ -194,12 +197,17 @@ class _Look:
 
 
 def _look(run: Run, target: float, earlier: Sequence[Run], learned: History, horizon: float) -> _Look:
-    start = max(run.now, horizon / 1000)
-    at = np.unique(np.concatenate([np.geomspace(start, horizon, 10), np.linspace(start, horizon, 50)]))
+    known = min(horizon, max((r.now for r in earlier), default=horizon))
+    start = max(run.now, known / 1000)
+    near = [np.geomspace(start, known, 10), np.linspace(start, known, 50)] if known > start else []
+    far = [np.geomspace(max(known, start), horizon, 20)] if horizon > known else []
+    at = np.unique(np.concatenate([*near, *far]))
     if not earlier:
         # shrinking the power law serves the end's error; a crossing needs the curve as it is
         learned = replace(learned, own=replace(learned.own, shrink=1.0))
     value, deviation = _expected(run, at, earlier, learned)
+    known_at = np.isfinite(value)  # a run without evaluations is unknown where no earlier one got
+    at, value, deviation = at[known_at], value[known_at], deviation[known_at]
     # the first crossing of a rough metric comes before its smooth expectation gets there
     value = value + 0.5 * (_roughness(run) if len(run) > 3 else 0.0)
     before = [max(p, start) for p in (progress_to(r, target) for r in earlier) if np.isfinite(p)]

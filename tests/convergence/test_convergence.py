@@ -103,6 +103,18 @@ def test_arrival_at_what_was_reached_and_at_what_never_is() -> None:
     assert arrival(start, 0.99, [], History(), horizon=900.0).chance == 0.0
 
 
+def test_far_horizons_and_runs_that_have_not_started() -> None:
+    earlier, whole = family(), run(512)
+    near = chance_by(whole.until(1000.0), 0.8, earlier, History(), np.array([3000.0]))
+    with_far = chance_by(whole.until(1000.0), 0.8, earlier, History(), np.array([3000.0, 1e7]))
+    assert with_far[0] == pytest.approx(near[0], abs=0.02)
+    assert with_far[1] >= with_far[0]
+    fresh = chance_by(whole.until(0.0), 0.8, earlier, History(), np.array([100.0, 4000.0, 1e7]))
+    assert np.all(np.diff(fresh) >= 0)
+    assert fresh[0] < 0.05
+    assert fresh[2] > 0.5
+
+
 def models() -> dict[str, tuple]:
     return {"m": family(), "a": family("a", (1.2, 1, 1, 0.8)), "b": family("b", (1, 0.9, 1.1, 1.2))}
 
