@@ -218,7 +218,7 @@ def main() -> None:
     if not asked.quick:
         interpolate(sync, "sync")
         interpolate(measured, "async")
-    clock(sync, "sync")
+        clock(sync, "sync")
     clock(measured, "async")
 
 

@@ -113,8 +113,7 @@ def _gauss_newton(
 
     def loss(candidates: FloatArray) -> FloatArray:
         residual, shift = y - form.log_rate(candidates, at), candidates - mean
-        data = np.einsum("ci,ij,cj->c", residual, gain, residual, optimize=True)
-        return np.asarray(data + np.einsum("ci,ij,cj->c", shift, precision, shift))
+        return np.asarray(np.sum((residual @ gain) * residual, axis=1) + np.sum((shift @ precision) * shift, axis=1))
 
     best = float(loss(z[None, :])[0])
     # one vectorized evaluation tries a whole ladder of dampings: cheaper than a careful single one
