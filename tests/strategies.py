@@ -81,7 +81,8 @@ def jobs(draw: st.DrawFn, name: str, cluster: dict[str, Any], with_servers: bool
             job[kind] = draw(st.sampled_from([[16], [48], [32, 96]]))
             if draw(st.booleans()):
                 job["efficiency"] = {"noise_scale": 50.0, "reference_batch": 32.0}
-        if with_servers and draw(st.integers(0, 2)) == 2:
+        plain = all(CURVES[c]["family"] != "allreduce" for c in job["curves"].values())
+        if with_servers and plain and draw(st.integers(0, 2)) == 2:
             wanted = {"minimum": 1, "maximum": draw(st.integers(1, 2)), "cpu_cores": 1.0}
             job |= {"scaling": "parameter_servers", "parameter_servers": wanted}
     if len(cluster["sites"]) > 1 and draw(st.integers(0, 3)) == 3:

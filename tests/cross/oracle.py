@@ -55,15 +55,15 @@ def speed(curve: Curve, gpus: int, nodes: int, batch: float | None, passes: int,
                 return row.throughput
         return None
     assert isinstance(curve, AllReduce)
-    if batch is None:
+    if batch is None or servers > 0:
         return None
     compute = curve.pass_s + curve.example_s * batch
-    if gpus == 1:
-        sync = 0.0
-    elif nodes == 1:
-        sync = curve.local_sync_s * (gpus / 2) ** curve.local_exponent
-    else:
-        sync = curve.sync_s * (nodes / 2) ** curve.node_exponent * (gpus / nodes) ** curve.gpu_exponent
+    crowd = math.ceil(gpus / nodes)
+    sync = 0.0
+    if crowd > 1:
+        sync += curve.local_sync_s * (crowd / 2) ** curve.local_exponent
+    if nodes > 1:
+        sync += curve.sync_s * (nodes / 2) ** curve.node_exponent * crowd**curve.gpu_exponent
     last = (compute**curve.overlap + sync**curve.overlap) ** (1 / curve.overlap)
     return gpus * batch * passes / ((passes - 1) * compute + last)
 

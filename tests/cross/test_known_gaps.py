@@ -8,7 +8,7 @@ import optsched
 from optsched.checker import check
 from optsched.formulation import formulation
 from optsched.problem import pose
-from tests.builders import ALLREDUCE, cluster, instance, job, listed
+from tests.builders import ALLREDUCE, cluster, instance, job, listed, table
 from tests.cross.oracle import best_plan
 
 BACKENDS = ["highs", "cpsat", "pyomo"]
@@ -116,3 +116,14 @@ def test_a_listed_configuration_that_fits_nowhere_is_no_reference():
 def test_a_job_is_on_no_more_nodes_than_there_are():
     spread = listed(0, 0, 0, 9, nodes=4)
     assert optsched.solve(instance(job(configurations=spread), cluster=cluster(2, 2))).value == 0
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a least value of 0 is proven up to the solver's tolerance only, and 1e-12 is asked for"
+)
+def test_a_least_value_of_zero_is_optimal():
+    jobs = job("a", curves={"v": "d"}, min_gpus=2, weight=0.5), job("b", min_gpus=2, weight=0.5, global_batches=[48])
+    curves = {"c": ALLREDUCE, "d": table(4, 7)}
+    case = instance(*jobs, curves=curves, cluster=cluster(1, 1), objective={"name": "max-min"})
+    result = optsched.solve(case)
+    assert (result.value, result.status) == (0, "optimal")
