@@ -282,8 +282,8 @@ def build(problem: Problem) -> Formulated:
             (single & (n_of >= 0), n_of, alpha * s.step),
             (~single, y_of, np.ones(size)),
         ):
-            of = every[which & (place[s.job] >= 0)]
-            parts.append((place[s.job[of]], column[of], -coefficient[of]))
+            mine = every[which & (place[s.job] >= 0)]
+            parts.append((place[s.job[mine]], column[mine], -coefficient[mine]))
         entries = tuple(np.concatenate(c) for c in zip(*parts, strict=True))  # type: ignore[assignment]
         model.add_rows("C7", entries, upper=0.0, size=len(counted), label=lambda k: jobs[counted[k]])
 

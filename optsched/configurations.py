@@ -127,10 +127,10 @@ def tabulate(instance: Instance) -> Configurations:
         key = _kind(job)
         if key not in kinds:
             kinds[key] = len(ways)
-            found, note = _ways(job, instance, everywhere)
+            found, choosable, note = _ways(job, instance, everywhere)
             ways.append(found)
             notes.append(note)
-            references.append(_reference(job, found, everywhere))
+            references.append(_reference(job, found.take(choosable), everywhere))
         kind_of[number] = kinds[key]
     reasons = {j: notes[k] for j, k in enumerate(kind_of) if notes[k]}
     reference = np.array(references)[kind_of] if len(kind_of) else np.empty(0)
@@ -152,15 +152,16 @@ def _held_key(holds: Holding) -> Hashable:
     return holds.site, holds.gpu_type, holds.gpus, holds.nodes, holds.servers, holds.local_batch
 
 
-def _ways(job: Job, instance: Instance, everywhere: Sequence[Pool]) -> tuple[Ways, str]:
-    """Return all ways of a job, by pool and GPUs, and why there are none if there are none."""
+def _ways(job: Job, instance: Instance, everywhere: Sequence[Pool]) -> tuple[Ways, NDArray[np.bool_], str]:
+    """Return all ways of a job, by pool and GPUs, which of them are not only held, and why there are none."""
     allowed = [(number, pool) for number, pool in enumerate(everywhere) if job.sites is None or pool.site in job.sites]
     if job.configurations:
         found, note = _listed(job, allowed)
+        choosable = np.ones(len(found), dtype=bool)
     else:
-        found, note = _computed(job, instance, allowed)
+        found, choosable, note = _computed(job, instance, allowed)
     order = np.lexsort((found.servers, found.gpus, found.pool))
-    return found.take(order), note
+    return found.take(order), choosable[order], note
 
 
 def _listed(job: Job, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, str]:
@@ -170,7 +171,7 @@ def _listed(job: Job, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, str]:
         for c in job.configurations:
             if c.gpu_type == pool.gpu_type and c.site in (None, pool.site) and c.gpus <= pool.capacity:
                 fewest = int(pool.packed_nodes(np.array([c.gpus]))[0])
-                if (nodes := c.nodes or fewest) < fewest:
+                if not fewest <= (nodes := c.nodes or fewest) <= len(pool.sizes):
                     continue
                 batch = np.nan if c.local_batch is None else c.local_batch
                 rows.append((number, c.gpus, nodes, c.servers, batch, c.accumulation, c.throughput, c.efficiency))
@@ -180,9 +181,9 @@ def _listed(job: Job, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, str]:
     return found, "" if rows else "none of its configurations fits the servers of a pool that it may use"
 
 
-def _computed(job: Job, instance: Instance, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, str]:
-    """Evaluate the job's curves over its counts, and keep the best batch of each count."""
-    parts, notes = [], []
+def _computed(job: Job, instance: Instance, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, NDArray[np.bool_], str]:
+    """Evaluate the job's curves over its counts, and keep the best batches of each count and what is held."""
+    parts, choosable, notes = [_none()], [np.empty(0, dtype=bool)], []
     for number, pool in allowed:
         if pool.gpu_type not in job.curves:
             continue
@@ -194,9 +195,20 @@ def _computed(job: Job, instance: Instance, allowed: Sequence[tuple[int, Pool]])
         best = _best_batches(job, instance, number, pool, counts)
         if len(best) == 0:
             notes.append(f"no batch of the job fits the memory of {pool}, or its curve is unknown there")
-        parts += [best, _held(job, instance, number, pool)]
-    found = Ways(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Ways))) if parts else _none()
-    return found, "" if len(found) else "; ".join(notes) or "no pool that it may use has a GPU type that it can use"
+        held = _held(job, instance, number, pool, counts)
+        if len(held) and _rows(held) <= _rows(best):
+            held = _none()
+        parts += [best, held]
+        choosable += [np.ones(len(best), dtype=bool), np.zeros(len(held), dtype=bool)]
+    found = Ways(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Ways)))
+    why = "; ".join(notes) or "no pool that it may use has a GPU type that it can use"
+    return found, np.concatenate(choosable), "" if len(found) else why
+
+
+def _rows(ways: Ways) -> set[tuple[int, int, int, float]]:
+    """Return what tells ways of one pool apart."""
+    batch = np.nan_to_num(ways.local_batch)
+    return set(zip(ways.gpus.tolist(), ways.nodes.tolist(), ways.servers.tolist(), batch.tolist(), strict=True))
 
 
 def _none() -> Ways:
@@ -205,25 +217,30 @@ def _none() -> Ways:
 
 
 def _best_batches(job: Job, instance: Instance, number: int, pool: Pool, counts: IntArray) -> Ways:
-    """Return, for each (GPUs, servers), the batch of highest goodput among those that fit."""
+    """Return, for each (GPUs, servers), the batches of highest goodput and of highest throughput that fit."""
     ps = job.parameter_servers
     servers = np.arange(ps.minimum, ps.maximum + 1) if ps else np.zeros(1, dtype=np.int64)
     batches = np.array(job.global_batches or job.local_batches or (np.nan,), dtype=np.float64)
     gpus, count_servers = (a.ravel().repeat(len(batches)) for a in np.meshgrid(counts, servers, indexing="ij"))
     batch = np.tile(batches, len(counts) * len(servers))
     ways = _evaluate(job, instance, number, pool, gpus, pool.packed_nodes(gpus), count_servers, batch)
-    goodput = np.where(np.isnan(ways.goodput), -np.inf, ways.goodput)
-    grid = goodput.reshape(-1, len(batches))
-    best = np.arange(len(grid)) * len(batches) + grid.argmax(axis=1)
-    return ways.take(best[np.isfinite(goodput[best])])
+    cells = np.arange(len(counts) * len(servers)) * len(batches)
+    known = ~np.isnan(ways.throughput)
+    best = [
+        cells + np.where(known, rate, -np.inf).reshape(-1, len(batches)).argmax(axis=1)
+        for rate in (ways.goodput, ways.throughput)
+    ]
+    rows = np.unique(np.concatenate(best))
+    return ways.take(rows[known[rows]])
 
 
-def _held(job: Job, instance: Instance, number: int, pool: Pool) -> Ways:
-    """Return what the job holds now, if it is in this pool and is not among the best batches on packed nodes."""
+def _held(job: Job, instance: Instance, number: int, pool: Pool, counts: IntArray) -> Ways:
+    """Return what the job holds now, if it is in this pool, may go on, and names its nodes or its batch."""
     holds = job.holds
     if holds is None or (holds.site, holds.gpu_type) != (pool.site, pool.gpu_type):
         return _none()
-    if (holds.nodes is None and holds.local_batch is None) or holds.gpus > pool.capacity:
+    unnamed = holds.nodes is None and holds.local_batch is None
+    if unnamed or holds.gpus not in counts or (holds.nodes or 1) > len(pool.sizes):
         return _none()
     gpus = np.array([holds.gpus])
     nodes = pool.packed_nodes(gpus) if holds.nodes is None else np.array([holds.nodes])
@@ -267,7 +284,8 @@ def _efficiency(job: Job, examples: FloatArray) -> FloatArray:
     if job.efficiency is None:
         return np.ones_like(examples)
     noise, reference = job.efficiency.noise_scale, job.efficiency.reference_batch
-    return np.minimum(1.0, (noise + reference) / (noise + examples))
+    known = np.where(np.isnan(examples), reference, examples)  # without a batch, the reference is meant
+    return np.minimum(1.0, (noise + reference) / (noise + known))
 
 
 def _reference(job: Job, ways: Ways, everywhere: Sequence[Pool]) -> float:

@@ -16,12 +16,12 @@ from optsched.curves import IntArray
 from optsched.errors import InputError, SolverError, shown
 from optsched.formulation import Formulated, Formulation, formulation, formulations
 from optsched.heuristics.marginal import improve, marginal_gain
-from optsched.infeasible import missing_job, why_infeasible
+from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
 from optsched.levels import tightened
-from optsched.problem import Problem, pose
+from optsched.problem import Problem, allocate, pose
 from optsched.result import Result
-from optsched.solution import Waiting, allocate, allocations_hash
+from optsched.solution import Waiting, allocations_hash
 
 __all__ = ["HEURISTICS", "solve"]
 
@@ -115,18 +115,21 @@ def solve(
     problem = pose(instance, spec, error=gap / 2)
     watch = Watch(limits, report=progress, started=began)
     search = _Search(problem)
-    if reason := missing_job(problem):
+    form, backend = _form(backend)
+    chosen, note = _chosen(problem, formulation, form, backend)
+    search = search.noting(note) if note else search
+    name = formulation if chosen is None else chosen.name
+    if reason := impossible(problem):
         search = replace(search, infeasible=True, stopped="infeasible")
-        return _result(search, "", "", gap, seed, began, reason)
-
+        return _result(search, name, backend, gap, seed, began, reason)
     search = search.offered(marginal_gain(problem, deadline), "marginal gain")
     if search.rows is not None:
         watch.progress("marginal gain", search.value, None)
-    if formulation in HEURISTICS:
-        search = _relaxed(search, watch)
-        return _result(search, formulation, "highs", gap, seed, began)
-    chosen, form, backend, note = _chosen(problem, formulation, backend)
-    search = search.noting(note) if note else search
+    if len(problem.configurations) == 0:
+        nothing = replace(search, bound=search.value, stopped="gap").noting("no job can run: nothing to decide")
+        return _result(nothing, name, backend, gap, seed, began)
+    if chosen is None:
+        return _result(_relaxed(search, watch), name, "highs", gap, seed, began)
     try:
         search = _exact(search, chosen, form, backend, watch)
     except KeyboardInterrupt:  # while the model was built: the first plan is the best so far
@@ -134,19 +137,26 @@ def solve(
     if search.rows is not None:
         search = _filled(search, deadline)
     reason = why_infeasible(problem, replace(limits, gap=0.0)) if search.infeasible else ""
-    return _result(search, chosen.name, backend, gap, seed, began, reason)
+    return _result(search, name, backend, gap, seed, began, reason)
 
 
 def _spec(problem: Problem) -> ObjectiveSpec:
     return ObjectiveSpec(name=problem.objective.name, parameters=problem.objective.parameters)
 
 
-def _chosen(problem: Problem, wanted: str, backend: str) -> tuple[Formulation, str, str, str]:
-    """Return the formulation, the form of its model, the backend, and why, if that was left to us."""
+def _form(backend: str) -> tuple[str, str]:
+    """Return the form of model that a backend takes, and the backend."""
     backend = "highs" if backend == "auto" else backend
     form = form_of(backend)
     if form is None:
         raise InputError(f"one of {', '.join(BACKENDS)} or pyomo:SOLVER", path="backend", value=shown(backend))
+    return form, backend
+
+
+def _chosen(problem: Problem, wanted: str, form: str, backend: str) -> tuple[Formulation | None, str]:
+    """Return the formulation, None for a heuristic, and why, if that was left to us."""
+    if wanted in HEURISTICS:
+        return None, ""
     if wanted == "auto":
         rows = len(problem.configurations)
         name = (
@@ -163,7 +173,7 @@ def _chosen(problem: Problem, wanted: str, backend: str) -> tuple[Formulation, s
         raise InputError(f"another formulation than {name}: {support.reason}", path="formulation", value=shown(name))
     if form not in chosen.forms:
         raise SolverError(f"formulation {name} has no form for {backend}; it has {', '.join(chosen.forms)}")
-    return chosen, form, backend, note
+    return chosen, note
 
 
 def _run(form: str, backend: str, built: Formulated, watch: Watch, start: IntArray | None) -> Outcome:
@@ -260,7 +270,10 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
     if search.rows is not None:
         allocations = allocate(problem, search.rows)
         proven = None if search.bound is None else max(0.0, search.bound - search.value)
-        relative = None if proven is None else (0.0 if proven <= 1e-12 else proven / max(1e-12, abs(search.value)))
+        # differences far below what any job is worth are the solver's own tolerance, and none of the plan's
+        noise = 1e-6 * float(problem.value.max(initial=0.0)) + 1e-11
+        nothing = proven is not None and abs(search.value) <= noise and proven <= noise
+        relative = 0.0 if nothing else None if proven is None else proven / max(1e-12, abs(search.value))
         status = "optimal" if relative is not None and relative <= gap + 1e-9 else "feasible"
         found = {
             "value": search.value, "bound": search.bound, "gap": relative, "allocations": allocations,
@@ -269,7 +282,8 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
     elif not search.infeasible:
         reason = "no plan was found in the time given"
     return Result(
-        instance=fingerprint(problem.instance), version=__version__, objective=_spec(problem),
+        format="optsched-result/1", instance=fingerprint(problem.instance), version=__version__,
+        objective=_spec(problem),
         status=status, stopped=search.stopped, reason=reason, formulation=name, backend=backend, seed=seed,  # type: ignore[arg-type]
         build_s=search.build_s, solve_s=search.solve_s, total_s=time.monotonic() - began, notes=search.notes, **found,
     )  # fmt: skip

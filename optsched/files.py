@@ -30,10 +30,18 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary file beside it, then rename."""
+    """Write a file whole or not at all: to a temporary file beside it, then rename.
+
+    A link is followed; what is no ordinary file (a pipe, a device) is written to as it is.
+    """
     target = Path(path)
     temporary = ""
     try:
+        target = target.resolve()
+        if target.exists() and not target.is_file():
+            with target.open("wb") as stream:
+                stream.write(content)
+            return
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
@@ -81,7 +89,10 @@ def _place(content: bytes, message: str) -> str:
 
 def _located(content: bytes, message: str, path: str, file: str, kind: object) -> InputError:
     """Rewrite msgspec's message: name the keys that it leaves out, the value, and what it may be."""
-    value: Any = json.loads(content)
+    try:
+        value: Any = json.loads(content)
+    except (ValueError, RecursionError):  # msgspec stopped at the fault; what comes behind it may be no JSON at all
+        return InputError(_phrase(message)[0], path=path, file=file)
     types = [inspect.type_info(kind)]
     named = "$"
     for step in re.findall(r"\[\.\.\.\]|\[\d+\]|\.[^.\[]+", path):

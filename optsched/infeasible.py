@@ -10,14 +10,25 @@ from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
 from optsched.problem import Problem
 
-__all__ = ["missing_job", "why_infeasible"]
+__all__ = ["impossible", "why_infeasible"]
 
 
-def missing_job(problem: Problem) -> str:
-    """Return why a required job has no configuration at all; empty if every one has."""
-    table = problem.configurations
+def impossible(problem: Problem) -> str:
+    """Return why no plan exists, where the table alone shows it; empty where it does not.
+
+    Either a required job has no configuration at all, or more jobs than may move hold something that is none
+    of their configurations.
+    """
+    table, instance = problem.configurations, problem.instance
     for job in np.flatnonzero(problem.required & (np.diff(table.first) == 0)).tolist():
-        return f"required job {problem.instance.jobs[job].id!r} cannot run: {table.reasons[job]}"
+        return f"required job {instance.jobs[job].id!r} cannot run: {table.reasons[job]}"
+    if instance.max_moves is not None:
+        holding = np.array([job.holds is not None for job in instance.jobs], dtype=bool)
+        keeping = np.bincount(table.job[table.kept], minlength=table.jobs) > 0
+        lost = np.flatnonzero(holding & ~keeping)
+        if len(lost) > instance.max_moves:
+            names = ", ".join(instance.jobs[j].id for j in lost[:8])
+            return f"jobs {names} cannot keep what they hold, and only {instance.max_moves} may move"
     return ""
 
 

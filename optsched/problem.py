@@ -11,8 +11,9 @@ from optsched.configurations import Configurations, tabulate
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.objectives import Objective, Rates, objective
+from optsched.solution import Allocation
 
-__all__ = ["Problem", "pose", "rows_of"]
+__all__ = ["Problem", "allocate", "pose", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,30 @@ def rows_of(problem: Problem, chosen: IntArray) -> IntArray:
     rows = np.full(problem.configurations.jobs, -1, dtype=np.int64)
     rows[problem.configurations.job[chosen]] = chosen
     return rows
+
+
+def allocate(problem: Problem, rows: IntArray) -> tuple[Allocation, ...]:
+    """Return the allocations that rows of the configurations mean, in the order of the jobs.
+
+    Parameters
+    ----------
+    rows
+        The chosen row of each job, shape ``(jobs,)``; -1 for a job that gets nothing.
+    """
+    table = problem.configurations
+    chosen = rows[rows >= 0]
+    ways, pools = table.ways.take(chosen), table.pools
+    progress = ways.goodput * table.share[chosen] / table.reference[table.job[chosen]]
+    columns = zip(
+        table.job[chosen].tolist(), ways.pool.tolist(), ways.gpus.tolist(), ways.nodes.tolist(),
+        ways.servers.tolist(), ways.local_batch.tolist(), ways.accumulation.tolist(),
+        ways.throughput.tolist(), progress.tolist(), strict=True,
+    )  # fmt: skip
+    jobs = problem.instance.jobs
+    return tuple(
+        Allocation(
+            job=jobs[j].id, site=pools[p].site, gpu_type=pools[p].gpu_type, gpus=gpus, nodes=nodes, servers=servers,
+            local_batch=None if batch != batch else batch, accumulation=passes, throughput=rate, progress=gain,
+        )
+        for j, p, gpus, nodes, servers, batch, passes, rate, gain in columns
+    )  # fmt: skip

@@ -30,7 +30,7 @@ class Result(Record, frozen=True, kw_only=True):
         Of the allocations: the same answer has the same hash.
     """
 
-    format: Literal["optsched-result/1"] = "optsched-result/1"
+    format: Literal["optsched-result/1"]
     instance: str
     version: str
     objective: ObjectiveSpec

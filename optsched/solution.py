@@ -7,11 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-from optsched.curves import IntArray
 from optsched.curves.family import Name, PositiveInt
-from optsched.problem import Problem
 
-__all__ = ["Allocation", "Record", "Waiting", "allocate", "allocations_hash"]
+__all__ = ["Allocation", "Record", "Waiting", "allocations_hash"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -54,33 +52,6 @@ class Waiting(Record, frozen=True, kw_only=True):
 
     job: Name
     reason: str = ""
-
-
-def allocate(problem: Problem, rows: IntArray) -> tuple[Allocation, ...]:
-    """Return the allocations that rows of the configurations mean, in the order of the jobs.
-
-    Parameters
-    ----------
-    rows
-        The chosen row of each job, shape ``(jobs,)``; -1 for a job that gets nothing.
-    """
-    table = problem.configurations
-    chosen = rows[rows >= 0]
-    ways, pools = table.ways.take(chosen), table.pools
-    progress = ways.goodput * table.share[chosen] / table.reference[table.job[chosen]]
-    columns = zip(
-        table.job[chosen].tolist(), ways.pool.tolist(), ways.gpus.tolist(), ways.nodes.tolist(),
-        ways.servers.tolist(), ways.local_batch.tolist(), ways.accumulation.tolist(),
-        ways.throughput.tolist(), progress.tolist(), strict=True,
-    )  # fmt: skip
-    jobs = problem.instance.jobs
-    return tuple(
-        Allocation(
-            job=jobs[j].id, site=pools[p].site, gpu_type=pools[p].gpu_type, gpus=gpus, nodes=nodes, servers=servers,
-            local_batch=None if batch != batch else batch, accumulation=passes, throughput=rate, progress=gain,
-        )
-        for j, p, gpus, nodes, servers, batch, passes, rate, gain in columns
-    )  # fmt: skip
 
 
 def allocations_hash(allocations: tuple[Allocation, ...]) -> str:

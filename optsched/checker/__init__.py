@@ -80,7 +80,9 @@ def _one_each(truth: Truth, allocations: Sequence[Allocation]) -> tuple[dict[str
     for a in allocations:
         if a.job not in truth.jobs:
             violations.append(Violation("unknown-job", a.job, "is not in the instance"))
-        elif held.setdefault(a.job, a) is not a:
+        elif a.job not in held:
+            held[a.job] = a
+        else:
             violations.append(Violation("one-allocation", a.job, "holds more than one allocation"))
     return held, violations
 
@@ -102,8 +104,9 @@ def _own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Iter
     if not job.configurations:
         yield from _curve_rules(truth, job, a)
     fewest = truth.fewest_nodes(a.site, a.gpu_type, a.gpus)
-    if not fewest <= a.nodes <= a.gpus:
-        yield broken("nodes", f"{a.gpus} GPUs on {a.nodes} nodes, and {fewest} to {a.gpus} are possible")
+    most = min(a.gpus, truth.servers(a.site, a.gpu_type))
+    if most and not fewest <= a.nodes <= most:
+        yield broken("nodes", f"{a.gpus} GPUs on {a.nodes} nodes, and {fewest} to {most} are possible")
     if job.remaining_examples is not None:
         seconds = job.remaining_examples / (throughput * truth.efficiency(job, a))
         end = now + truth.lost_seconds(job, a) + seconds
@@ -169,7 +172,7 @@ def _capacity_rules(truth: Truth, held: dict[str, Allocation]) -> Iterator[Viola
 
 def _placement_rules(truth: Truth, held: dict[str, Allocation]) -> Iterator[Violation]:
     """Check the servers that allocations name, where they name any."""
-    used: dict[str, int] = defaultdict(int)
+    used: dict[tuple[str, int], int] = defaultdict(int)
     groups = {group.id: group for group in truth.instance.cluster.servers}
     for a in held.values():
         if a.placement is None:
@@ -179,18 +182,27 @@ def _placement_rules(truth: Truth, held: dict[str, Allocation]) -> Iterator[Viol
             yield Violation("placement", a.job, f"{how} for {a.gpus} on {a.nodes}")
         limit = truth.jobs[a.job].max_gpus_per_server
         for server, count in a.placement.items():
-            used[server] += count
-            name, _, number = server.partition("/")
+            name, number = _server(server)
             group = groups.get(name)
-            exists = group is not None and (int(number) < group.count if number.isdigit() else group.count == 1)
-            if group is None or not exists or (group.site, group.gpu_type) != (a.site, a.gpu_type):
+            there = group is not None and (0 <= number < group.count if "/" in server else group.count == 1)
+            if group is None or not there or (group.site, group.gpu_type) != (a.site, a.gpu_type):
                 yield Violation("placement", a.job, f"server {server!r} is not one of {a.gpu_type} in {a.site}")
+                continue
+            used[name, number] += count
             if limit is not None and count > limit:
                 yield Violation("spread", a.job, f"has {count} GPUs on {server}, and may have {limit}")
-    for server, count in used.items():
-        group = groups.get(server.partition("/")[0])
-        if group is not None and count > group.gpus:
-            yield Violation("capacity", server, f"{count} GPUs are held, and there are {group.gpus}")
+    for (name, number), count in used.items():
+        if count > groups[name].gpus:
+            yield Violation("capacity", f"{name}/{number}", f"{count} GPUs are held, and there are {groups[name].gpus}")
+
+
+def _server(name: str) -> tuple[str, int]:
+    """Return the group and the number of a server: ``group/number``, or ``group`` for its only one; -1 for none."""
+    group, slash, number = name.partition("/")
+    if not slash:
+        return group, 0
+    plain = number.isascii() and number.isdecimal() and str(int(number)) == number
+    return group, int(number) if plain else -1
 
 
 def _plan_rules(instance: Instance, held: dict[str, Allocation]) -> Iterator[Violation]:

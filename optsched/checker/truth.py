@@ -61,6 +61,10 @@ class Truth:
         """Return the GPUs of a type in a site."""
         return self._held_by.get((site, gpu_type), [0])[-1]
 
+    def servers(self, site: str, gpu_type: str) -> int:
+        """Return the servers with GPUs of a type in a site."""
+        return len(self._held_by.get((site, gpu_type), []))
+
     def fewest_nodes(self, site: str, gpu_type: str, gpus: int) -> int:
         """Return the fewest servers that hold so many GPUs; one more than there are where none do."""
         return bisect_left(self._held_by.get((site, gpu_type), []), gpus) + 1
@@ -89,7 +93,10 @@ class Truth:
         return rates
 
     def _listed(self, job: Job, a: Allocation) -> tuple[float, float]:
-        """Return throughput and efficiency of the best listed configuration that an allocation matches."""
+        """Return throughput and efficiency of the listed configuration that an allocation means.
+
+        Of several that differ in their rates only, it is the one whose throughput is claimed.
+        """
         matching = [
             (c.throughput, c.efficiency)
             for c in job.configurations
@@ -98,7 +105,7 @@ class Truth:
             and (c.nodes or self.fewest_nodes(a.site, a.gpu_type, a.gpus)) == a.nodes
             and c.local_batch == a.local_batch
         ]
-        return max(matching, key=lambda pair: pair[0] * pair[1], default=(np.nan, np.nan))
+        return min(matching, key=lambda pair: (abs(pair[0] - a.throughput), -pair[1]), default=(np.nan, np.nan))
 
     def efficiency(self, job: Job, a: Allocation) -> float:
         """Return the progress per example of an allocation's batch."""
@@ -148,7 +155,9 @@ class Truth:
     def _goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
         """Yield the goodput of every way to run a job on so many GPUs of a pool."""
         for c in job.configurations:
-            if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site):
+            fewest = self.fewest_nodes(site, gpu_type, gpus)
+            fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)
+            if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
                 yield c.throughput * c.efficiency
         if gpu_type not in job.curves:
             return

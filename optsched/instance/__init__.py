@@ -72,4 +72,13 @@ def save(instance: Instance, path: Path | str) -> None:
 
 def fingerprint(instance: Instance) -> str:
     """Return a hash of everything that the instance says: equal instances, equal hashes."""
-    return hashlib.sha256(msgspec.json.encode(instance, order="deterministic")).hexdigest()[:16]
+    return hashlib.sha256(repr(_canonical(instance)).encode()).hexdigest()[:16]
+
+
+def _canonical(value: object) -> object:
+    """Return a value as nested tuples: all fields, also those at their default, and dictionaries by their keys."""
+    if isinstance(value, msgspec.Struct):
+        return type(value).__name__, *map(_canonical, msgspec.structs.astuple(value))
+    if isinstance(value, dict):
+        return tuple((key, _canonical(value[key])) for key in sorted(value))
+    return tuple(map(_canonical, value)) if isinstance(value, tuple | list) else value
