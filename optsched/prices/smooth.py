@@ -62,7 +62,9 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int) ->
     """
     best = np.maximum.reduceat(table.value, table.first[:-1])
     heat = temperature * np.where(best > 0, best, 1.0)
-    roof = 4.0 * np.maximum(first_guess(table), prices) + 1e-3  # the longest step: prices rise at most so far
+    # the longest step; a price that nothing tells of may rise by a mean job's best value
+    roof = 4.0 * np.maximum(first_guess(table), prices)
+    roof[roof == 0] = 1.0
     here = _evaluate(table, prices, heat)
     passes = 1
     for _ in range(steps):
