@@ -40,13 +40,6 @@ class Case:
     curves: Callable[[], CurveFile]
 
 
-def take(data: Measurements, rows: Rows) -> Measurements:
-    """Return some rows of a table."""
-    c = data.configured
-    names = ([column[r] for r in rows] for column in (c.model, c.gpu_type, c.variant))
-    return Measurements(Configured(*names, c.points.take(rows), c.rdma[rows]), data.throughput[rows], data.sync_s[rows])
-
-
 def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
     """Yield the cases of a task; fits that several cases share are made once."""
     groups = {f"{m}/{g}": rows for (m, g, _), rows in data.configured.groups().items()}
@@ -54,12 +47,12 @@ def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
     if task == "unseen rows, 80/20":
         for draw in range(min(draws, 3)):
             hidden = np.random.default_rng(draw).random(len(everything)) < 0.2
-            curves = fit(take(data, everything[~hidden]), family="allreduce")
+            curves = fit(data.take(everything[~hidden]), family="allreduce")
             for pair, rows in groups.items():
                 yield Case(pair, rows[~hidden[rows]], rows[hidden[rows]], lambda c=curves: c)
     elif task == "more than 16 GPUs":
         many = data.configured.points.gpus > 16
-        curves = fit(take(data, everything[~many]), family="allreduce")
+        curves = fit(data.take(everything[~many]), family="allreduce")
         for pair, rows in groups.items():
             if many[rows].sum() >= 5:
                 yield Case(pair, rows[~many[rows]], rows[many[rows]], lambda: curves)
@@ -68,7 +61,7 @@ def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
         for pair, rows in groups.items():
             model, gpu_type = pair.split("/")
             others = [p for p in groups if _known(kind, p, model, gpu_type)]
-            known = fit(take(data, np.concatenate([groups[p] for p in others])), family="allreduce")
+            known = fit(data.take(np.concatenate([groups[p] for p in others])), family="allreduce")
             for draw in range(draws):
                 order = np.random.default_rng(draw).permutation(rows)
                 own = order[: int(count.split()[0])]
@@ -76,7 +69,7 @@ def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
                     pair,
                     own,
                     order[len(own) :],
-                    lambda o=own, k=known: fit(take(data, o), earlier=k, family="allreduce"),
+                    lambda o=own, k=known: fit(data.take(o), earlier=k, family="allreduce"),
                 )
 
 
@@ -119,7 +112,7 @@ def accuracy(data: Measurements, draws: int, tasks: tuple[str, ...], placement: 
         errors: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         for case in cases(data, task, draws):
             truth = data.throughput[case.asked]
-            asked = take(data, case.asked).configured
+            asked = data.take(case.asked).configured
             if not placement:
                 points = asked.points
                 blind = Points.of(points.gpus, nodes=points.nodes, local_batch=points.local_batch)
@@ -151,11 +144,11 @@ def seconds(call: Callable[[], object], runs: int = 15) -> float:
 def speed(data: Measurements) -> Table:
     """Return the table of times: fits of one pair with known relatives, and a million predictions."""
     rows = next(rows for (m, g, _), rows in data.configured.groups().items() if (m, g) == ("bert", "t4"))
-    known = fit(take(data, np.setdiff1d(np.arange(len(data.throughput)), rows)), family="allreduce")
+    known = fit(data.take(np.setdiff1d(np.arange(len(data.throughput)), rows)), family="allreduce")
     table = Table("what", "optsched s", "Pollux s", "Pollux / optsched")
     for count in (450, 6):
         own = np.random.default_rng(0).permutation(rows)[:count]
-        few = take(data, own)
+        few = data.take(own)
         points, log_time = log_steps(data, own)
         alone = CurveFile(curves=(), population=known.population)
         ours = seconds(lambda f=few, a=alone: fit(f, earlier=a, family="allreduce", cross_validate=False))
@@ -163,9 +156,7 @@ def speed(data: Measurements) -> Table:
         table.add_row(f"fit of {count} rows", f"{ours:.4f}", f"{pollux:.4f}", f"{pollux / ours:.1f}")
     random = np.random.default_rng(0)
     many = Points.of(random.integers(1, 65, 1_000_000), nodes=4, local_batch=random.uniform(4, 12, 1_000_000))
-    curve = next(
-        f.curve for f in fit(take(data, rows), earlier=known, family="allreduce").curves if f.rows == len(rows)
-    )
+    curve = next(f.curve for f in fit(data.take(rows), earlier=known, family="allreduce").curves if f.rows == len(rows))
     table.add_row("1,000,000 predictions", f"{seconds(lambda: curve.throughput(many), 3):.2f}", "", "")
     table.add_row("1,000,000 with intervals", f"{seconds(lambda: curve.interval(many), 3):.2f}", "", "")
     return table

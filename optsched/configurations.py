@@ -140,11 +140,11 @@ def tabulate(instance: Instance) -> Configurations:
 def _kind(job: Job) -> Hashable:
     """Return what decides a job's ways; jobs with equal kinds share one evaluation."""
     if job.configurations:
-        return job.configurations, job.sites, job.reference, job.holds and _held_key(job.holds)
+        return job.configurations, job.sites, job.max_gpus_per_server, job.reference, job.holds and _held_key(job.holds)
     return (
         tuple(job.curves.items()), job.sites, job.min_gpus, job.max_gpus, job.gpu_multiple,
         job.global_batches, job.local_batches, job.parameter_servers, job.efficiency, job.reference,
-        job.holds and _held_key(job.holds),
+        job.max_gpus_per_server, job.holds and _held_key(job.holds),
     )  # fmt: skip
 
 
@@ -170,7 +170,7 @@ def _listed(job: Job, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, str]:
     for number, pool in allowed:
         for c in job.configurations:
             if c.gpu_type == pool.gpu_type and c.site in (None, pool.site) and c.gpus <= pool.capacity:
-                fewest = int(pool.packed_nodes(np.array([c.gpus]))[0])
+                fewest = int(pool.packed_nodes(np.array([c.gpus]), job.max_gpus_per_server)[0])
                 if not fewest <= (nodes := c.nodes or fewest) <= len(pool.sizes):
                     continue
                 batch = np.nan if c.local_batch is None else c.local_batch
@@ -223,9 +223,10 @@ def _best_batches(job: Job, instance: Instance, number: int, pool: Pool, counts:
     batches = np.array(job.global_batches or job.local_batches or (np.nan,), dtype=np.float64)
     gpus, count_servers = (a.ravel().repeat(len(batches)) for a in np.meshgrid(counts, servers, indexing="ij"))
     batch = np.tile(batches, len(counts) * len(servers))
-    ways = _evaluate(job, instance, number, pool, gpus, pool.packed_nodes(gpus), count_servers, batch)
+    nodes = pool.packed_nodes(gpus, job.max_gpus_per_server)
+    ways = _evaluate(job, instance, number, pool, gpus, nodes, count_servers, batch)
     cells = np.arange(len(counts) * len(servers)) * len(batches)
-    known = ~np.isnan(ways.throughput)
+    known = ~np.isnan(ways.throughput) & (ways.nodes <= len(pool.sizes))
     best = [
         cells + np.where(known, rate, -np.inf).reshape(-1, len(batches)).argmax(axis=1)
         for rate in (ways.goodput, ways.throughput)
@@ -240,10 +241,13 @@ def _held(job: Job, instance: Instance, number: int, pool: Pool, counts: IntArra
     if holds is None or (holds.site, holds.gpu_type) != (pool.site, pool.gpu_type):
         return _none()
     unnamed = holds.nodes is None and holds.local_batch is None
-    if unnamed or holds.gpus not in counts or (holds.nodes or 1) > len(pool.sizes):
+    if unnamed or holds.gpus not in counts:
         return _none()
     gpus = np.array([holds.gpus])
-    nodes = pool.packed_nodes(gpus) if holds.nodes is None else np.array([holds.nodes])
+    fewest = pool.packed_nodes(gpus, job.max_gpus_per_server)
+    nodes = fewest if holds.nodes is None else np.array([holds.nodes])
+    if not fewest[0] <= nodes[0] <= len(pool.sizes):
+        return _none()
     servers = np.array([holds.servers])
     if holds.local_batch is None:
         batches = np.array(job.global_batches or job.local_batches or (np.nan,), dtype=np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import tempfile
@@ -90,7 +91,7 @@ def _place(content: bytes, message: str) -> str:
 def _located(content: bytes, message: str, path: str, file: str, kind: object) -> InputError:
     """Rewrite msgspec's message: name the keys that it leaves out, the value, and what it may be."""
     try:
-        value: Any = json.loads(content)
+        value: Any = json.loads(content, parse_float=_finite)
     except (ValueError, RecursionError):  # msgspec stopped at the fault; what comes behind it may be no JSON at all
         return InputError(_phrase(message)[0], path=path, file=file)
     types = [inspect.type_info(kind)]
@@ -113,6 +114,11 @@ def _located(content: bytes, message: str, path: str, file: str, kind: object) -
         message = f"Expected one of {_choices(types)}"
     expected, absent = _phrase(message)
     return InputError(expected, path=named, value="" if absent else shown(value), file=file)
+
+
+def _finite(number: str) -> float | str:
+    """Return a number, or its text where it exceeds a double, which no number field then takes."""
+    return float(number) if math.isfinite(float(number)) else number
 
 
 def _flat(kind: inspect.Type) -> list[inspect.Type]:
@@ -152,6 +158,8 @@ def _fits(value: object, types: list[inspect.Type]) -> bool:
 
     def converts(kind: inspect.Type) -> bool:
         if isinstance(kind, inspect.StructType):
+            if kind.tag_field and isinstance(value, dict) and value.get(kind.tag_field) != kind.tag:
+                return False
             with contextlib.suppress(msgspec.ValidationError):
                 msgspec.convert(value, kind.cls)
                 return True

@@ -71,12 +71,16 @@ class Formulation:
 @cache
 def formulations() -> dict[str, Formulation]:
     """Return all installed formulations by name; raise OptschedError for one that is broken."""
-    found = {}
+    found: dict[str, Formulation] = {}
     for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
-        loaded = point.load()
+        try:
+            loaded = point.load()
+        except (ImportError, AttributeError) as error:
+            raise OptschedError(f"the entry point {point.value} of {GROUP} cannot be loaded: {error}") from error
         if not isinstance(loaded, Formulation):
             raise OptschedError(f"the entry point {point.value} of {GROUP} is no Formulation but {shown(loaded)}")
-        found[loaded.name] = loaded
+        if found.setdefault(loaded.name, loaded) is not loaded:
+            raise OptschedError(f"two formulations of {GROUP} are called {loaded.name!r}: the second is {point.value}")
     return found
 
 

@@ -32,9 +32,13 @@ class Pool:
         """GPUs in all."""
         return int(self.sizes.sum())
 
-    def packed_nodes(self, gpus: IntArray) -> IntArray:
-        """Return the fewest servers that hold so many GPUs in the empty pool; shape of ``gpus``."""
-        return np.searchsorted(np.cumsum(self.sizes), gpus).astype(np.int64) + 1
+    def packed_nodes(self, gpus: IntArray, most: int | None = None) -> IntArray:
+        """Return the fewest servers that hold so many GPUs in the empty pool, ``most`` on each; shape of ``gpus``.
+
+        One more than there are, where none do.
+        """
+        sizes = self.sizes if most is None else np.minimum(self.sizes, most)
+        return np.searchsorted(np.cumsum(sizes), gpus).astype(np.int64) + 1
 
     def __str__(self) -> str:
         return f"{self.gpu_type}@{self.site}"

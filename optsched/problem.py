@@ -23,7 +23,7 @@ class Problem:
     value
         Of each row of the configurations, shape ``(n,)``.
     weight
-        Of each job, shape ``(jobs,)``.
+        Of each job, 0 for one that has not arrived, shape ``(jobs,)``.
     required
         Whether each job must run, shape ``(jobs,)``.
     error
@@ -50,7 +50,8 @@ def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5
     """Return the problem of an instance, with another objective than its own where one is given."""
     goal = objective(spec or instance.objective)
     table = tabulate(instance)
-    weight = np.array([job.weight for job in instance.jobs], dtype=np.float64)
+    here = [job.arrival_s <= instance.now_s for job in instance.jobs]
+    weight = np.array([job.weight * now for job, now in zip(instance.jobs, here, strict=True)], dtype=np.float64)
     rates = Rates(
         weight=weight[table.job],
         reference=table.reference[table.job],

@@ -9,8 +9,8 @@ import numpy as np
 
 from optsched.instance import Instance, loads
 from optsched.linear import LinearModel
-from optsched.problem import Problem
-from optsched.solution import Allocation, allocate
+from optsched.problem import Problem, allocate
+from optsched.solution import Allocation
 
 AMDAHL: dict[str, Any] = {"family": "amdahl", "single": 10.0, "serial": 0.25}
 """10 / (1/4 + 3/4 / g) examples/s: 10, 16, 20, 22 6/7 on 1, 2, 3, 4 GPUs."""

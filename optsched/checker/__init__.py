@@ -103,7 +103,7 @@ def _own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Iter
         return
     if not job.configurations:
         yield from _curve_rules(truth, job, a)
-    fewest = truth.fewest_nodes(a.site, a.gpu_type, a.gpus)
+    fewest = truth.fewest_nodes(job, a.site, a.gpu_type, a.gpus)
     most = min(a.gpus, truth.servers(a.site, a.gpu_type))
     if most and not fewest <= a.nodes <= most:
         yield broken("nodes", f"{a.gpus} GPUs on {a.nodes} nodes, and {fewest} to {most} are possible")
@@ -242,7 +242,8 @@ def _claims(
     value_of = dict(zip(held, running.tolist(), strict=True))
     everyone = truth.instance.jobs
     value = goal.total(
-        np.array([value_of.get(job.id, 0.0) for job in everyone]), np.array([job.weight for job in everyone])
+        np.array([value_of.get(job.id, 0.0) for job in everyone]),
+        np.array([job.weight if job.arrival_s <= truth.instance.now_s else 0.0 for job in everyone]),
     )
     if claimed is not None and not close(claimed, value):
         wrong.append(Violation("claimed-objective", spec.name, f"{claimed:.9g} is claimed, and {value:.9g} is true"))

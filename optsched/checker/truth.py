@@ -65,9 +65,13 @@ class Truth:
         """Return the servers with GPUs of a type in a site."""
         return len(self._held_by.get((site, gpu_type), []))
 
-    def fewest_nodes(self, site: str, gpu_type: str, gpus: int) -> int:
-        """Return the fewest servers that hold so many GPUs; one more than there are where none do."""
-        return bisect_left(self._held_by.get((site, gpu_type), []), gpus) + 1
+    def fewest_nodes(self, job: Job, site: str, gpu_type: str, gpus: int) -> int:
+        """Return the fewest servers that hold so many of a job's GPUs; one more than there are where none do."""
+        held = self._held_by.get((site, gpu_type), [])
+        if (most := job.max_gpus_per_server) is not None:
+            sizes = [b - a for a, b in zip([0, *held], held, strict=False)]
+            held = list(accumulate(min(size, most) for size in sizes))
+        return bisect_left(held, gpus) + 1
 
     def throughputs(self, allocations: Sequence[Allocation]) -> FloatArray:
         """Return the true examples/s of each allocation; nan where it is none of the job's configurations."""
@@ -102,7 +106,7 @@ class Truth:
             for c in job.configurations
             if (c.gpu_type, c.gpus, c.servers, c.accumulation) == (a.gpu_type, a.gpus, a.servers, a.accumulation)
             and c.site in (None, a.site)
-            and (c.nodes or self.fewest_nodes(a.site, a.gpu_type, a.gpus)) == a.nodes
+            and (c.nodes or self.fewest_nodes(job, a.site, a.gpu_type, a.gpus)) == a.nodes
             and c.local_batch == a.local_batch
         ]
         return min(matching, key=lambda pair: (abs(pair[0] - a.throughput), -pair[1]), default=(np.nan, np.nan))
@@ -155,7 +159,7 @@ class Truth:
     def _goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
         """Yield the goodput of every way to run a job on so many GPUs of a pool."""
         for c in job.configurations:
-            fewest = self.fewest_nodes(site, gpu_type, gpus)
+            fewest = self.fewest_nodes(job, site, gpu_type, gpus)
             fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)
             if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
                 yield c.throughput * c.efficiency
@@ -175,7 +179,7 @@ class Truth:
             for servers in range(ps.minimum, ps.maximum + 1) if ps else (0,):
                 a = Allocation(
                     job=job.id, site=site, gpu_type=gpu_type, gpus=gpus,
-                    nodes=self.fewest_nodes(site, gpu_type, gpus), servers=servers, local_batch=local,
+                    nodes=self.fewest_nodes(job, site, gpu_type, gpus), servers=servers, local_batch=local,
                     accumulation=passes, throughput=0.0, progress=0.0,
                 )  # fmt: skip
                 if not np.isnan(rate := float(self.throughputs([a])[0])):

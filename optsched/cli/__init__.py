@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -31,6 +33,13 @@ def main() -> None:
     from optsched.errors import OptschedError
 
     code = 0
+    interrupted: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
         app()
     except SystemExit as end:
@@ -38,7 +47,9 @@ def main() -> None:
     except OptschedError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, ImportError):
+        if not interrupted:  # an interrupt can surface as an import that failed
+            raise
         print("interrupted before there was an answer", file=sys.stderr)
         code = 130
     _leave(code)

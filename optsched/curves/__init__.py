@@ -7,6 +7,7 @@ from optsched.curves.amdahl import Amdahl
 from optsched.curves.family import CurveBase
 from optsched.curves.monotone import Monotone
 from optsched.curves.points import FloatArray, IntArray, Points
+from optsched.curves.servers.curve import ParameterServer
 from optsched.curves.table import Table, TableRow
 
 __all__ = [
@@ -17,10 +18,11 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "Monotone",
+    "ParameterServer",
     "Points",
     "Table",
     "TableRow",
 ]
 
-Curve = AllReduce | Amdahl | Monotone | Table
+Curve = AllReduce | Amdahl | Monotone | ParameterServer | Table
 """Every family that a file can hold; its ``family`` key tells which."""

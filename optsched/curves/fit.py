@@ -32,12 +32,16 @@ from optsched.curves.measurements import Measurements
 from optsched.curves.monotone import fit_amdahl, fit_monotone
 from optsched.curves.points import FloatArray, IntArray, Points
 from optsched.curves.predict import throughput_at
+from optsched.curves.servers import ServerRows, fit_servers
 from optsched.errors import InputError, shown
 
-__all__ = ["FAMILIES", "fit"]
+__all__ = ["FAMILIES", "SERVER_FAMILIES", "fit"]
 
 FAMILIES = ("allreduce", "monotone", "amdahl")
 """The families of all-reduce training that a fit chooses from by cross-validation."""
+
+SERVER_FAMILIES = ("async-mva", "async-capacity", "sync-capacity", "sync-incast", "sync-serial")
+"""The families of parameter-server training; a fit that is named none blends those of the rows' mode."""
 
 _FEW = 60
 """Rows below which a pair's prior is learned from the other pairs alone; above, its own rows rule anyway."""
@@ -98,7 +102,7 @@ def fit(
         Curves fitted before: what they taught is the prior of the new ones, and those that are not
         fitted anew are carried over.
     family
-        One of ``FAMILIES``; None: the one that predicts rows held out in turn best.
+        One of ``FAMILIES`` or ``SERVER_FAMILIES``; None: the one that predicts rows held out in turn best.
     cross_validate
         Whether to measure the error on rows held out, where a family is named.
     report
@@ -109,8 +113,8 @@ def fit(
     InputError
         For an unknown family.
     """
-    if family is not None and family not in FAMILIES:
-        raise InputError(f"one of {', '.join(FAMILIES)}", path="family", value=shown(family))
+    if family is not None and family not in (*FAMILIES, *SERVER_FAMILIES):
+        raise InputError(f"one of {', '.join((*FAMILIES, *SERVER_FAMILIES))}", path="family", value=shown(family))
     # matrices of a few hundred rows: threads of BLAS cost more than they bring, up to ten times on a busy machine
     with threadpool_limits(1):
         return _fit(measurements, source, earlier, family, cross_validate, report or (lambda _: None))
@@ -124,21 +128,48 @@ def _fit(
     cross_validate: bool,
     tell: Report,
 ) -> CurveFile:
-    groups = _groups(measurements, tell)
-    tell("learning what the measured pairs have in common")
+    served = measurements.configured.points.servers > 0
+    fitted = _with_servers(measurements.take(served), family, tell)
+    groups = _groups(measurements.take(~served), tell)
+    if groups:
+        tell("learning what the measured pairs have in common")
     known = from_record(earlier.population) if earlier is not None and earlier.population is not None else None
-    said = summarize({_pair(key): group.measured() for key, group in groups.items()}) if known is None else []
-    population = learn(said) if known is None else known
-    fitted = {}
+    pairs = {_pair(key): group.measured() for key, group in groups.items()} if known is None else {}
+    said = summarize(pairs) if pairs else []
+    population = learn(said) if known is None and said else known
     for number, (key, group) in enumerate(groups.items()):
         tell(f"fitting {'/'.join(filter(None, key))} ({number + 1} of {len(groups)})")
+        assert population is not None
         prior = _prior(population, said, key, group) if known is None else prior_for(known, *_pair(key))
-        fitted[key] = _fitted(key, group, prior, family, cross_validate)
+        fitted[key] = _fitted(key, group, prior, family if family in FAMILIES else None, cross_validate)
     for old in earlier.curves if earlier is not None else ():
         fitted.setdefault((old.model, old.gpu_type, old.variant), old)
-    return CurveFile(
-        source=source, curves=tuple(fitted[key] for key in sorted(fitted)), population=to_record(population)
-    )
+    learned = None if population is None else to_record(population)
+    return CurveFile(source=source, curves=tuple(fitted[key] for key in sorted(fitted)), population=learned)
+
+
+def _with_servers(measurements: Measurements, family: str | None, tell: Report) -> dict[Key, Fitted]:
+    """Fit the pairs with parameter servers, those of each mode with the others of it as their prior."""
+    fitted = {}
+    by_mode: dict[str, dict[str, tuple[Key, ServerRows]]] = {"sync": {}, "async": {}}
+    for key, rows in measurements.configured.groups().items():
+        own = ServerRows(measurements.configured.points.take(rows), measurements.throughput[rows])
+        by_mode[key[2]][f"{key[0]}/{key[1]}"] = key, own
+    for mode, groups in by_mode.items():
+        if not groups:
+            continue
+        tell(f"fitting {len(groups)} pairs with {mode}hronous parameter servers")
+        named = family if family in SERVER_FAMILIES and family.startswith(mode) else None
+        found = fit_servers({name: own for name, (_, own) in groups.items()}, mode, named)  # type: ignore[arg-type]
+        for name, (key, own) in groups.items():
+            model, gpu_type, variant = key
+            points, one = own.points, found[name]
+            fitted[key] = Fitted(
+                model=model, gpu_type=gpu_type, variant=variant, curve=one.curve, rows=one.rows, error=one.error,
+                unseen_error=one.unseen_error, choice=f"{one.chosen}: {one.reason}", max_gpus=int(points.gpus.max()),
+                gpus_per_node=1, local_batches=(float(points.local_batch.min()), float(points.local_batch.max())),
+            )  # fmt: skip
+    return fitted
 
 
 def _pair(key: Key) -> tuple[str, str]:

@@ -35,6 +35,12 @@ class Configured:
     points: Points
     rdma: NDArray[np.bool_]
 
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> Configured:
+        """Return the named rows only."""
+        numbers = np.arange(len(self.points))[rows].tolist()
+        model, gpu_type, variant = ([c[n] for n in numbers] for c in (self.model, self.gpu_type, self.variant))
+        return Configured(model, gpu_type, variant, self.points.take(rows), self.rdma[rows])
+
     def groups(self) -> dict[tuple[str, str, str], IntArray]:
         """Return the rows of each (model, GPU type, variant), in the order of their names."""
         rows: dict[tuple[str, str, str], list[int]] = {}
@@ -56,6 +62,10 @@ class Measurements:
     configured: Configured
     throughput: FloatArray
     sync_s: FloatArray
+
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> Measurements:
+        """Return the named rows only."""
+        return Measurements(self.configured.take(rows), self.throughput[rows], self.sync_s[rows])
 
 
 def read_table(path: Path | str, needed: Sequence[str]) -> pl.DataFrame:

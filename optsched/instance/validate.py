@@ -60,6 +60,10 @@ def _check_cluster(cluster: Cluster) -> None:
     ):
         _check_unique((record.id for record in records), f"$.cluster.{path}", what)
     types, sites = {gpu.id for gpu in cluster.gpu_types}, {site.id for site in cluster.sites}
+    for number, switch in enumerate(cluster.switches):
+        if switch in sites or switch in cluster.switches[:number]:
+            expected = "a name of its own, which no site and no other switch has"
+            raise InputError(expected, path=f"$.cluster.switches[{number}]", value=shown(switch))
     site_of_rack: dict[str, str] = {}
     for number, group in enumerate(cluster.servers):
         path = f"$.cluster.servers[{number}]"
@@ -68,6 +72,10 @@ def _check_cluster(cluster: Cluster) -> None:
         if (group.gpu_type is None) != (group.gpus == 0):
             expected = "both gpu_type and gpus > 0, or neither (a server without GPUs)"
             raise InputError(expected, path=f"{path}.gpus", value=str(group.gpus))
+        if group.rack in sites or group.rack in cluster.switches:
+            raise InputError(
+                "a name of its own, which no site and no switch has", path=f"{path}.rack", value=shown(group.rack)
+            )
         if group.rack is not None and site_of_rack.setdefault(group.rack, group.site) != group.site:
             expected = f"rack {group.rack!r} to stand in one site; it is in {site_of_rack[group.rack]!r}, too"
             raise InputError(expected, path=f"{path}.site", value=shown(group.site))

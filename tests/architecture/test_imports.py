@@ -13,11 +13,11 @@ LAYERS = (
     {"optsched.files"},
     {"optsched.curves"},
     {"optsched.instance"},
-    {"optsched.pools", "optsched.objectives"},
+    {"optsched.pools", "optsched.objectives", "optsched.solution"},
     {"optsched.configurations"},
     {"optsched.problem"},
     {"optsched.linear"},
-    {"optsched.solution", "optsched.backends"},
+    {"optsched.backends"},
     {"optsched.checker", "optsched.result", "optsched.formulation"},
     {"optsched.heuristics", "optsched.levels", "optsched.infeasible", "optsched.prices"},
     {"optsched.facade"},
@@ -128,9 +128,6 @@ def reached(name):
     return seen
 
 
-@pytest.mark.xfail(
-    strict=True, reason="optsched.solution imports optsched.problem for `allocate`, and with it the tables"
-)
 def test_the_checker_brings_no_tables_along():
     brought = reached("optsched.checker")
     assert not {m for m in brought if m in ("optsched.configurations", "optsched.problem", "optsched.pools")}

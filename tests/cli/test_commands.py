@@ -55,7 +55,9 @@ def test_the_whole_way(run: Run, tmp_path: Path) -> None:
 def test_generate_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
     curves = ROOT / "instances" / "curves.json"
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        made = run("generate", "--jobs", 5, "--gpus", "t4=8", "--curves", curves, "--seed", seed, "--out", f"{name}.json")
+        made = run(
+            "generate", "--jobs", 5, "--gpus", "t4=8", "--curves", curves, "--seed", seed, "--out", f"{name}.json"
+        )
         assert made.returncode == 0, made.stderr
     a, b, c = ((tmp_path / f"{name}.json").read_bytes() for name in "abc")
     assert a == b != c

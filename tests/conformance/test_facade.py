@@ -89,14 +89,12 @@ def test_the_objective_of_the_call_comes_before_that_of_the_instance():
     assert result.value == pytest.approx(160 / 7)
 
 
-@pytest.mark.xfail(strict=True, reason="required jobs are looked at before the arguments are")
 @pytest.mark.parametrize("wrong", [{"formulation": "magic"}, {"backend": "abacus"}])
 def test_wrong_arguments_are_named_whatever_the_instance(wrong):
     with pytest.raises(OptschedError):
         optsched.solve(instance(job(required=True, arrival_s=5.0)), **wrong)
 
 
-@pytest.mark.xfail(strict=True, reason="a heuristic does not look at the backend")
 def test_a_heuristic_refuses_an_unknown_backend():
     with pytest.raises(OptschedError):
         optsched.solve(CASE, formulation="marginal-gain", backend="abacus")

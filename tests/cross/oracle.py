@@ -246,7 +246,8 @@ def best_plan(instance: Instance) -> tuple[float, list[Allocation]] | None:
         values = [value(way, name) for way in chosen]
         if name != "max-min":
             return sum(values)
-        return min((v for v, job in zip(values, instance.jobs, strict=True) if job.weight > 0), default=0.0)
+        counted = [job.weight > 0 and job.arrival_s <= instance.now_s for job in instance.jobs]
+        return min((v for v, counts in zip(values, counted, strict=True) if counts), default=0.0)
 
     def go(moves: int) -> None:
         if len(chosen) == len(options):

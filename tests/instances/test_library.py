@@ -39,5 +39,7 @@ def test_best_known(name: str) -> None:
 @pytest.mark.parametrize("name", [n for n in KNOWN if "generate" in KNOWN[n]])
 def test_generated_ones_are_reproduced(name: str) -> None:
     recipe = KNOWN[name]["generate"]
-    made = generate(load_curves(LIBRARY / "curves.json"), recipe["gpus"], recipe["jobs"], recipe["seed"], recipe["name"])
+    made = generate(
+        load_curves(LIBRARY / "curves.json"), recipe["gpus"], recipe["jobs"], recipe["seed"], recipe["name"]
+    )
     assert made == optsched.load(LIBRARY / name)

@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
 from optsched.formulation import formulation
-from optsched.infeasible import missing_job
-from optsched.problem import pose
-from optsched.solution import allocate
+from optsched.infeasible import impossible
+from optsched.problem import allocate, pose
 from tests.builders import residuals
 from tests.strategies import instances
 
@@ -94,7 +93,7 @@ def test_a_refused_plan_is_infeasible_in_the_model(name, data):
 def test_any_objective_leads_to_a_plan_that_passes_the_checker(name, data):
     """The costs of the model are drawn anew: feasibility must not rest on what is worth having."""
     problem = pose(data.draw(instances(with_servers=name == "configuration")), error=0.05)
-    if missing_job(problem) or problem.objective.aggregate == "min" or not np.any(problem.value > 0):
+    if impossible(problem) or problem.objective.aggregate == "min" or not np.any(problem.value > 0):
         return event("no model, or costs that must stay")
     built = formulation(name).forms["linear"](problem)
     block = built.model.variables[0]

@@ -14,11 +14,10 @@ from optsched.backends.base import Progress
 from optsched.checker import check
 from optsched.formulation import formulation
 from optsched.heuristics.marginal import improve, marginal_gain
-from optsched.infeasible import missing_job, why_infeasible
+from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import ObjectiveSpec
 from optsched.levels import tightened
-from optsched.problem import pose
-from optsched.solution import allocate
+from optsched.problem import allocate, pose
 from tests.builders import best_rows, cluster, instance, job, listed
 from tests.strategies import instances
 
@@ -63,7 +62,7 @@ def test_improving_takes_nothing_from_anybody():
 @given(case=instances())
 def test_tightening_keeps_the_optimum(case):
     problem = pose(case, ObjectiveSpec(name="max-min"))
-    if len(problem.configurations) == 0 or missing_job(problem):
+    if len(problem.configurations) == 0 or impossible(problem):
         return
     tighter, bound = tightened(problem, Watch(Limits()))
     outcomes = [
@@ -124,10 +123,10 @@ def test_progress_is_scaled_and_without_infinities():
     assert heard[1].gap == pytest.approx(0.25)
 
 
-def test_a_missing_job_says_why():
+def test_a_impossible_says_why():
     cannot = job("a", configurations=listed(0, 0, 0, 0, 9), required=True)
-    assert missing_job(pose(instance(cannot))).startswith("required job 'a' cannot run: none of its configurations")
-    assert missing_job(pose(instance(job(required=True)))) == ""
+    assert impossible(pose(instance(cannot))).startswith("required job 'a' cannot run: none of its configurations")
+    assert impossible(pose(instance(job(required=True)))) == ""
 
 
 def test_a_conflict_is_named_without_those_that_can_be_spared():

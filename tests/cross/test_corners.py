@@ -1,4 +1,4 @@
-"""Where forms or backends are known to disagree: each fails until it is mended, and must then leave this list."""
+"""Corners where forms, backends or the checker once disagreed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ BACKENDS = ["highs", "cpsat", "pyomo"]
 FORMS = ["configuration", "allocation"]
 
 
-@pytest.mark.xfail(strict=True, reason="the references leave the limit on moves out where nothing can be kept")
 @pytest.mark.parametrize("name", FORMS)
 def test_moves_that_cannot_be_avoided_are_infeasible_in_pyomo(name):
     held = job(max_gpus=2, holds={"gpu_type": "v", "gpus": 4})
@@ -30,25 +29,18 @@ def test_a_required_job_without_weight_runs_beside_others(backend):
     assert (result.status, len(result.allocations)) == ("optimal", 2)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what is worth nothing counts 1e-12, and that is a gap where all is worth nothing"
-)
 @pytest.mark.parametrize("backend", ["highs", "pyomo"])
 def test_a_required_job_without_weight_runs_alone(backend):
     result = optsched.solve(instance(job(required=True, weight=0.0)), formulation="allocation", backend=backend)
     assert result.status == "optimal"
 
 
-@pytest.mark.xfail(
-    strict=True, raises=IndexError, reason="the label of C4 reads `of`, which C7 overwrites (late binding)"
-)
 def test_rows_of_the_allocation_form_have_names_under_max_min():
     case = instance(job("a"), job("b", min_gpus=2), objective={"name": "max-min"})
     names = formulation("allocation").forms["linear"](pose(case, error=0.01)).model.row_names()
     assert len(names) == len(set(names))
 
 
-@pytest.mark.xfail(strict=True, reason="a model without columns is 'Empty' to HiGHS and no table of segments")
 @pytest.mark.parametrize("backend", ["highs", "pyomo"])
 @pytest.mark.parametrize("name", FORMS)
 def test_nothing_to_decide_is_optimal(name, backend):
@@ -56,7 +48,6 @@ def test_nothing_to_decide_is_optimal(name, backend):
     assert optsched.solve(instance(idle), formulation=name, backend=backend).status == "optimal"
 
 
-@pytest.mark.xfail(strict=True, reason="what is held is listed twice where it is among the best batches")
 @pytest.mark.parametrize("name", FORMS)
 def test_names_are_unique(name):
     held = job(local_batches=[32], holds={"gpu_type": "v", "gpus": 4, "nodes": 1})
@@ -65,22 +56,17 @@ def test_names_are_unique(name):
     assert len(names) == len(set(names))
 
 
-@pytest.mark.xfail(strict=True, reason="the table's reference counts a batch that is held and may not be chosen")
 def test_a_held_batch_does_not_change_the_reference():
     held = job(local_batches=[32], holds={"gpu_type": "v", "gpus": 1, "local_batch": 64.0})
     assert optsched.solve(instance(held, curves={"c": ALLREDUCE})).status == "optimal"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the table lists what is held outside the job's own limits, the checker refuses it"
-)
 @pytest.mark.parametrize("limits", [{"gpu_multiple": 2}, {"max_gpus": 2}])
 def test_what_is_held_outside_the_limits_is_no_configuration(limits):
     held = job(**limits, holds={"gpu_type": "v", "gpus": 4, "nodes": 1})
     assert optsched.solve(instance(held)).status == "optimal"
 
 
-@pytest.mark.xfail(strict=True, reason="the batch of each count is chosen by goodput, whatever the objective")
 def test_throughput_chooses_the_batch_of_the_highest_throughput():
     efficiency = {"noise_scale": 8.0, "reference_batch": 32.0}
     both = job(local_batches=[32, 64], efficiency=efficiency)
@@ -90,9 +76,6 @@ def test_throughput_chooses_the_batch_of_the_highest_throughput():
     assert optsched.solve(case).bound >= value * (1 - 1e-6)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the checker believes the best of equal configurations, a plan may hold the other"
-)
 def test_configurations_that_differ_in_their_rates_only():
     twice = [
         {"gpu_type": "v", "gpus": 1, "throughput": 10.0},
@@ -102,7 +85,6 @@ def test_configurations_that_differ_in_their_rates_only():
     assert optsched.solve(case).status == "optimal"
 
 
-@pytest.mark.xfail(strict=True, reason="the checker's reference counts a listed configuration on too few nodes")
 def test_a_listed_configuration_that_fits_nowhere_is_no_reference():
     configurations = [
         {"gpu_type": "v", "gpus": 4, "nodes": 1, "throughput": 9.0},
@@ -112,15 +94,11 @@ def test_a_listed_configuration_that_fits_nowhere_is_no_reference():
     assert optsched.solve(case).status == "optimal"
 
 
-@pytest.mark.xfail(strict=True, reason="more nodes than the pool has servers are taken for possible")
 def test_a_job_is_on_no_more_nodes_than_there_are():
     spread = listed(0, 0, 0, 9, nodes=4)
     assert optsched.solve(instance(job(configurations=spread), cluster=cluster(2, 2))).value == 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a least value of 0 is proven up to the solver's tolerance only, and 1e-12 is asked for"
-)
 def test_a_least_value_of_zero_is_optimal():
     jobs = job("a", curves={"v": "d"}, min_gpus=2, weight=0.5), job("b", min_gpus=2, weight=0.5, global_batches=[48])
     curves = {"c": ALLREDUCE, "d": table(4, 7)}
