@@ -144,11 +144,16 @@ def predict(
     curves: Annotated[Path, typer.Argument(help="Curves (optsched-curves/1).", metavar="CURVES")],
     queries: Annotated[Path, typer.Argument(help="CSV table of configurations.", metavar="QUERIES")],
     out: Annotated[Path, typer.Option(help="Write the queries with the predictions here.")],
+    convergence: Annotated[
+        Path | None, typer.Option(help="CSV table of earlier runs: adds efficiency and goodput.")
+    ] = None,
+    target: Annotated[float | None, typer.Option(help="Metric to reach: adds examples and time to it.")] = None,
+    loss: Annotated[list[str], typer.Option(help="Model whose metric is a loss; may be given again.")] = [],  # noqa: B006
 ) -> None:
     """Predict throughput: adds predicted_throughput_examples_s with _low and _high (80 %)."""
     from optsched.cli import commands
 
-    raise SystemExit(commands.predict(curves, queries, out))
+    raise SystemExit(commands.predict(curves, queries, out, convergence, target, loss))
 
 
 @app.command()

@@ -105,8 +105,10 @@ def fit(
     return 0
 
 
-def predict(curves: Path, queries: Path, out: Path) -> int:
-    """Predict the throughput of a table of configurations."""
+def predict(
+    curves: Path, queries: Path, out: Path, convergence: Path | None, target: float | None, losses: list[str]
+) -> int:
+    """Predict the throughput of a table of configurations, and what it comes to in training."""
     import polars as pl
 
     from optsched.curves.fitted import load_curves
@@ -118,6 +120,13 @@ def predict(curves: Path, queries: Path, out: Path) -> int:
     columns = predicted(load_curves(curves), configured, str(queries))
     name = "predicted_throughput_examples_s"
     added = [pl.Series(name + end, column) for end, column in zip(("", "_low", "_high"), columns, strict=True)]
+    if convergence is not None:
+        from optsched.convergence.predict import goodput_columns
+
+        further = goodput_columns(convergence, configured, columns[0], target, losses)
+        added += [pl.Series(header, column) for header, column in further.items()]
+    elif target is not None or losses:
+        raise InputError("--convergence, without which --target and --loss mean nothing", path="predict")
     buffer = io.BytesIO()
     table.with_columns(added).write_csv(buffer)
     write_bytes(out, buffer.getvalue())
@@ -130,11 +139,11 @@ def profile_plan(curves: Path, model: str, gpu: str, budget: int, max_gpus: int 
     from optsched.curves.fitted import load_curves
 
     plan = planned(load_curves(curves), model, gpu, budget, max_gpus)
+    points = plan.points
+    columns = (points.nodes, points.gpus, points.local_batch, plan.spread[1:])
     rows = [
-        {"nodes": int(n), "gpus": int(g), "local_batch": b, "spread_after": s}
-        for n, g, b, s in zip(
-            plan.points.nodes, plan.points.gpus, plan.points.local_batch, plan.spread[1:], strict=True
-        )
+        {"nodes": int(nodes), "gpus": int(gpus), "local_batch": batch, "spread_after": spread}
+        for nodes, gpus, batch, spread in zip(*(column.tolist() for column in columns), strict=True)
     ]
     if as_json:
         _print_json({"spread_before": float(plan.spread[0]), "measure": rows})

@@ -106,5 +106,6 @@ def _check_direction(model: str, runs: tuple[Run, ...], file: str) -> None:
     worse = sum(bool(run.metric[-1] < run.metric[0]) for run in runs)
     if 2 * worse > len(runs):
         how = "rises" if runs[0].sign < 0 else "falls"
-        expected = f"one that gets better; it {how} in {worse} of {len(runs)} runs (see smaller_is_better)"
+        hint = "a loss? then name the model: --loss, or smaller_is_better"
+        expected = f"one that gets better; it {how} in {worse} of {len(runs)} runs ({hint})"
         raise InputError(expected, path=f"metric of model {model!r}", file=file)

@@ -10,7 +10,7 @@ import numpy as np
 from optsched.curves import FloatArray, IntArray
 from optsched.prices.equal import Groups
 from optsched.prices.passes import Look, dual_bound, look
-from optsched.prices.search import State, greedy, kernels, polished
+from optsched.prices.search import State, greedy, impossible, kernels, polished
 from optsched.prices.smooth import Descent, descend, first_guess
 from optsched.prices.table import Table, table_of
 from optsched.problem import Problem
@@ -99,6 +99,8 @@ def price(problem: Problem, *, deadline: float | None, gap: float, start: FloatA
     if groups.merged:
         state = state.noting(f"{problem.configurations.jobs} jobs are {groups.count} kinds")
     state = greedy(state, _at_best(table, seen))
+    if state.units is None:
+        state = impossible(state)
     if not state.done:
         state = polished(state)
     if not state.done:
@@ -148,10 +150,11 @@ def _priced(problem: Problem, groups: Groups, state: State) -> Priced:
     if state.bound < state.seen.dual:
         bound = min(bound, state.bound * table.scale)
     if state.units is None:
-        return Priced(None, None, bound, prices[:-1], move_price, state.passes, state.notes)
+        return Priced(None, None, float(bound), prices[:-1], move_price, state.passes, state.notes)
     rows = _expanded(problem, groups, table, state.units)
     value = problem.total(rows)
-    return Priced(rows, value, max(bound, value), prices[:-1], move_price, state.passes, state.notes)
+    # sums in another order differ in their last digits
+    return Priced(rows, value, float(max(bound, value)), prices[:-1], move_price, state.passes, state.notes)
 
 
 def _expanded(problem: Problem, groups: Groups, table: Table, units: IntArray) -> IntArray:

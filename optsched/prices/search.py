@@ -13,7 +13,7 @@ from optsched.prices.passes import Look, look
 from optsched.prices.plan import feasible, filled, repaired, value_of
 from optsched.prices.table import Table
 
-__all__ = ["State", "greedy", "kernels", "polished"]
+__all__ = ["State", "greedy", "impossible", "kernels", "polished"]
 
 KERNELS = (300, 2_000, 20_000)
 """Rows of the kernels, tried in turn: from what HiGHS solves in milliseconds to the most that it can carry."""
@@ -56,7 +56,8 @@ class State:
     @property
     def done(self) -> bool:
         """Whether there is nothing more to do, or no time for it."""
-        return self.late or self.infeasible or self.bound - self.value <= self.gap * max(1e-12, abs(self.value))
+        proven = self.units is not None and self.bound - self.value <= self.gap * max(1e-12, abs(self.value))
+        return proven or self.late or self.infeasible
 
     def offered(self, units: IntArray | None) -> State:
         """Return the state with a plan, if it is feasible and better."""
@@ -78,6 +79,23 @@ def greedy(state: State, units: IntArray) -> State:
     """Return the state with a plan repaired and filled."""
     kept = repaired(state.table, state.seen, units)
     return state if kept is None else state.offered(filled(state.table, state.seen, kept))
+
+
+def impossible(state: State) -> State:
+    """Return the state with the proof, if its prices give one, that there is no plan.
+
+    No plan is worth less than its units' least values, nor more than the dual at any prices. Where
+    the dual has no least value, its descent has led in a direction in which it falls for ever.
+    """
+    table = state.table
+    least = float(table.many @ np.minimum.reduceat(table.value, table.first[:-1]))
+    prices = state.seen.prices
+    for _ in range(6):
+        seen = look(table, prices)
+        if seen.dual < least - 1e-6 * (abs(least) + float(table.many.sum())):
+            return replace(state, infeasible=True)
+        prices = 8 * prices
+    return state
 
 
 def _fixing(state: State) -> float:

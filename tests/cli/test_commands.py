@@ -34,9 +34,8 @@ def test_the_whole_way(run: Run, tmp_path: Path) -> None:
     assert (low < middle).all()
     assert (middle < high).all()
 
-    generated = run(
-        "generate", "--jobs", 12, "--gpus", "t4=16,v100=8", "--curves", "curves.json", "--seed", 1, "--out", "cluster.json"
-    )  # fmt: skip
+    sizes = ["--jobs", 12, "--gpus", "t4=16,v100=8", "--seed", 1]
+    generated = run("generate", *sizes, "--curves", "curves.json", "--out", "cluster.json")
     assert generated.returncode == 0, generated.stderr
     solved = run("solve", "cluster.json", "--objective", "progress", "--time-limit", 30, "--out", "plan.json")
     assert solved.returncode == 0, solved.stderr
@@ -160,6 +159,56 @@ def test_predict_refuses_an_unknown_pair(run: Run, tmp_path: Path) -> None:
     refused = run("predict", ROOT / "instances" / "curves.json", "queries.csv", "--out", "p.csv")
     assert refused.returncode == 2
     assert all(word in refused.stderr for word in ("line 3", "bert/zx81"))
+
+
+def test_profile_plan_and_pictures(run: Run, tmp_path: Path) -> None:
+    measured.write(tmp_path / "measured.csv")
+    assert run("fit", "measured.csv", "--out", "curves.json", "--plot", "curves.html").returncode == 0
+    page = (tmp_path / "curves.html").read_text()
+    assert "bert/t4" in page
+    assert "src=" not in page.partition("<body")[2]  # nothing to fetch
+    for gpu in ("v100", "h100"):  # measured, and new
+        plan = json.loads(run("profile-plan", "curves.json", "--model", "ncf", "--gpu", gpu, "--json").stdout)
+        spread = [plan["spread_before"], *(row["spread_after"] for row in plan["measure"])]
+        assert len(spread) == 4
+        assert spread == sorted(spread, reverse=True)
+    assert run("profile-plan", "curves.json", "--model", "m", "--gpu", "g", "--budget", 0).returncode == 2
+
+
+def test_earlier_curves_are_the_prior_and_are_kept(run: Run, tmp_path: Path) -> None:
+    rows = measured.rows()
+    measured.write(tmp_path / "first.csv", [row for row in rows if not row.startswith("bert,v100")])
+    few = [row for row in rows if row.startswith("bert,v100")][::9]
+    measured.write(tmp_path / "second.csv", few)
+    assert run("fit", "first.csv", "--out", "first.json").returncode == 0
+    assert run("fit", "second.csv", "--earlier", "first.json", "--out", "both.json").returncode == 0
+    names = [f"{c['model']}/{c['gpu_type']}" for c in json.loads((tmp_path / "both.json").read_text())["curves"]]
+    assert names == ["bert/t4", "bert/v100", "ncf/t4"]
+
+
+def test_goodput_and_time_to_a_target(run: Run, tmp_path: Path) -> None:
+    measured.write(tmp_path / "measured.csv")
+    assert run("fit", "measured.csv", "--out", "curves.json").returncode == 0
+    header = "model,global_batch,epoch,progress,iteration,metric,grad_sqr,grad_var"
+    runs = []
+    for batch in (8, 32):
+        for epoch in range(1, 9):  # by a noise scale of 64: a step of 32 is worth (64 + 8) / (64 / 4 + 8) = 3 of 8
+            steps = 1000 * epoch / {8: 1, 32: 3}[batch]
+            runs.append(f"bert,{batch},{epoch},{1000 * epoch},{steps:.6g},{90 - 40 / epoch},1,8")
+    (tmp_path / "runs.csv").write_text("\n".join([header, *runs]) + "\n")
+    (tmp_path / "queries.csv").write_text("model,gpu_type,nodes,gpus,local_batch\nbert,t4,1,2,8\nncf,t4,1,1,512\n")
+    predicted = run(
+        "predict", "curves.json", "queries.csv", "--out", "p.csv", "--convergence", "runs.csv", "--target", 80
+    )  # fmt: skip
+    assert predicted.returncode == 0, predicted.stderr
+    bert, ncf = pl.read_csv(tmp_path / "p.csv").to_dicts()
+    rate = bert["predicted_throughput_examples_s"]
+    assert 0 < bert["predicted_efficiency"] <= 1
+    assert bert["predicted_goodput_examples_s"] == pytest.approx(rate * bert["predicted_efficiency"])
+    assert bert["predicted_time_to_target_s"] == pytest.approx(bert["predicted_examples_to_target"] / rate)
+    assert str(ncf["predicted_goodput_examples_s"]) in ("nan", "NaN", "None")
+    alone = run("predict", "curves.json", "queries.csv", "--out", "p.csv", "--target", 80)
+    assert alone.returncode == 2
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
