@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.prices import price
+from optsched.prices import price, search
 from optsched.prices.equal import grouped
 from optsched.prices.passes import dual_bound, look
 from optsched.prices.smooth import descend, first_guess
@@ -52,6 +52,24 @@ def test_a_required_job_without_rows():
 def test_required_jobs_that_cannot_run_together():
     found = price(problem_of([[Row(1, (3,))]] * 2, [5], required=[0, 1]), deadline=None, gap=0)
     assert found.rows is None
+    assert found.bound == -np.inf
+    assert "there is no plan" in found.notes
+
+
+def test_prices_prove_that_there_is_no_plan(monkeypatch):
+    monkeypatch.setattr(search, "KERNELS", ())  # no program helps
+    jobs = [[Row(1, (2,)), Row(3, (4,))]] * 5 + [[Row(k, (1,)), Row(2, (2,))] for k in range(1, 6)]
+    found = price(problem_of(jobs, [14], required=list(range(10))), deadline=None, gap=0)
+    assert (found.rows, found.bound) == (None, -np.inf)
+    found = price(problem_of(jobs, [15], required=list(range(10))), deadline=None, gap=0)
+    assert found.value == 20
+
+
+def test_a_plan_that_moves_of_single_jobs_do_not_find(monkeypatch):
+    monkeypatch.setattr(search, "repaired", lambda table, seen, units: None)
+    jobs = [[Row(1, (2, 0)), Row(1.5, (0, 1))], [Row(1, (2, 0)), Row(1.2, (0, 1))]]
+    found = price(problem_of(jobs, [2, 1], required=[0, 1]), deadline=None, gap=0)
+    assert found.value == found.bound == 2.5
 
 
 def test_a_required_job_displaces_a_better_one():
