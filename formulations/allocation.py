@@ -154,7 +154,9 @@ def _parts(
             best = np.maximum(best, 1e-12 * max(1.0, best.max()))  # worth nothing, but it must run
         worthy = best > 0
         parts.append((0, _cut(counts[worthy], best[worthy], problem.error, shapes)))
-    for count, worth in zip(gpus[held].tolist(), value[held].tolist(), strict=True):
+    # where the batch that is held is not known, several rows may be it: the best of them is
+    for count in np.unique(gpus[held]).tolist():
+        worth = float(value[held & (gpus == count)].max())
         parts.append((1, [(Lines(count, count, np.zeros(1), np.array([worth]), 0.0), max(1, count))]))
     return parts
 

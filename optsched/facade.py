@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,17 @@ from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
 from optsched.levels import tightened
-from optsched.problem import Problem, allocate, pose
+from optsched.problem import Problem, allocate, pose, rows_of
 from optsched.result import Result
 from optsched.solution import Waiting, allocations_hash
 
 __all__ = ["HEURISTICS", "solve"]
 
-HEURISTICS = {"marginal-gain": "GPUs step by step to the job that gains most by them (Optimus, EuroSys'18)"}
-"""What can stand in place of a formulation: no model, but the bound of the LP relaxation beside it."""
+HEURISTICS = {
+    "marginal-gain": "GPUs step by step to the job that gains most by them (Optimus, EuroSys'18)",
+    "prices": "a plan from one price for each resource, for sums over up to a million jobs",
+}
+"""What can stand in place of a formulation: no model, but a proven bound beside the plan."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ class _Search:
 
     def noting(self, note: str) -> _Search:
         return replace(self, notes=(*self.notes, note))
+
+    def proven(self, gap: float) -> bool:
+        """Tell whether the plan is within a relative gap of the bound."""
+        if self.rows is None or self.bound is None:
+            return False
+        return self.bound - self.value <= gap * max(1e-12, abs(self.value))
 
     def offered(self, rows: IntArray, source: str) -> _Search:
         """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""
@@ -80,7 +90,8 @@ def solve(
     objective
         In place of the instance's own: a name, or a name with parameters.
     formulation
-        Name of an installed formulation or of a heuristic; ``auto`` chooses by size, and says so.
+        Name of an installed formulation or of a heuristic. ``auto`` tries ``prices`` where the objective is
+        a sum and no backend is named, and where they do not prove the gap, a formulation by size.
     backend
         ``highs``, ``cpsat``, ``pyomo`` or ``pyomo:SOLVER``; ``auto`` takes HiGHS.
     time_limit
@@ -114,49 +125,79 @@ def solve(
     spec = ObjectiveSpec(name=objective) if isinstance(objective, str) else objective
     problem = pose(instance, spec, error=gap / 2)
     watch = Watch(limits, report=progress, started=began)
+    stages = _stages(problem, formulation, backend, gap, watch)
+    name, used = stages[-1].name, stages[-1].backend
     search = _Search(problem)
-    form, backend = _form(backend)
-    chosen, note = _chosen(problem, formulation, form, backend)
-    search = search.noting(note) if note else search
-    name = formulation if chosen is None else chosen.name
     if reason := impossible(problem):
         search = replace(search, infeasible=True, stopped="infeasible")
-        return _result(search, name, backend, gap, seed, began, reason)
-    search = search.offered(marginal_gain(problem, deadline), "marginal gain")
-    if search.rows is not None:
-        watch.progress("marginal gain", search.value, None)
-    if len(problem.configurations) == 0:
-        nothing = replace(search, bound=search.value, stopped="gap").noting("no job can run: nothing to decide")
-        return _result(nothing, name, backend, gap, seed, began)
-    if chosen is None:
-        return _result(_relaxed(search, watch), name, "highs", gap, seed, began)
-    try:
-        search = _exact(search, chosen, form, backend, watch)
-    except KeyboardInterrupt:  # while the model was built: the first plan is the best so far
-        search = replace(search, stopped="interrupted")
-    if search.rows is not None:
+        return _result(search, name, used, gap, seed, began, reason)
+    for stage in stages if len(problem.configurations) else [_Stage("", "", _idle)]:
+        name, used = stage.name or name, stage.backend
+        try:
+            search = stage.run(search)
+        except KeyboardInterrupt:  # outside the solvers: the best plan so far is the answer
+            search = replace(search, stopped="interrupted")
+            break
+        watch.progress(name, None if search.rows is None else search.value, search.bound)
+        if search.infeasible or search.proven(gap):
+            break
+    if search.rows is not None and problem.objective.aggregate == "min":
         search = _filled(search, deadline)
     reason = why_infeasible(problem, replace(limits, gap=0.0)) if search.infeasible else ""
-    return _result(search, name, backend, gap, seed, began, reason)
+    return _result(search, name, used, gap, seed, began, reason)
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """One step of a search: it may better the plan, the bound, or both. ``name``: what the result calls it."""
+
+    name: str
+    backend: str
+    run: Callable[[_Search], _Search]
+
+
+def _stages(problem: Problem, wanted: str, backend: str, gap: float, watch: Watch) -> list[_Stage]:
+    """Return what is tried in turn until the gap is proven; raise InputError for what does not exist."""
+    solver = "highs" if backend == "auto" else backend
+    form = form_of(solver)
+    if form is None:
+        raise InputError(f"one of {', '.join(BACKENDS)} or pyomo:SOLVER", path="backend", value=shown(backend))
+    summed = problem.objective.aggregate == "sum"
+    priced = _Stage("prices", "", partial(_priced, watch=watch, gap=gap))
+    first = _Stage("marginal-gain", "", partial(_first, watch=watch))
+    if wanted == "marginal-gain":
+        return [first, _Stage("marginal-gain", "highs", partial(_relaxed, watch=watch))]
+    if wanted == "prices":
+        if not summed:
+            expected = f"another formulation than prices, which serve sums over jobs: {problem.objective.name} is none"
+            raise InputError(expected, path="formulation", value=shown(wanted))
+        return [priced]
+    chosen, note = _chosen(problem, wanted, form, solver)
+    exact = _Stage(
+        chosen.name, solver, partial(_exact, chosen=chosen, form=form, backend=solver, watch=watch, note=note)
+    )
+    return [priced, first, exact] if (wanted, backend, summed) == ("auto", "auto", True) else [first, exact]
+
+
+def _idle(search: _Search) -> _Search:
+    """Decide nothing, where no job can run."""
+    rows = rows_of(search.problem, np.empty(0, dtype=np.int64))
+    return replace(search, rows=rows, value=0.0, bound=0.0, stopped="gap").noting("no job can run: nothing to decide")
+
+
+def _first(search: _Search, watch: Watch) -> _Search:
+    """Find a plan in little time, if none is known."""
+    if search.rows is not None:
+        return search
+    return search.offered(marginal_gain(search.problem, watch.limits.deadline), "marginal gain")
 
 
 def _spec(problem: Problem) -> ObjectiveSpec:
     return ObjectiveSpec(name=problem.objective.name, parameters=problem.objective.parameters)
 
 
-def _form(backend: str) -> tuple[str, str]:
-    """Return the form of model that a backend takes, and the backend."""
-    backend = "highs" if backend == "auto" else backend
-    form = form_of(backend)
-    if form is None:
-        raise InputError(f"one of {', '.join(BACKENDS)} or pyomo:SOLVER", path="backend", value=shown(backend))
-    return form, backend
-
-
-def _chosen(problem: Problem, wanted: str, form: str, backend: str) -> tuple[Formulation | None, str]:
-    """Return the formulation, None for a heuristic, and why, if that was left to us."""
-    if wanted in HEURISTICS:
-        return None, ""
+def _chosen(problem: Problem, wanted: str, form: str, backend: str) -> tuple[Formulation, str]:
+    """Return the formulation, and why, if that was left to us."""
     if wanted == "auto":
         rows = len(problem.configurations)
         name = (
@@ -192,9 +233,10 @@ def _run(form: str, backend: str, built: Formulated, watch: Watch, start: IntArr
     return pyomo.solve(built.model, watch, backend.partition(":")[2])
 
 
-def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch: Watch) -> _Search:
+def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch: Watch, note: str) -> _Search:
     """Formulate, solve and take up what the checker confirms."""
     began = time.monotonic()
+    search = search.noting(note) if note else search
     problem = search.problem
     if problem.objective.aggregate == "min":
         problem, level = tightened(problem, watch)
@@ -228,6 +270,23 @@ def _bounded(search: _Search, bound: float | None, scale: float, source: str) ->
         )
     known = true if search.bound is None else min(true, search.bound)
     return replace(search, bound=max(known, search.value))
+
+
+def _priced(search: _Search, watch: Watch, gap: float) -> _Search:
+    """Find a plan and a bound by prices."""
+    from optsched.prices import price
+
+    began = time.monotonic()
+    found = price(search.problem, deadline=watch.limits.deadline, gap=gap)
+    stopped = "time_limit" if watch.limits.left() <= 0 else "gap" if found.gap <= gap else "heuristic"
+    search = replace(search, solve_s=time.monotonic() - began, stopped=stopped)
+    for note in found.notes:
+        search = search.noting(f"prices: {note}")
+    if found.rows is not None:
+        search = search.offered(found.rows, "prices")
+    elif found.bound == -np.inf:
+        return replace(search, infeasible=True, stopped="infeasible")
+    return _bounded(search, found.bound, 1.0, "prices")
 
 
 def _relaxed(search: _Search, watch: Watch) -> _Search:

@@ -27,6 +27,8 @@ def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: Flo
     start
         A feasible point to begin from, shape ``(columns,)``.
     """
+    if model.columns == 0:
+        return _empty(model)
     best: list[FloatArray] = []
     bounds: list[float] = []
     started = time.monotonic()
@@ -39,6 +41,14 @@ def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: Flo
     stopped: Stopped = "interrupted" if watch.interrupted else "time_limit"
     bound = bounds[-1] if bounds else None
     return Outcome(status, stopped, values, objective, bound, time.monotonic() - started, "did not stop in time")
+
+
+def _empty(model: LinearModel) -> Outcome:
+    """Answer for a model without columns, which HiGHS calls empty whatever its rows demand."""
+    matrix = model.matrix()
+    if np.any(matrix.lower > 0) or np.any(matrix.upper < 0):
+        return Outcome("infeasible", "infeasible", None, None, None, 0.0)
+    return Outcome("optimal", "gap", np.empty(0), model.offset, model.offset, 0.0)
 
 
 def _run(
