@@ -62,5 +62,5 @@ def test_importing_and_loading_bring_no_solver(file):
 
 
 def test_the_watched_modules_are_those_that_solvers_bring(file):
-    code = LOADED.replace("optsched.load(sys.argv[1])", "optsched.solve(optsched.load(sys.argv[1]))")
+    code = LOADED.replace("optsched.load(sys.argv[1])", "optsched.solve(optsched.load(sys.argv[1]), backend='highs')")
     assert run(code, file) == ["highspy"], "HiGHS, and neither of the others"
