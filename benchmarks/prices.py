@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from formulations.configuration import build, read
+from formulations.configuration import build
 from optsched.backends import Limits, Watch, highs
 from optsched.configurations import Configurations, Ways
 from optsched.heuristics.marginal import improve
@@ -172,7 +172,7 @@ def integer(now: Problem, gap: float) -> Measured:
     seconds = time.perf_counter() - began
     if outcome.values is None or outcome.bound is None:
         return seconds, np.inf
-    rows = read(now, outcome.values)
+    rows = built.read(outcome.values)
     value = now.total(rows)
     checked(now, rows, value)
     return seconds, max(0.0, outcome.bound - value) / value
@@ -185,7 +185,7 @@ def linear(now: Problem, gap: float) -> Measured:
     outcome = highs.solve(built.model, Watch(Limits(time.monotonic() + LIMIT)), relaxed=True)
     if outcome.values is None or outcome.objective is None:
         return time.perf_counter() - began, np.inf
-    rows = improve(now, read(now, np.where(outcome.values > 1 - 1e-6, 1.0, 0.0)))
+    rows = improve(now, built.read(np.where(outcome.values > 1 - 1e-6, 1.0, 0.0)))
     seconds = time.perf_counter() - began
     value = now.total(rows)
     checked(now, rows, value)

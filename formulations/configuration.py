@@ -36,24 +36,14 @@ import numpy as np
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Formulated, Formulation, Support
 from optsched.linear import LinearModel
-from optsched.problem import Problem, rows_of
+from optsched.problem import Problem, row_label, rows_of
 
-__all__ = ["FORMULATION", "build", "read", "row_label"]
+__all__ = ["FORMULATION", "build"]
 
 
 def supports(problem: Problem) -> Support:
     """Every instance whose jobs' configurations can be listed, which is every one."""
     return Support(True)
-
-
-def row_label(problem: Problem, row: int) -> str:
-    """Return the index of a configuration for people, e.g. ``job-3,v100@main,8,0``."""
-    table = problem.configurations
-    job = problem.instance.jobs[table.job[row]].id
-    ways = table.ways
-    # what a job holds can repeat the counts of another row with another batch or other nodes
-    batch = "" if np.isnan(ways.local_batch[row]) else f",{ways.local_batch[row]:g}x{ways.accumulation[row]}"
-    return f"{job},{table.pools[ways.pool[row]]},{ways.gpus[row]}/{ways.nodes[row]},{ways.servers[row]}{batch}"
 
 
 def build(problem: Problem) -> Formulated:
@@ -94,12 +84,11 @@ def build(problem: Problem) -> Formulated:
             np.concatenate([np.ones(len(counted)), -problem.value[in_c4]]),
         )
         model.add_rows("C4", entries, upper=0.0, size=len(counted), label=lambda k: jobs[counted[k]])
-    return Formulated(model, read=lambda values: read(problem, values), start=lambda rows: _start(problem, model, rows))
-
-
-def read(problem: Problem, values: FloatArray) -> IntArray:
-    """Return the chosen row of each job from the values of x, which come first."""
-    return rows_of(problem, np.flatnonzero(values[: len(problem.configurations)] > 0.5))
+    return Formulated(
+        model,
+        read=lambda values: rows_of(problem, np.flatnonzero(values[x] > 0.5)),
+        start=lambda rows: _start(problem, model, rows),
+    )
 
 
 def _start(problem: Problem, model: LinearModel, rows: IntArray) -> FloatArray:

@@ -123,8 +123,9 @@ def solve(
     deadline = None if time_limit is None else began + time_limit
     limits = Limits(deadline, gap / 2, seed, threads)
     spec = ObjectiveSpec(name=objective) if isinstance(objective, str) else objective
-    problem = pose(instance, spec, error=gap / 2)
     watch = Watch(limits, report=progress, started=began)
+    watch.progress("listing configurations", None, None)
+    problem = pose(instance, spec, error=gap / 2)
     stages = _stages(problem, formulation, backend, gap, watch)
     name, used = stages[-1].name, stages[-1].backend
     search = _Search(problem)
@@ -163,7 +164,7 @@ def _stages(problem: Problem, wanted: str, backend: str, gap: float, watch: Watc
     if form is None:
         raise InputError(f"one of {', '.join(BACKENDS)} or pyomo:SOLVER", path="backend", value=shown(backend))
     summed = problem.objective.aggregate == "sum"
-    priced = _Stage("prices", "", partial(_priced, watch=watch, gap=gap))
+    priced = _Stage("prices", "", partial(_priced, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))
     first = _Stage("marginal-gain", "", partial(_first, watch=watch))
     if wanted == "marginal-gain":
         return [first, _Stage("marginal-gain", "highs", partial(_relaxed, watch=watch))]
@@ -272,12 +273,13 @@ def _bounded(search: _Search, bound: float | None, scale: float, source: str) ->
     return replace(search, bound=max(known, search.value))
 
 
-def _priced(search: _Search, watch: Watch, gap: float) -> _Search:
-    """Find a plan and a bound by prices."""
+def _priced(search: _Search, watch: Watch, gap: float, share: float) -> _Search:
+    """Find a plan and a bound by prices, in a share of the time left."""
     from optsched.prices import price
 
     began = time.monotonic()
-    found = price(search.problem, deadline=watch.limits.deadline, gap=gap)
+    deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
+    found = price(search.problem, deadline=deadline, gap=gap)
     stopped = "time_limit" if watch.limits.left() <= 0 else "gap" if found.gap <= gap else "heuristic"
     search = replace(search, solve_s=time.monotonic() - began, stopped=stopped)
     for note in found.notes:

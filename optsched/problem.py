@@ -13,7 +13,7 @@ from optsched.instance import Instance, ObjectiveSpec
 from optsched.objectives import Objective, Rates, objective
 from optsched.solution import Allocation
 
-__all__ = ["Problem", "allocate", "pose", "rows_of"]
+__all__ = ["Problem", "allocate", "pose", "row_label", "rows_of"]
 
 
 @dataclass(frozen=True)
@@ -101,3 +101,13 @@ def allocate(problem: Problem, rows: IntArray) -> tuple[Allocation, ...]:
         )
         for j, p, gpus, nodes, servers, batch, passes, rate, gain in columns
     )  # fmt: skip
+
+
+def row_label(problem: Problem, row: int) -> str:
+    """Return the index of a configuration for people, e.g. ``job-3,v100@main,8,0``."""
+    table = problem.configurations
+    job = problem.instance.jobs[table.job[row]].id
+    ways = table.ways
+    # what a job holds can repeat the counts of another row with another batch or other nodes
+    batch = "" if np.isnan(ways.local_batch[row]) else f",{ways.local_batch[row]:g}x{ways.accumulation[row]}"
+    return f"{job},{table.pools[ways.pool[row]]},{ways.gpus[row]}/{ways.nodes[row]},{ways.servers[row]}{batch}"

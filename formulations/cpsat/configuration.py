@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from ortools.sat.python import cp_model
 
-from formulations.configuration import read
 from formulations.cpsat.scaling import whole_amounts, whole_values
 from optsched.formulation import Formulated
-from optsched.problem import Problem
+from optsched.problem import Problem, rows_of
 
 __all__ = ["build"]
 
@@ -43,4 +42,4 @@ def build(problem: Problem) -> Formulated:
         model.maximize(z)
     else:
         model.maximize(cp_model.LinearExpr.weighted_sum(x, v.tolist()))
-    return Formulated(model, read=lambda values: read(problem, values), scale=unit)
+    return Formulated(model, read=lambda values: rows_of(problem, np.flatnonzero(values[: len(x)] > 0.5)), scale=unit)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.allocation import rows_at, segments, usage
+from formulations.segments import rows_at, segments, usage
 from optsched.backends.pyomo import PyomoModel
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Formulated

@@ -7,10 +7,9 @@ from collections import defaultdict
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.configuration import read, row_label
 from optsched.backends.pyomo import PyomoModel
 from optsched.formulation import Formulated
-from optsched.problem import Problem
+from optsched.problem import Problem, row_label, rows_of
 
 __all__ = ["build"]
 
@@ -51,4 +50,4 @@ def build(problem: Problem) -> Formulated:
     else:
         m.objective = pyo.Objective(expr=pyo.quicksum(v[c] * m.x[c] for c in names), sense=pyo.maximize)
     variables = [m.x[c] for c in names]
-    return Formulated(PyomoModel(m, variables), read=lambda values: read(problem, values))
+    return Formulated(PyomoModel(m, variables), read=lambda values: rows_of(problem, np.flatnonzero(values > 0.5)))

@@ -62,8 +62,8 @@ def test_a_time_that_is_over_at_once(name, backend):
 def test_progress_is_reported():
     heard: list[Progress] = []
     optsched.solve(CASE, progress=heard.append)
-    assert heard[0].stage == "prices"
-    assert heard[0].value == pytest.approx(160 / 70)
+    assert [progress.stage for progress in heard] == ["listing configurations", "prices"]
+    assert heard[-1].value == pytest.approx(160 / 70)
 
 
 def test_who_waits_and_why():
