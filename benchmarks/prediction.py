@@ -123,6 +123,8 @@ def accuracy(data: Measurements, draws: int, tasks: tuple[str, ...], placement: 
             for name in ("pollux", "optimus", "nearest"):
                 off = baseline(name, data, case) / truth - 1
                 errors[name][case.pair].append(100 * float(np.mean(np.abs(off))))
+        if not errors:
+            continue  # no rows of the kind that the task asks for
         cells = (
             f"{statistics.median(statistics.mean(v) for v in errors[name].values()):.1f}"
             for name in ("pollux", "optimus", "nearest", "optsched", "inside")

@@ -1,0 +1,31 @@
+"""Every benchmark runs once, on the smallest case."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import measured
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(script: str, *arguments: object) -> str:
+    command = [sys.executable, ROOT / "benchmarks" / script, "--quick", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", ["build_and_solve.py", "prices.py"])
+def test_solving(script: str) -> None:
+    assert "HiGHS" in (out := run(script)) or "Pyomo" in out
+
+
+def test_prediction(tmp_path: Path) -> None:
+    measured.write(tmp_path / "throughput.csv")
+    out = run("prediction.py", "--data", tmp_path)
+    assert all(word in out for word in ("unseen rows", "Pollux", "fit of 6 rows"))

@@ -1,0 +1,147 @@
+"""The all-reduce fit: Jacobian, hand values, robustness, files, transfer, intervals, what to measure next."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+from optsched.curves import AllReduce, Points
+from optsched.curves.allreduce.compress import compress
+from optsched.curves.allreduce.curve import parameters
+from optsched.curves.allreduce.formula import SIZE, step
+from optsched.curves.allreduce.measured import merge
+from optsched.curves.allreduce.posterior import fit
+from optsched.curves.allreduce.transfer import from_record, generic_prior, learn, prior_for, summarize, to_record
+from optsched.curves.design import measure_next
+
+THETA = np.array([-3, -3.5, -6, -4, -0.5, -3, -0.7, -1, 0.3, -2, -2, -0.3, 0.2, 0.9])
+
+
+def grid(seed=0, n=60, **more):
+    random = np.random.default_rng(seed)
+    nodes = random.integers(1, 6, n)
+    return Points.of(nodes * random.integers(1, 5, n), nodes=nodes, local_batch=random.integers(4, 500, n), **more)
+
+
+def seconds(points, theta=THETA):
+    return np.exp(step(theta, points, jacobian=False).log_time)
+
+
+def curve(points, step_s, prior=None, sync_s=None):
+    return compress(fit(merge(points, step_s, sync_s), prior or generic_prior()))
+
+
+def test_jacobian_equals_differences():
+    points = grid(accumulation=np.random.default_rng(1).integers(1, 4, 60))
+    at = step(THETA, points)
+    for i in range(SIZE):
+        e = np.zeros(SIZE)
+        e[i] = 1e-6
+        up, down = step(THETA + e, points), step(THETA - e, points)
+        np.testing.assert_allclose((up.log_time - down.log_time) / 2e-6, at.jacobian[:, i], atol=1e-7)
+        np.testing.assert_allclose((up.log_compute - down.log_compute) / 2e-6, at.compute_jacobian[:, i], atol=1e-7)
+
+
+def test_physical_parameters_are_the_free_ones():
+    made = AllReduce(**parameters(THETA))
+    np.testing.assert_allclose(made.theta, THETA, rtol=1e-9)
+    np.testing.assert_allclose(made.step_seconds(grid()), seconds(grid()), rtol=1e-12)
+
+
+def test_one_gpu_by_hand():
+    sharp = AllReduce(floor_s=0.05, pass_s=0.01, example_s=0.001, corner=400.0)
+    steps = sharp.step_seconds(Points.of([1, 1], nodes=1, local_batch=[100, 10]))
+    np.testing.assert_allclose(steps, [0.11, 0.05], rtol=1e-6)
+
+
+def test_throughput_never_falls_with_bandwidth_and_hosts_limit_it():
+    fitted = msgspec.structs.replace(curve(grid(), seconds(grid())), reference_gbps=10.0, host_s_per_gbit=0.1)
+    rates = fitted.throughput(Points.of(8, nodes=4, local_batch=32, gbps=np.geomspace(0.1, 4000, 50)))
+    assert np.all(np.diff(rates) >= 0)
+    assert rates[-1] == pytest.approx(rates[-2], rel=1e-3)
+
+
+def test_outliers_and_duplicates_do_not_bend_a_curve():
+    random = np.random.default_rng(0)
+    points = grid(n=120)
+    measured = seconds(points) * np.exp(0.02 * random.standard_normal(120))
+    measured[::17] *= 8.0
+    twice = points.take(np.tile(np.arange(120), 2))
+    fitted = curve(twice, np.tile(measured, 2))
+    error = np.abs(np.log(fitted.step_seconds(grid(5)) / seconds(grid(5))))
+    assert np.median(error) < 0.05
+    assert np.all(fitted.log_deviation(grid(5)) > 0)
+
+
+def test_a_file_keeps_the_predictions_and_fits_are_deterministic():
+    points = grid()
+    one, two = (curve(points, seconds(points), sync_s=np.full(60, 0.001)) for _ in range(2))
+    text = msgspec.json.encode(one)
+    assert text == msgspec.json.encode(two)
+    again = msgspec.json.decode(text, type=AllReduce)
+    np.testing.assert_array_equal(again.throughput(grid(3)), one.throughput(grid(3)))
+    np.testing.assert_array_equal(again.log_deviation(grid(3)), one.log_deviation(grid(3)))
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_no_row_one_row_and_equal_rows(n):
+    points = Points.of(np.full(n, 4.0), nodes=np.full(n, 2.0), local_batch=np.full(n, 32.0))
+    fitted = curve(points, np.full(n, 0.3), sync_s=np.full(n, np.nan))
+    elsewhere = fitted.log_deviation(grid(2))
+    assert np.isfinite(fitted.throughput(grid(2))).all()
+    assert np.isfinite(elsewhere).all()
+    if n:
+        np.testing.assert_allclose(np.log(fitted.step_seconds(points)), np.log(0.3), atol=0.02)
+        assert fitted.log_deviation(points).max() < elsewhere.mean()
+
+
+def population(noise=0.03):
+    """Return measured pairs whose parameters differ by an effect of the model and one of the GPU type."""
+    random = np.random.default_rng(4)
+    of_model, of_type = (0.4 * random.standard_normal((n, SIZE)) for n in (4, 3))
+    points = grid(7, 80)
+    return {
+        (f"m{m}", f"g{g}"): (THETA + of_model[m] + of_type[g], points, noise * random.standard_normal(80))
+        for m in range(4)
+        for g in range(3)
+    }
+
+
+def test_relatives_make_three_rows_tell_more():
+    pairs = population()
+    held = ("m3", "g2")
+    known = {p: merge(x, seconds(x, t) * np.exp(e)) for p, (t, x, e) in pairs.items() if p != held}
+    learned = from_record(to_record(learn(summarize(known))))
+    theta, points, noise = pairs[held]
+    few = np.array([3, 30, 60])
+    measured = (seconds(points, theta) * np.exp(noise))[few]
+    asked = grid(11, 300)
+    errors = {}
+    for name, prior in (("alone", generic_prior()), ("with relatives", prior_for(learned, *held))):
+        fitted = curve(points.take(few), measured, prior)
+        errors[name] = float(np.mean(np.abs(np.log(fitted.step_seconds(asked) / seconds(asked, theta)))))
+    assert errors["with relatives"] < 0.7 * errors["alone"]
+
+
+def test_the_interval_holds_about_four_in_five():
+    pairs = population(noise=0.08)
+    inside = []
+    for number, (theta, points, noise) in enumerate(pairs.values()):
+        fitted = curve(points.take(slice(0, 40)), (seconds(points, theta) * np.exp(noise))[:40])
+        asked = grid(20 + number, 100)
+        new = asked.examples() / (
+            seconds(asked, theta) * np.exp(0.08 * np.random.default_rng(number).standard_normal(100))
+        )
+        low, high = fitted.interval(asked)
+        inside.append(np.mean((new >= low) & (new <= high)))
+    assert 0.7 <= np.mean(inside) <= 0.95
+
+
+def test_the_next_measurement_is_where_nothing_is_known():
+    one_node = Points.of(np.ones(4), nodes=1, local_batch=[16, 32, 64, 128])
+    fitted = curve(one_node, np.array([0.1, 0.12, 0.15, 0.2]))
+    candidates = Points.of([1, 8, 8], nodes=[1, 1, 4], local_batch=32)
+    chosen, left = measure_next(fitted, candidates, 3)
+    assert set(chosen[:2]) == {1, 2}
+    assert np.all(np.diff(left) < 0)
