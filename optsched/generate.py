@@ -19,7 +19,7 @@ _MOST = 64
 
 
 def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0, name: str = "") -> Instance:
-    """Return a cluster of one site and jobs that train the file's models.
+    """Return a cluster of one site and jobs that train the file's models by all-reduce.
 
     Servers hold as many GPUs as the measured ones did. Each job trains a model that was measured on
     at least one of the GPU types, on any of those; its global batch is one that all its measured
@@ -41,8 +41,11 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
         raise InputError("at least 1 job", path="jobs", value=shown(jobs))
     by_model: dict[str, dict[str, Fitted]] = {}
     for fitted in file.curves:
-        by_model.setdefault(fitted.model, {})[fitted.gpu_type] = fitted
-    known = {fitted.gpu_type for fitted in file.curves}
+        if fitted.curve.scaling in (None, "allreduce"):
+            by_model.setdefault(fitted.model, {}).setdefault(fitted.gpu_type, fitted)
+    known = {gpu_type for of in by_model.values() for gpu_type in of}
+    if not known:
+        raise InputError("curves of all-reduce training", path="curves", value=f"{len(file.curves)} others")
     for gpu_type, count in gpus.items():
         if gpu_type not in known:
             raise InputError(

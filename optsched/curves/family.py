@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -31,6 +31,9 @@ class CurveBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     needs_batch: ClassVar[bool] = True
     """Whether the throughput depends on the mini-batch, so that a job must name its own."""
+
+    scaling: ClassVar[Literal["allreduce", "parameter_servers"] | None] = None
+    """The only way of scaling that the family describes; None: either."""
 
     max_local_batch: PositiveInt | None = None
     spread: NonNegative = 0.0

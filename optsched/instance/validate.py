@@ -105,6 +105,9 @@ def _check_job(job: Job, instance: Instance, types: set[str], sites: set[str], s
     for gpu, name in job.curves.items():
         _check_known(gpu, types, "GPU type", f'$.curves["{gpu}"]')
         _check_known(name, instance.curves, "curve", f'$.curves["{gpu}"]')
+        if instance.curves[name].scaling not in (None, job.scaling):
+            expected = f"a curve of a job that scales by {job.scaling}; {name!r} is for {instance.curves[name].scaling}"
+            raise InputError(expected, path=f'$.curves["{gpu}"]', value=shown(name))
         if instance.curves[name].needs_batch and not (job.global_batches or job.local_batches):
             expected = f"global_batches or local_batches, on which curve {name!r} depends"
             raise InputError(expected, path="$", value="neither")

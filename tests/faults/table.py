@@ -12,6 +12,7 @@ FAULTS = {
     "budget_without_work": ("$.jobs[0]", "none", "remaining_examples, without which budget means nothing"),
     "curve_for_unknown_gpu_type": ('$.jobs[0].curves["h100"]', "'h100'", "the id of a GPU type (v, w)"),
     "curves_and_configurations": ("$.jobs[0]", "both", "either curves or configurations"),
+    "curve_of_another_scaling": ('$.jobs[0].curves["v"]', "'c'", "a curve of a job that scales by parameter_servers"),
     "cyclic_links": ("$.cluster.links[2].ends", "['south', 'r1']", "links without a cycle, so that every"),
     "dangling_link": (
         "$.cluster.links[0].ends[1]",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -98,6 +98,8 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
     correction, belief
         Of a fitted curve: what measurements say beyond the formula, and how sure both are.
     """
+
+    scaling: ClassVar[Literal["allreduce", "parameter_servers"] | None] = "allreduce"
 
     example_s: Positive
     pass_s: NonNegative = 0.0

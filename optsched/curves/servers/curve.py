@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -44,6 +44,8 @@ class ParameterServer(CurveBase, frozen=True, kw_only=True, forbid_unknown_field
     inflation
         Factor on the deviation, learned by extrapolating other groups.
     """
+
+    scaling: ClassVar[Literal["allreduce", "parameter_servers"] | None] = "parameter_servers"
 
     members: Annotated[tuple[Form, ...], _MEMBERS]
     reference_gbps: Positive | None = None
