@@ -105,7 +105,7 @@ def _own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Iter
         yield from _curve_rules(truth, job, a)
     fewest = truth.fewest_nodes(job, a.site, a.gpu_type, a.gpus)
     most = min(a.gpus, truth.servers(a.site, a.gpu_type))
-    if most and not fewest <= a.nodes <= most:
+    if fewest <= most and not fewest <= a.nodes <= most:
         yield broken("nodes", f"{a.gpus} GPUs on {a.nodes} nodes, and {fewest} to {most} are possible")
     if job.remaining_examples is not None:
         seconds = job.remaining_examples / (throughput * truth.efficiency(job, a))
