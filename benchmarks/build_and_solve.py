@@ -1,9 +1,8 @@
 """Building and solving apart: arrays handed to HiGHS against native Pyomo models solved by the same HiGHS.
 
 Both sides solve the same mathematics to the same gap in one process, alternately; every plan goes
-through the checker. "build" ends where a solver could start: for Pyomo that takes its translation
-to HiGHS, too, which Pyomo does inside ``solve`` and which is therefore measured as ``solve`` less the
-time that HiGHS itself took on the arrays of the other side.
+through the checker. "build" is the time to a model, with the arrays handed over to HiGHS; Pyomo
+translates its model inside ``solve``, so that this part of its time is counted there.
 """
 
 from __future__ import annotations

@@ -248,6 +248,7 @@ def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch:
         return replace(search, stopped="time_limit", build_s=build_s)
     watch.scale = built.scale
     outcome = _run(form, backend, built, watch, search.rows)
+    build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:
         search = search.noting(f"{backend}: {outcome.message}")

@@ -72,6 +72,8 @@ class Outcome:
         Seconds inside the solver.
     duals
         Of a linear model's rows, where it has no integers.
+    handover_s
+        Seconds of handing the model over before the solver ran, where that can be told apart.
     """
 
     status: Status
@@ -82,6 +84,7 @@ class Outcome:
     solve_s: float
     message: str = ""
     duals: FloatArray | None = None
+    handover_s: float = 0.0
 
 
 @dataclass

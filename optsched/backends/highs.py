@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,9 @@ def _run(
     for name, option in options.items():
         solver.setOptionValue(name, option)
     integer = model.integer & (not relaxed)
+    began = time.monotonic()
     _pass(solver, highspy, model, integer)
+    handover = time.monotonic() - began
     if start is not None and integer.any():
         point = highspy.HighsSolution()
         point.col_value = start
@@ -98,7 +101,7 @@ def _run(
     began = time.monotonic()
     solver.run()
     seconds = time.monotonic() - began
-    return _outcome(solver, highspy, model, bool(integer.any()), seconds)
+    return replace(_outcome(solver, highspy, model, bool(integer.any()), seconds), handover_s=handover)
 
 
 def _pass(solver: Any, highspy: Any, model: LinearModel, integer: Any) -> None:
