@@ -134,6 +134,7 @@ def solve(
         return _result(search, name, used, gap, seed, began, reason)
     for stage in stages if len(problem.configurations) else [_Stage("", "", _idle)]:
         name, used = stage.name or name, stage.backend
+        watch.progress(name, None if search.rows is None else search.value, search.bound)
         try:
             search = stage.run(search)
         except KeyboardInterrupt:  # outside the solvers: the best plan so far is the answer

@@ -148,12 +148,12 @@ def predict(
         Path | None, typer.Option(help="CSV table of earlier runs: adds efficiency and goodput.")
     ] = None,
     target: Annotated[float | None, typer.Option(help="Metric to reach: adds examples and time to it.")] = None,
-    loss: Annotated[list[str], typer.Option(help="Model whose metric is a loss; may be given again.")] = [],  # noqa: B006
+    loss: Annotated[list[str] | None, typer.Option(help="Model whose metric is a loss; may be given again.")] = None,
 ) -> None:
     """Predict throughput: adds predicted_throughput_examples_s with _low and _high (80 %)."""
     from optsched.cli import commands
 
-    raise SystemExit(commands.predict(curves, queries, out, convergence, target, loss))
+    raise SystemExit(commands.predict(curves, queries, out, convergence, target, loss or []))
 
 
 @app.command()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.text import Text
 
 from optsched.backends import Progress
 
@@ -16,52 +18,67 @@ _PATIENCE = 2.0
 """Seconds before anything is shown."""
 
 
+class _Live:
+    """A line of text that is worked out anew each time the terminal draws it."""
+
+    def __init__(self) -> None:
+        self.text: Callable[[], str] = str
+
+    def __rich__(self) -> Text:
+        return Text(self.text())
+
+
 @contextmanager
-def shown_progress(time_limit: float | None, *, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show incumbent, bound, gap and time left on standard error; yields what to report to."""
+def _shown(*, quiet: bool) -> Iterator[_Live | None]:
+    """Show a line on standard error, once it is worth it; yields None where nobody watches."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield None
         return
-    began = time.monotonic()
-    status = console.status("", spinner="dots")
-    best: dict[str, float] = {}
-
-    def report(progress: Progress) -> None:
-        if progress.value is not None:
-            best["value"] = max(progress.value, best.get("value", progress.value))
-        if progress.bound is not None:
-            best["bound"] = min(progress.bound, best.get("bound", progress.bound))
-        spent = time.monotonic() - began
-        if spent > _PATIENCE:
-            status.update(_line(progress.stage, best, spent, time_limit))
-            status.start()
-
+    line = _Live()
+    status = console.status(line, spinner="dots")
+    timer = threading.Timer(_PATIENCE, status.start)
+    timer.daemon = True
+    timer.start()
     try:
-        yield report
+        yield line
     finally:
+        timer.cancel()
         status.stop()
 
 
 @contextmanager
 def shown_steps(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
-    """Show what is being done, on standard error; yields what to report to."""
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    began = time.monotonic()
-    status = console.status("", spinner="dots")
+    """Show what is being done; yields what to report to."""
+    with _shown(quiet=quiet) as line:
+        if line is None:
+            yield None
+            return
 
-    def report(step: str) -> None:
-        status.update(step)
-        if time.monotonic() - began > _PATIENCE:
-            status.start()
+        def report(step: str) -> None:
+            line.text = lambda: step
 
-    try:
         yield report
-    finally:
-        status.stop()
+
+
+@contextmanager
+def shown_progress(time_limit: float | None, *, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
+    """Show incumbent, bound, gap and time left; yields what to report to."""
+    began = time.monotonic()
+    best: dict[str, float] = {}
+    with _shown(quiet=quiet) as line:
+        if line is None:
+            yield None
+            return
+
+        def report(progress: Progress) -> None:
+            if progress.value is not None:
+                best["value"] = max(progress.value, best.get("value", progress.value))
+            if progress.bound is not None:
+                best["bound"] = min(progress.bound, best.get("bound", progress.bound))
+            line.text = lambda: _line(progress.stage, dict(best), time.monotonic() - began, time_limit)
+
+        yield report
 
 
 def _line(stage: str, best: dict[str, float], spent: float, time_limit: float | None) -> str:

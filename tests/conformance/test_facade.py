@@ -62,7 +62,7 @@ def test_a_time_that_is_over_at_once(name, backend):
 def test_progress_is_reported():
     heard: list[Progress] = []
     optsched.solve(CASE, progress=heard.append)
-    assert [progress.stage for progress in heard] == ["listing configurations", "prices"]
+    assert list(dict.fromkeys(progress.stage for progress in heard)) == ["listing configurations", "prices"]
     assert heard[-1].value == pytest.approx(160 / 70)
 
 
