@@ -32,6 +32,9 @@ HEURISTICS = {
 }
 """What can stand in place of a formulation: no model, but a proven bound beside the plan."""
 
+_LISTABLE = 200_000
+"""Most configurations that are listed one by one where the formulation is left to us."""
+
 
 @dataclass(frozen=True)
 class _Search:
@@ -61,6 +64,10 @@ class _Search:
         if self.rows is None or self.bound is None:
             return False
         return self.bound - self.value <= gap * max(1e-12, abs(self.value))
+
+    def tell(self, watch: Watch, stage: str) -> None:
+        """Report how far the search has come."""
+        watch.progress(stage, None if self.rows is None else self.value, self.bound)
 
     def offered(self, rows: IntArray, source: str) -> _Search:
         """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""
@@ -134,13 +141,13 @@ def solve(
         return _result(search, name, used, gap, seed, began, reason)
     for stage in stages if len(problem.configurations) else [_Stage("", "", _idle)]:
         name, used = stage.name or name, stage.backend
-        watch.progress(name, None if search.rows is None else search.value, search.bound)
+        search.tell(watch, name)
         try:
             search = stage.run(search)
         except KeyboardInterrupt:  # outside the solvers: the best plan so far is the answer
             search = replace(search, stopped="interrupted")
             break
-        watch.progress(name, None if search.rows is None else search.value, search.bound)
+        search.tell(watch, name)
         if search.infeasible or search.proven(gap):
             break
     if search.rows is not None and problem.objective.aggregate == "min":
@@ -202,10 +209,9 @@ def _chosen(problem: Problem, wanted: str, form: str, backend: str) -> tuple[For
     """Return the formulation, and why, if that was left to us."""
     if wanted == "auto":
         rows = len(problem.configurations)
-        name = (
-            "configuration" if rows <= 200_000 or not formulation("allocation").supports(problem).ok else "allocation"
-        )
-        note = f"formulation {name}: {rows} configurations, of which 200000 are few enough to be listed"
+        listed = rows <= _LISTABLE or not formulation("allocation").supports(problem).ok
+        name = "configuration" if listed else "allocation"
+        note = f"formulation {name}: {rows} configurations, of which {_LISTABLE} are few enough to be listed"
     elif wanted in (known := formulations()):
         name, note = wanted, ""
     else:
@@ -247,8 +253,8 @@ def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch:
     build_s = time.monotonic() - began
     if watch.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
-    watch.scale = built.scale
-    outcome = _run(form, backend, built, watch, search.rows)
+    # only the solver speaks in the model's units
+    outcome = _run(form, backend, built, replace(watch, scale=built.scale), search.rows)
     build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:

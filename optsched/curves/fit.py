@@ -12,8 +12,9 @@ from threadpoolctl import threadpool_limits
 
 from optsched.curves import Curve
 from optsched.curves.allreduce.compress import compress
+from optsched.curves.allreduce.formula import relative_rates
 from optsched.curves.allreduce.measured import Measured, merge, thin
-from optsched.curves.allreduce.network import host_cost, relative_rates
+from optsched.curves.allreduce.network import host_cost
 from optsched.curves.allreduce.posterior import Prior
 from optsched.curves.allreduce.posterior import fit as posterior
 from optsched.curves.allreduce.transfer import (

@@ -75,13 +75,17 @@ def read_table(path: Path | str, needed: Sequence[str]) -> pl.DataFrame:
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).partition("\n")[0]
         raise InputError(f"a readable CSV table ({reason[:200]})", file=str(path)) from None
-    for name in needed:
-        if name not in table.columns:
-            expected = f"a column {name!r}; there are {', '.join(table.columns[:12])}"
-            raise InputError(expected, path="line 1", file=str(path))
+    _require(table, needed, str(path))
     if table.height == 0:
         raise InputError("at least one row of data", path="line 2", file=str(path))
     return table
+
+
+def _require(table: pl.DataFrame, needed: Sequence[str], file: str) -> None:
+    for name in needed:
+        if name not in table.columns:
+            expected = f"a column {name!r}; there are {', '.join(table.columns[:12])}"
+            raise InputError(expected, path="line 1", file=file)
 
 
 def _numbers(table: pl.DataFrame, name: str, file: str, *, whole: bool = False, gaps: bool = False) -> FloatArray:
@@ -129,8 +133,9 @@ def read_configurations(path: Path | str) -> tuple[pl.DataFrame, Configured]:
     file = str(path)
     table = read_table(path, ["model"])
     if "n_ps" in table.columns:
-        return table, _with_servers(read_table(path, ["model", "n_ps", "n_workers"]), file)
-    table = read_table(path, ["model", "gpu_type", "nodes", "gpus", "local_batch"])
+        _require(table, ["n_ps", "n_workers"], file)
+        return table, _with_servers(table, file)
+    _require(table, ["gpu_type", "nodes", "gpus", "local_batch"], file)
     nodes, gpus = (_numbers(table, name, file, whole=True) for name in ("nodes", "gpus"))
     if np.any(nodes > gpus):
         line = int(np.flatnonzero(nodes > gpus)[0])

@@ -42,9 +42,11 @@ def predict(file: CurveFile, configured: Configured, name: str = "") -> tuple[Fl
             asked = "/".join(filter(None, key))
             raise InputError(expected, path=f"line {rows[0] + 2}", value=shown(asked), file=name)
         curve, points, rdma = by_key[key].curve, configured.points.take(rows), configured.rdma[rows]
-        middle[rows] = throughput_at(curve, points, rdma)
-        reach = Z80 * _deviation_at(curve, points, rdma)
-        low[rows], high[rows] = middle[rows] * np.exp(-reach), middle[rows] * np.exp(reach)
+        for part, on, where in _networks(curve, points, rdma):
+            at = rows[part]
+            reach = Z80 * on.log_deviation(where)
+            middle[at] = on.throughput(where)
+            low[at], high[at] = middle[at] * np.exp(-reach), middle[at] * np.exp(reach)
     return middle, low, high
 
 
@@ -54,13 +56,6 @@ def throughput_at(curve: Curve, points: Points, rdma: NDArray[np.bool_]) -> Floa
     for rows, on, where in _networks(curve, points, rdma):
         rates[rows] = on.throughput(where)
     return rates
-
-
-def _deviation_at(curve: Curve, points: Points, rdma: NDArray[np.bool_]) -> FloatArray:
-    deviation = np.empty(len(points))
-    for rows, on, where in _networks(curve, points, rdma):
-        deviation[rows] = on.log_deviation(where)
-    return deviation
 
 
 def _networks(

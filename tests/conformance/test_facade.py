@@ -66,6 +66,13 @@ def test_progress_is_reported():
     assert heard[-1].value == pytest.approx(160 / 70)
 
 
+def test_progress_is_in_the_units_of_the_objective():
+    heard: list[Progress] = []
+    result = optsched.solve(CASE, backend="cpsat", progress=heard.append)
+    assert heard[-1].value == pytest.approx(result.value)
+    assert heard[-1].bound == pytest.approx(result.bound)
+
+
 def test_who_waits_and_why():
     result = optsched.solve(CASE)
     assert [(w.job, w.reason) for w in result.waiting] == [("b", "it arrives at 5 s, after now (0 s)")]

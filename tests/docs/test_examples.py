@@ -10,11 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from optsched.curves import Points
-from optsched.curves.fitted import load_curves
+from tests import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("instances/*.md")])
@@ -28,17 +26,9 @@ def name(page: Path) -> str:
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the instances and a table of measurements, as the examples expect them."""
     shutil.copytree(ROOT / "instances", tmp_path / "instances")
-    rows = ["model,gpu_type,nodes,gpus,local_batch,throughput_examples_s"]
-    noise = np.random.default_rng(0)
-    for fitted in load_curves(ROOT / "instances" / "curves.json").curves:
-        for gpus in range(1, 9):
-            nodes = -(-gpus // 4)
-            batch = fitted.local_batches[0]
-            rate = fitted.curve.throughput(Points.of(gpus, nodes=nodes, local_batch=batch))[0]
-            rate *= np.exp(0.03 * noise.standard_normal())
-            rows.append(f"{fitted.model},{fitted.gpu_type},{nodes},{gpus},{batch:g},{rate}")
-    (tmp_path / "measurements.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "queries.csv").write_text("\n".join(r.rpartition(",")[0] for r in rows[:20]) + "\n")
+    measured.write(tmp_path / "measurements.csv")
+    asked = [row.rpartition(",")[0] for row in (measured.HEADER, *measured.rows()[:20])]
+    (tmp_path / "queries.csv").write_text("\n".join(asked) + "\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from optsched.curves.allreduce.correction import Kernel, Places, covariance, nearness, places, rows, variance
-from optsched.curves.allreduce.formula import BOUNDS, NAMES, SIZE, step
+from optsched.curves.allreduce.formula import BOUNDS, NAMES, SIZE, relative_rates, step
 from optsched.curves.family import CurveBase, NonNegative, Positive
 from optsched.curves.points import FloatArray, Points
 
@@ -136,15 +136,11 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
         return np.array([floor, fixed, slope, intra, ea, inter, eb, es, two, hk, hn, serial, overlap, corner])
 
     def relative_rate(self, gbps: FloatArray) -> FloatArray:
-        """Return the effective rate at assigned nominal rates, relative to the measured one; nan: 1.
-
-        Each Gbit takes its time on the wire and ``host_s_per_gbit`` on the hosts, one after the
-        other (the linear cost per byte of LogGP: Alexandrov et al., SPAA 1995).
-        """
+        """Return the effective rate at assigned nominal rates, relative to the measured one; nan: 1."""
         if self.reference_gbps is None:
             return np.where(np.isnan(gbps), 1.0, np.nan)
         cost = self.host_s_per_gbit
-        return np.where(np.isnan(gbps), 1.0, (1 / self.reference_gbps + cost) / (1 / gbps + cost))
+        return np.where(np.isnan(gbps), 1.0, relative_rates(gbps, cost, self.reference_gbps, cost))
 
     def formula_only(self) -> AllReduce:
         """Return the curve without what is particular to the measurements: smooth, and a few numbers long."""

@@ -30,7 +30,7 @@ import numpy as np
 
 from optsched.curves.points import FloatArray, Points
 
-__all__ = ["BOUNDS", "NAMES", "SIZE", "Step", "step"]
+__all__ = ["BOUNDS", "NAMES", "SIZE", "Step", "relative_rates", "step"]
 
 # order of the log-parameters in every vector ``theta`` of shape (14,)
 NAMES = (
@@ -135,3 +135,14 @@ def step(theta: FloatArray, points: Points, rate: float | FloatArray = 1.0, jaco
     j[:, 11] = phi * ((1.0 - phi) * c - b * part) / time
     j[:, 12] = b / time * entropy / g * g_less_1
     return Step(log_time, log_c, share_c, j, jc)
+
+
+def relative_rates(
+    gbps: FloatArray, cost: float | FloatArray, reference_gbps: float, reference_cost: float
+) -> FloatArray:
+    """Return the effective rates ``r`` of networks relative to a reference network's, shape ``(n,)``.
+
+    Each Gbit takes its time on the wire (``gbps``, nominal) and ``cost`` seconds on the hosts, one after
+    the other (the linear cost per byte of LogGP: Alexandrov et al., SPAA 1995).
+    """
+    return (1 / reference_gbps + reference_cost) / (1 / gbps + cost)

@@ -16,17 +16,11 @@ import numpy as np
 
 from optsched.curves.allreduce.measured import Measured
 from optsched.curves.allreduce.posterior import Prior, fit
-from optsched.curves.points import FloatArray
 
-__all__ = ["host_cost", "relative_rates"]
+__all__ = ["host_cost"]
 
 _COSTS = np.concatenate([[0.0], np.geomspace(1e-3, 1.0, 25)])
 """Host costs that are tried (s per Gbit): none (RDMA) up to that of a host that does 1 Gb/s."""
-
-
-def relative_rates(gbps: FloatArray, cost: FloatArray, reference_gbps: float, reference_cost: float) -> FloatArray:
-    """Return effective rates relative to a reference network's, shape ``(n,)``."""
-    return (1 / reference_gbps + reference_cost) / (1 / gbps + cost)
 
 
 def host_cost(curves: Sequence[Callable[[float], Measured]], prior: Prior) -> float:
