@@ -24,9 +24,9 @@ class Allocation(Record, frozen=True, kw_only=True):
     servers
         Parameter servers.
     gbps
-        Network rate assigned to each node; None: not decided.
-    placement
-        GPUs on each named server (``group`` or ``group/number``); None: not decided.
+        Network rate assigned to each node, or to each worker and parameter server; None: not decided, or none needed.
+    placement, server_placement
+        GPUs, and parameter servers, on each named server (``group`` or ``group/number``); None: not decided.
     throughput
         Examples/s while it trains, by the true curve.
     progress
@@ -43,6 +43,7 @@ class Allocation(Record, frozen=True, kw_only=True):
     accumulation: PositiveInt = 1
     gbps: float | None = None
     placement: dict[Name, PositiveInt] | None = None
+    server_placement: dict[Name, PositiveInt] | None = None
     throughput: float
     progress: float
 

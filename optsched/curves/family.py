@@ -35,6 +35,9 @@ class CurveBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     scaling: ClassVar[Literal["allreduce", "parameter_servers"] | None] = None
     """The only way of scaling that the family describes; None: either."""
 
+    on_network: ClassVar[bool] = False
+    """Whether the throughput of several nodes depends on the network rate that the scheduler assigns."""
+
     max_local_batch: PositiveInt | None = None
     spread: NonNegative = 0.0
 

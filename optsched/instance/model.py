@@ -17,12 +17,14 @@ __all__ = [
     "Holding",
     "Instance",
     "Job",
+    "Limit",
     "Link",
     "ObjectiveSpec",
     "ParameterServers",
     "Reference",
     "ServerGroup",
     "Site",
+    "Tenant",
 ]
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -40,11 +42,12 @@ class Site(_Record, frozen=True):
 
 
 class GpuType(_Record, frozen=True):
-    """A kind of GPU: memory of one (GB) and price of one (currency per hour)."""
+    """A kind of GPU: memory of one (GB), price of one (currency per hour), power of one that trains (W)."""
 
     id: Name
     memory_gb: Positive | None = None
     hourly_price: NonNegative = 0.0
+    watts: NonNegative | None = None
 
 
 class ServerGroup(_Record, frozen=True):
@@ -96,6 +99,8 @@ class Configuration(_Record, frozen=True):
         None: as few servers as the GPUs fit on.
     efficiency
         Progress per example relative to the reference batch; goodput = throughput x efficiency.
+    gbps
+        Network rate that it needs at each node, where the plan decides on the network.
     """
 
     gpu_type: Name
@@ -107,6 +112,7 @@ class Configuration(_Record, frozen=True):
     local_batch: Positive | None = None
     accumulation: PositiveInt = 1
     efficiency: Positive = 1.0
+    gbps: Positive | None = None
 
 
 class ParameterServers(_Record, frozen=True):
@@ -139,6 +145,7 @@ class Holding(_Record, frozen=True):
     servers: Count = 0
     local_batch: Positive | None = None
     placement: dict[Name, PositiveInt] | None = None
+    server_placement: dict[Name, PositiveInt] | None = None
 
 
 class Reference(_Record, frozen=True):
@@ -188,6 +195,8 @@ class Job(_Record, frozen=True):
         What progress 1.0 means; default: its best goodput at the fewest GPUs.
     max_gpus_per_server
         Most of its GPUs on one server (anti-affinity); None: no limit.
+    attained_gpu_s, done_examples, restarts
+        What it has had so far: GPU seconds, work in reference-batch examples, and how often it was restarted.
     """
 
     id: Name
@@ -216,6 +225,16 @@ class Job(_Record, frozen=True):
     required: bool = False
     reference: Reference | None = None
     max_gpus_per_server: PositiveInt | None = None
+    attained_gpu_s: NonNegative = 0.0
+    done_examples: NonNegative = 0.0
+    restarts: Count = 0
+
+
+class Tenant(_Record, frozen=True):
+    """A tenant, and the share that it is entitled to, relative to the others."""
+
+    id: Name
+    weight: Positive = 1.0
 
 
 class ObjectiveSpec(_Record, frozen=True):
@@ -225,15 +244,35 @@ class ObjectiveSpec(_Record, frozen=True):
     parameters: dict[str, Any] = {}
 
 
+class Limit(_Record, frozen=True):
+    """What a plan must keep beside its objective: the value of another objective, in that one's unit.
+
+    at_least, at_most
+        At least one of the two.
+    """
+
+    objective: ObjectiveSpec
+    at_least: Finite | None = None
+    at_most: Finite | None = None
+
+
 class Instance(_Record, frozen=True):
     """All data of one decision.
 
+    decides
+        How far a plan goes: ``counts``: GPUs, parameter servers and batches, from the pools of the sites;
+        ``placement``: also the servers where they stand, so that throughput follows the true number of nodes;
+        ``network``: also the network rate of every job that needs one, so that the links hold.
     now_s
         The present on the clock of arrivals and deadlines (s).
     round_s
         How long the decision will stand (s): a restart costs ``restart_s / round_s`` of the progress.
     max_moves
         Most jobs that may lose or change what they hold; None: any number.
+    tenants
+        Weights of the tenants; where there are any, every job's tenant is one of them.
+    limits
+        Limits on other objectives, e.g. on the hourly cost of what is held.
     source
         Where the data come from, for people.
     """
@@ -243,8 +282,11 @@ class Instance(_Record, frozen=True):
     jobs: tuple[Job, ...]
     curves: dict[Name, Curve] = {}
     objective: ObjectiveSpec = ObjectiveSpec()
+    decides: Literal["counts", "placement", "network"] = "counts"
     now_s: NonNegative = 0.0
     round_s: Positive = 360.0
     max_moves: Count | None = None
+    tenants: tuple[Tenant, ...] = ()
+    limits: tuple[Limit, ...] = ()
     name: str = ""
     source: str = ""

@@ -22,17 +22,27 @@ def validate(instance: Instance) -> Instance:
         At the first fault, with its path, its value and what was expected.
     """
     _check_cluster(instance.cluster)
+    _check_rates(instance)
     types = {gpu.id for gpu in instance.cluster.gpu_types}
     sites = {site.id for site in instance.cluster.sites}
     servers = {group.id for group in instance.cluster.servers}
     largest = _largest_pools(instance.cluster)
     _check_unique((job.id for job in instance.jobs), "$.jobs", "job")
+    _check_unique((tenant.id for tenant in instance.tenants), "$.tenants", "tenant")
+    tenants = {tenant.id for tenant in instance.tenants}
     for number, job in enumerate(instance.jobs):
         try:
             _check_job(job, instance, types, sites, servers)
+            if tenants:
+                _check_known(job.tenant, tenants, "tenant", "$.tenant")
             _check_fits_somewhere(job, instance, largest)
         except InputError as error:
             raise error.within(path=f"$.jobs[{number}]") from None
+    for number, limit in enumerate(instance.limits):
+        low, high = limit.at_least, limit.at_most
+        if (low is None and high is None) or (low is not None and high is not None and low > high):
+            found = "neither" if low is None else f"{low:g} and {high:g}"
+            raise InputError("at_least, at_most, or both in order", path=f"$.limits[{number}]", value=found)
     return instance
 
 
@@ -82,6 +92,15 @@ def _check_cluster(cluster: Cluster) -> None:
     if not any(group.gpus for group in cluster.servers):
         raise InputError("at least one server with GPUs", path="$.cluster.servers", value="0 GPUs in all")
     _check_links(cluster)
+
+
+def _check_rates(instance: Instance) -> None:
+    """Refuse a cluster without network rates where the plan decides on them."""
+    if instance.decides == "network":
+        for number, group in enumerate(instance.cluster.servers):
+            if group.network_gbps is None:
+                expected = "the network rate of every server, since the plan decides on the network"
+                raise InputError(expected, path=f"$.cluster.servers[{number}].network_gbps", value="none")
 
 
 def _check_links(cluster: Cluster) -> None:

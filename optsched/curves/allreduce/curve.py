@@ -100,6 +100,7 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     scaling: ClassVar[Literal["allreduce", "parameter_servers"] | None] = "allreduce"
+    on_network: ClassVar[bool] = True
 
     example_s: Positive
     pass_s: NonNegative = 0.0

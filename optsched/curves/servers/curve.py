@@ -46,6 +46,7 @@ class ParameterServer(CurveBase, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     scaling: ClassVar[Literal["allreduce", "parameter_servers"] | None] = "parameter_servers"
+    on_network: ClassVar[bool] = True
 
     members: Annotated[tuple[Form, ...], _MEMBERS]
     reference_gbps: Positive | None = None
