@@ -7,7 +7,7 @@ every number in its own way, so that a mistake made there is found here.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -225,7 +225,6 @@ def _claims(
     claimed: float | None,
 ) -> tuple[float, list[Violation]]:
     """Recompute what is claimed; return the true objective and the false claims."""
-    goal = objective(spec)
     jobs = [truth.jobs[name] for name in held]
     pairs = list(zip(jobs, held.values(), strict=True))
     share = np.array([truth.share(job, a) for job, a in pairs], dtype=np.float64)
@@ -237,14 +236,46 @@ def _claims(
         for what, said, true in (("throughput", a.throughput, rate), ("progress", a.progress, progress)):
             if not (np.isnan(true) or close(said, true)):
                 wrong.append(Violation(f"claimed-{what}", a.job, f"{said:.9g} is claimed, and {true:.9g} is true"))
-    weight = np.array([job.weight for job in jobs], dtype=np.float64)
-    running = np.nan_to_num(goal.value(Rates(weight, reference, throughput * share, goodput)))
-    value_of = dict(zip(held, running.tolist(), strict=True))
-    everyone = truth.instance.jobs
-    value = goal.total(
-        np.array([value_of.get(job.id, 0.0) for job in everyone]),
-        np.array([job.weight if job.arrival_s <= truth.instance.now_s else 0.0 for job in everyone]),
-    )
-    if claimed is not None and not close(claimed, value):
-        wrong.append(Violation("claimed-objective", spec.name, f"{claimed:.9g} is claimed, and {value:.9g} is true"))
-    return value, wrong
+    types = [gpu.id for gpu in truth.instance.cluster.gpu_types]
+    known = [n for n, a in enumerate(held.values()) if a.gpu_type in types and not np.isnan(throughput[n])]
+    pairs = [pairs[n] for n in known]
+    numbers = {job.id: number for number, job in enumerate(truth.instance.jobs)}
+
+    def value(wanted: ObjectiveSpec) -> float:
+        """Return an objective of the plan, in its own unit and sign."""
+        goal = objective(wanted)
+        rates = Rates(
+            instance=truth.instance,
+            job=np.array([numbers[job.id] for job, _ in pairs], dtype=np.int64),
+            gpu_type=np.array([types.index(a.gpu_type) for _, a in pairs], dtype=np.int64),
+            gpus=np.array([a.gpus for _, a in pairs], dtype=np.float64),
+            kept=np.array([keeps(job, a) for job, a in pairs], dtype=bool),
+            share=share[known],
+            weight=np.array([job.weight for job, _ in pairs], dtype=np.float64),
+            reference=np.array([truth.measure(job, goal.base) for job, _ in pairs], dtype=np.float64),
+            throughput=(throughput * share)[known],
+            goodput=goodput[known],
+            dominant_share=lambda: np.array([truth.dominant_share(job, a) for job, a in pairs], dtype=np.float64),
+        )
+        values = np.zeros(len(numbers))
+        values[rates.job] = goal.value(rates)
+        return goal.sign * goal.total(values, goal.parties(truth.instance))
+
+    wrong += _broken_limits(truth.instance, value)
+    total = value(spec)
+    if claimed is not None and not close(claimed, total):
+        wrong.append(Violation("claimed-objective", spec.name, f"{claimed:.9g} is claimed, and {total:.9g} is true"))
+    return total, wrong
+
+
+def _broken_limits(instance: Instance, value: Callable[[ObjectiveSpec], float]) -> Iterator[Violation]:
+    """Check the limits on other objectives than the plan's own."""
+    for limit in instance.limits:
+        true = value(limit.objective)
+        slack = TOLERANCE * max(abs(true), 1e-9)
+        for bound, broken, word in (
+            (limit.at_least, limit.at_least is not None and true < limit.at_least - slack, "at least"),
+            (limit.at_most, limit.at_most is not None and true > limit.at_most + slack, "at most"),
+        ):
+            if broken:
+                yield Violation("limit", limit.objective.name, f"is {true:.9g}, and must be {word} {bound:.9g}")

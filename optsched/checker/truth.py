@@ -12,6 +12,7 @@ import numpy as np
 
 from optsched.curves import FloatArray, Points
 from optsched.instance import Instance, Job
+from optsched.objectives import Base
 from optsched.solution import Allocation
 
 __all__ = ["TOLERANCE", "Truth", "close", "keeps"]
@@ -130,13 +131,55 @@ class Truth:
 
     def reference(self, job: Job) -> float:
         """Return the goodput that progress 1.0 means for a job (see ``Job.reference``)."""
-        key = (
-            tuple(job.curves.items()), job.configurations, job.sites, job.min_gpus, job.max_gpus, job.gpu_multiple,
-            job.global_batches, job.local_batches, job.parameter_servers, job.efficiency, job.reference,
-        )  # fmt: skip
+        key = self._kind(job)
         if key not in self._references:
             self._references[key] = self._reference(job)
         return self._references[key]
+
+    @staticmethod
+    def _kind(job: Job) -> tuple[Hashable, ...]:
+        """Return what decides the goodputs of a job's ways, and which of them is its reference."""
+        return (
+            tuple(job.curves.items()), job.configurations, job.sites, job.min_gpus, job.max_gpus, job.gpu_multiple,
+            job.global_batches, job.local_batches, job.parameter_servers, job.efficiency, job.reference,
+            job.max_gpus_per_server,
+        )  # fmt: skip
+
+    def measure(self, job: Job, base: Base) -> float:
+        """Return the goodput that an objective measures a job by (see :data:`optsched.objectives.Base`)."""
+        if base == "reference":
+            return self.reference(job)
+        key = (base, *self._kind(job))
+        if key not in self._references:
+            there = sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs)
+            found = []
+            for site, gpu in self._held_by:
+                if job.sites is not None and site not in job.sites:
+                    continue
+                most = self.gpus(site, gpu)
+                listed = sorted({c.gpus for c in job.configurations})
+                for gpus in listed or range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
+                    if gpus <= most and (rates := list(self._goodputs(job, site, gpu, gpus))):
+                        part = min(1.0, most / max(1, there) / gpus) if base == "isolated" else 1.0
+                        found.append(max(rates) * part)
+            pick = min if base == "least" else max
+            self._references[key] = pick(found, default=1.0)
+        return self._references[key]
+
+    def dominant_share(self, job: Job, a: Allocation) -> float:
+        """Return the largest part that an allocation takes of its pool's GPUs and of its site's cores and memory."""
+        ps = job.parameter_servers
+        parts = [a.gpus / self.gpus(a.site, a.gpu_type)]
+        for field, per_gpu, per_server in (
+            ("cpu_cores", job.cpu_cores_per_gpu, ps.cpu_cores if ps else 0.0),
+            ("memory_gb", job.memory_gb_per_gpu, ps.memory_gb if ps else 0.0),
+        ):
+            each = [(s.count, getattr(s, field)) for s in self.instance.cluster.servers if s.site == a.site]
+            wanted = per_gpu * a.gpus + per_server * a.servers
+            if wanted > 0 and all(x is not None for _, x in each):
+                there = sum(count * x for count, x in each)
+                parts.append(wanted / there if there > 0 else np.inf)
+        return float(max(parts))
 
     def _reference(self, job: Job) -> float:
         wanted = job.reference
@@ -163,8 +206,14 @@ class Truth:
             fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)
             if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
                 yield c.throughput * c.efficiency
-        if gpu_type not in job.curves:
-            return
+        if gpu_type in job.curves:
+            ways = list(self._by_curve(job, site, gpu_type, gpus))
+            for a, rate in zip(ways, self.throughputs(ways).tolist(), strict=True):
+                if not np.isnan(rate):
+                    yield rate * self.efficiency(job, a)
+
+    def _by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
+        """Yield every way to run a job of curves on so many GPUs of a pool, without its rates."""
         limit = self.instance.curves[job.curves[gpu_type]].max_local_batch
         ps = job.parameter_servers
         for batch in job.global_batches or job.local_batches or (None,):
@@ -182,5 +231,4 @@ class Truth:
                     nodes=self.fewest_nodes(job, site, gpu_type, gpus), servers=servers, local_batch=local,
                     accumulation=passes, throughput=0.0, progress=0.0,
                 )  # fmt: skip
-                if not np.isnan(rate := float(self.throughputs([a])[0])):
-                    yield rate * self.efficiency(job, a)
+                yield a

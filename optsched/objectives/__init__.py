@@ -9,14 +9,27 @@ import msgspec
 
 from optsched.errors import InputError, shown
 from optsched.instance import ObjectiveSpec
-from optsched.objectives.base import Objective, Rates
+from optsched.objectives.base import Base, Objective, Rates
 
-__all__ = ["OBJECTIVES", "Objective", "Rates", "objective"]
+__all__ = ["OBJECTIVES", "Base", "Objective", "Rates", "objective"]
 
 OBJECTIVES = {
     "progress": "optsched.objectives.progress",
     "throughput": "optsched.objectives.throughput",
+    "goodput": "optsched.objectives.goodput",
+    "running": "optsched.objectives.running",
     "max-min": "optsched.objectives.maxmin",
+    "proportional": "optsched.objectives.proportional",
+    "alpha-fair": "optsched.objectives.alpha",
+    "sia": "optsched.objectives.sia",
+    "finish-time": "optsched.objectives.finish",
+    "least-attained-service": "optsched.objectives.service",
+    "dominant-share": "optsched.objectives.dominant",
+    "tenants": "optsched.objectives.tenants",
+    "profit": "optsched.objectives.profit",
+    "cost": "optsched.objectives.cost",
+    "energy": "optsched.objectives.energy",
+    "kept": "optsched.objectives.kept",
 }
 
 

@@ -1,31 +1,29 @@
-"""Max-min fairness: the job that progresses least, for its weight, progresses as much as possible."""
+"""Max-min fairness: who progresses least, for the weight, progresses as much as possible."""
 
 from __future__ import annotations
 
 import msgspec
-import numpy as np
 
-from optsched.curves import FloatArray
-from optsched.objectives.base import Objective, Rates
+from optsched.objectives.base import Objective
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """None."""
+    """Whether, of all plans of the greatest least value, the second least counts, and so on."""
 
-
-def value(rates: Rates) -> FloatArray:
-    """Goodput over the reference goodput, divided by the weight; jobs of weight 0 do not count."""
-    weight = np.where(rates.weight > 0, rates.weight, 1.0)
-    return rates.goodput / rates.reference / weight
+    lexicographic: bool = False
 
 
 def make(parameters: Parameters) -> Objective:
-    """Return the objective: Gavel's max-min (OSDI'20, sec. 4.1), over whole rounds in place of time fractions."""
+    """Return the objective: Gavel's max-min (OSDI'20, sec. 4.1), over whole rounds in place of time fractions.
+
+    Gavel fills up bottlenecks one by one by water filling (sec. 4.2); over whole configurations that is the
+    lexicographic order (Ogryczak, Pióro and Tomaszewski, J. Telecomm. Inf. Tech. 3 (2005), sec. 3).
+    """
     return Objective(
         name="max-min",
         meaning="least goodput / reference goodput / weight of any job",
         source="Gavel (OSDI'20, sec. 4.1)",
         unit="references",
-        value=value,
-        aggregate="min",
+        value=lambda rates: rates.progress / rates.divisor,
+        aggregate="lexmin" if parameters.lexicographic else "min",
     )
