@@ -13,7 +13,7 @@ LAYERS = (
     {"optsched.files"},
     {"optsched.curves"},
     {"optsched.instance"},
-    {"optsched.pools", "optsched.objectives", "optsched.solution"},
+    {"optsched.pools", "optsched.places", "optsched.objectives", "optsched.solution"},
     {"optsched.configurations"},
     {"optsched.problem"},
     {"optsched.linear"},
