@@ -11,7 +11,8 @@ from itertools import accumulate
 import numpy as np
 
 from optsched.curves import FloatArray, Points
-from optsched.instance import Instance, Job
+from optsched.instance import Configuration, Instance, Job
+from optsched.instance.servers import split
 from optsched.objectives import Base
 from optsched.solution import Allocation
 
@@ -36,8 +37,15 @@ def keeps(job: Job, a: Allocation) -> bool:
     ):
         return False
     same_batch = h.local_batch is None or (a.local_batch is not None and close(h.local_batch, a.local_batch))
-    same_place = h.placement is None or a.placement is None or h.placement == a.placement
-    return h.nodes in (None, a.nodes) and same_batch and same_place
+    same_places = _same(h.placement, a.placement) and _same(h.server_placement, a.server_placement)
+    return h.nodes in (None, a.nodes) and same_batch and same_places
+
+
+def _same(held: dict[str, int] | None, named: dict[str, int] | None) -> bool:
+    """Tell whether two mean the same servers, or one of them none that is known."""
+    if held is None or named is None:
+        return True
+    return {split(name): count for name, count in held.items()} == {split(n): count for n, count in named.items()}
 
 
 class Truth:
@@ -46,6 +54,7 @@ class Truth:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.jobs = {job.id: job for job in instance.jobs}
+        self.groups = {group.id: group for group in instance.cluster.servers}
         self.prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
         self._references: dict[Hashable, float] = {}
 
@@ -80,8 +89,8 @@ class Truth:
         by_curve: dict[str, list[int]] = defaultdict(list)
         for number, a in enumerate(allocations):
             job = self.jobs[a.job]
-            if job.configurations:
-                rates[number] = self._listed(job, a)[0]
+            if (listed := self.listed(job, a)) is not None:
+                rates[number] = listed.throughput
             elif a.gpu_type in job.curves:
                 by_curve[job.curves[a.gpu_type]].append(number)
         for name, numbers in by_curve.items():
@@ -92,30 +101,36 @@ class Truth:
                 local_batch=[np.nan if a.local_batch is None else a.local_batch for a in chosen],
                 accumulation=[a.accumulation for a in chosen],
                 servers=[a.servers for a in chosen],
-                gbps=[np.nan if a.gbps is None else a.gbps for a in chosen],
+                gbps=[a.gbps if a.gbps is not None and 0 < a.gbps < np.inf else np.nan for a in chosen],
             )
             rates[numbers] = self.instance.curves[name].throughput(points)
         return rates
 
-    def _listed(self, job: Job, a: Allocation) -> tuple[float, float]:
-        """Return throughput and efficiency of the listed configuration that an allocation means.
+    def listed(self, job: Job, a: Allocation) -> Configuration | None:
+        """Return the listed configuration that an allocation means; None where it is none of them.
 
-        Of several that differ in their rates only, it is the one whose throughput is claimed.
+        Of several that differ in their rates only, it is the one whose network rate it has (where that is decided),
+        and then the one whose throughput is claimed.
         """
+
+        def strangeness(c: Configuration) -> tuple[bool, float, float]:
+            other = self.instance.decides == "network" and c.gbps != a.gbps
+            return other, abs(c.throughput - a.throughput), -c.efficiency
+
         matching = [
-            (c.throughput, c.efficiency)
+            c
             for c in job.configurations
             if (c.gpu_type, c.gpus, c.servers, c.accumulation) == (a.gpu_type, a.gpus, a.servers, a.accumulation)
             and c.site in (None, a.site)
             and (c.nodes or self.fewest_nodes(job, a.site, a.gpu_type, a.gpus)) == a.nodes
             and c.local_batch == a.local_batch
         ]
-        return min(matching, key=lambda pair: (abs(pair[0] - a.throughput), -pair[1]), default=(np.nan, np.nan))
+        return min(matching, key=strangeness, default=None)
 
     def efficiency(self, job: Job, a: Allocation) -> float:
         """Return the progress per example of an allocation's batch."""
-        if job.configurations:
-            return self._listed(job, a)[1]
+        if (listed := self.listed(job, a)) is not None:
+            return listed.efficiency
         if job.efficiency is None or a.local_batch is None:
             return 1.0
         noise, reference = job.efficiency.noise_scale, job.efficiency.reference_batch
@@ -213,7 +228,10 @@ class Truth:
                     yield rate * self.efficiency(job, a)
 
     def _by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
-        """Yield every way to run a job of curves on so many GPUs of a pool, without its rates."""
+        """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""
+        nodes = self.fewest_nodes(job, site, gpu_type, gpus)
+        if nodes > self.servers(site, gpu_type):
+            return
         limit = self.instance.curves[job.curves[gpu_type]].max_local_batch
         ps = job.parameter_servers
         for batch in job.global_batches or job.local_batches or (None,):
@@ -228,7 +246,7 @@ class Truth:
             for servers in range(ps.minimum, ps.maximum + 1) if ps else (0,):
                 a = Allocation(
                     job=job.id, site=site, gpu_type=gpu_type, gpus=gpus,
-                    nodes=self.fewest_nodes(job, site, gpu_type, gpus), servers=servers, local_batch=local,
+                    nodes=nodes, servers=servers, local_batch=local,
                     accumulation=passes, throughput=0.0, progress=0.0,
                 )  # fmt: skip
                 yield a

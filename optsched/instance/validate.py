@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 import networkx as nx
 
 from optsched.errors import InputError, shown
-from optsched.instance.model import Cluster, Configuration, Instance, Job
-from optsched.instance.network import places
+from optsched.instance.model import Cluster, Configuration, Instance, Job, ServerGroup
+from optsched.instance.network import link_graph, places
+from optsched.instance.servers import Server, server_of, split
 
 __all__ = ["validate"]
 
@@ -22,10 +23,10 @@ def validate(instance: Instance) -> Instance:
         At the first fault, with its path, its value and what was expected.
     """
     _check_cluster(instance.cluster)
-    _check_rates(instance)
+    _check_network(instance)
     types = {gpu.id for gpu in instance.cluster.gpu_types}
     sites = {site.id for site in instance.cluster.sites}
-    servers = {group.id for group in instance.cluster.servers}
+    servers = {group.id: group for group in instance.cluster.servers}
     largest = _largest_pools(instance.cluster)
     _check_unique((job.id for job in instance.jobs), "$.jobs", "job")
     _check_unique((tenant.id for tenant in instance.tenants), "$.tenants", "tenant")
@@ -94,13 +95,20 @@ def _check_cluster(cluster: Cluster) -> None:
     _check_links(cluster)
 
 
-def _check_rates(instance: Instance) -> None:
-    """Refuse a cluster without network rates where the plan decides on them."""
-    if instance.decides == "network":
-        for number, group in enumerate(instance.cluster.servers):
-            if group.network_gbps is None:
-                expected = "the network rate of every server, since the plan decides on the network"
-                raise InputError(expected, path=f"$.cluster.servers[{number}].network_gbps", value="none")
+def _check_network(instance: Instance) -> None:
+    """Refuse servers without a network rate or a route to their site, where the plan decides on the network."""
+    if instance.decides != "network":
+        return
+    graph = link_graph(instance.cluster)
+    reached = {site.id: nx.node_connected_component(graph, site.id) for site in instance.cluster.sites}
+    for number, group in enumerate(instance.cluster.servers):
+        path = f"$.cluster.servers[{number}]"
+        if group.network_gbps is None:
+            expected = "the network rate of every server, since the plan decides on the network"
+            raise InputError(expected, path=f"{path}.network_gbps", value="none")
+        if group.rack is not None and group.rack not in reached[group.site]:
+            expected = f"a rack from which links lead to its site {group.site!r}"
+            raise InputError(expected, path=f"{path}.rack", value=shown(group.rack))
 
 
 def _check_links(cluster: Cluster) -> None:
@@ -117,7 +125,9 @@ def _check_links(cluster: Cluster) -> None:
         forest.add_edge(a, b)
 
 
-def _check_job(job: Job, instance: Instance, types: set[str], sites: set[str], servers: set[str]) -> None:
+def _check_job(
+    job: Job, instance: Instance, types: set[str], sites: set[str], servers: Mapping[str, ServerGroup]
+) -> None:
     if bool(job.curves) == bool(job.configurations):
         found = "both" if job.curves else "neither"
         raise InputError("either curves or configurations", path="$", value=found)
@@ -165,17 +175,42 @@ def _check_configuration(configuration: Configuration, types: set[str], sites: s
         raise InputError(expected, path=f"{path}.nodes", value=str(configuration.nodes))
 
 
-def _check_holding(job: Job, types: set[str], sites: set[str], servers: set[str]) -> None:
+def _check_holding(job: Job, types: set[str], sites: set[str], servers: Mapping[str, ServerGroup]) -> None:
     if (holds := job.holds) is None:
         return
     _check_known(holds.gpu_type, types, "GPU type", "$.holds.gpu_type")
     _check_known(holds.site, sites, "site", "$.holds.site")
-    if holds.placement is not None:
-        for name in holds.placement:
-            _check_known(name.partition("/")[0], servers, "server group", "$.holds.placement")
-        if sum(holds.placement.values()) != holds.gpus:
-            expected = f"the servers' GPUs to sum to gpus = {holds.gpus}"
-            raise InputError(expected, path="$.holds.placement", value=shown(holds.placement))
+    for field, named, what, total, gpu_type in (
+        ("placement", holds.placement, "the servers' GPUs", ("gpus", holds.gpus), holds.gpu_type),
+        ("server_placement", holds.server_placement, "the parameter servers", ("servers", holds.servers), None),
+    ):
+        path = f"$.holds.{field}"
+        for name in _check_servers(named or {}, servers, path):
+            if servers[name].site != holds.site or gpu_type not in (None, servers[name].gpu_type):
+                expected = f"servers {f'of {gpu_type} ' if gpu_type else ''}in {holds.site}"
+                raise InputError(expected, path=path, value=shown(name))
+        if named is not None and sum(named.values()) != total[1]:
+            expected = f"{what} to sum to {total[0]} = {total[1]}"
+            raise InputError(expected, path=path, value=shown(named))
+    if holds.placement is not None and holds.nodes not in (None, len(holds.placement)):
+        expected = f"as many nodes as servers in placement ({len(holds.placement)})"
+        raise InputError(expected, path="$.holds.nodes", value=str(holds.nodes))
+
+
+def _check_servers(named: Iterable[str], groups: Mapping[str, ServerGroup], path: str) -> list[str]:
+    """Return the servers' groups; refuse names that are no server's, or that are another name of the same server."""
+    seen: dict[Server, str] = {}
+    for name in named:
+        group = split(name)[0]
+        _check_known(group, groups, "server group", path)
+        if (server := server_of(name, groups)) is None:
+            count = groups[group].count
+            one = f"{group!r}, the only server of its group" if count == 1 else f"{group}/0 to {group}/{count - 1}"
+            raise InputError(f"a server of its group: {one}", path=path, value=shown(name))
+        if server in seen:
+            raise InputError(f"every server once; {seen[server]!r} is the same", path=path, value=shown(name))
+        seen[server] = name
+    return [group for group, _ in seen]
 
 
 def _largest_pools(cluster: Cluster) -> Mapping[tuple[str, str], int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from optsched.instance import Instance
 from optsched.problem import pose
 from optsched.solution import Allocation
 from tests.builders import ALLREDUCE, cluster, instance, job, listed, plan
+from tests.mutation.test_places import CASES as PLACES
 
 replace = msgspec.structs.replace
 Plan = tuple[Allocation, ...]
@@ -67,6 +69,10 @@ def on_batch(gpus, batch, reference, passes=1):
     rate = gpus * batch * passes / (passes * (0.01 + 0.001 * batch) + sync)
     base = reference / (0.01 + 0.001 * reference)
     return one(local_batch=batch, accumulation=passes, throughput=rate, progress=rate / base)
+
+
+def limited(*limits):
+    return instance(job("a"), job("b"), limits=list(limits))
 
 
 TWO = instance(job("a"), job("b"))
@@ -173,6 +179,8 @@ CASES = {
     "an objective of another plan": Case(
         "claimed-objective", TWO, (2, 1), lambda p: p[:1], claims={"before": 2.6, "after": 2.6}
     ),
+    "above a limit": Case("limit", TWO, (2, 2), then=limited({"objective": {"name": "throughput"}, "at_most": 31.9})),
+    "below a limit": Case("limit", TWO, (2, 2), then=limited({"objective": {"name": "running"}, "at_least": 3})),
     "a nan for a throughput": Case("claimed-throughput", TWO, (2, 2), one(throughput=float("nan"))),
 }
 
@@ -192,8 +200,8 @@ def test_the_broken_rule_is_named(name):
 
 def rules_in_the_source():
     """Return the rules that the checker can name, from the calls in its source; f-strings by their beginning."""
-    tree = ast.parse(inspect.getsource(optsched.checker))
-    for node in ast.walk(tree):
+    files = sorted(Path(optsched.checker.__file__).parent.glob("*.py"))
+    for node in itertools.chain.from_iterable(ast.walk(ast.parse(file.read_text())) for file in files):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Violation", "broken"):
             first = node.args[0]
             if isinstance(first, ast.Constant):
@@ -203,13 +211,14 @@ def rules_in_the_source():
 
 
 def test_every_rule_of_the_checker_is_broken_here():
-    covered = {case.rule for case in CASES.values()}
+    covered = {case.rule for case in [*CASES.values(), *PLACES.values()]}
     named = list(rules_in_the_source())
     assert len(named) > 15
     for rule, whole in named:
         assert rule in covered if whole else sum(c.startswith(rule) for c in covered) >= 2, rule
     assert covered == {
         "unknown-job", "one-allocation", "site", "arrival", "configuration", "gpu-count", "parameter-servers", "memory",
-        "batch", "nodes", "deadline", "budget", "capacity", "placement", "spread", "required", "moves",
+        "batch", "nodes", "deadline", "budget", "capacity", "placement", "spread", "required", "moves", "limit",
+        "even", "apart", "one-rack", "rate", "network",
         "claimed-throughput", "claimed-progress", "claimed-objective",
     }  # fmt: skip
