@@ -1,0 +1,1 @@
+"""Formulations over time: when which job runs in which configuration."""

@@ -1,0 +1,76 @@
+"""What a formulation over time offers, and where such formulations are found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from optsched.curves import FloatArray, IntArray
+from optsched.errors import InputError, OptschedError, shown
+from optsched.formulation import Support
+from optsched.schedule.grid import Grid
+from optsched.schedule.question import Plan
+
+__all__ = ["GROUP", "Timed", "TimedFormulation", "timed_formulation", "timed_formulations"]
+
+GROUP = "optsched.schedules"
+"""The entry-point group under which any package can add formulations over time."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A grid as a model in one backend's form; all maximize, so that cost = -scale x objective.
+
+    read
+        From the values of the model's variables to the grid's rows that run, and their start ticks.
+    start
+        A feasible point for backends that take one beside the model.
+    """
+
+    model: Any
+    read: Callable[[FloatArray], tuple[IntArray, IntArray]]
+    scale: float = 1.0
+    start: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class TimedFormulation:
+    """A mathematical model of a schedule.
+
+    form
+        What it is handed over as: ``cpsat`` or ``linear``.
+    ticks
+        Into how many the horizon is cut, if nobody says otherwise.
+    build
+        From a grid, a plan to begin from, and a lower bound of the cost, to the model.
+    """
+
+    name: str
+    decides: str
+    form: Literal["cpsat", "linear"]
+    ticks: int
+    supports: Callable[[Grid], Support]
+    build: Callable[[Grid, Plan | None, float | None], Timed]
+
+
+@cache
+def timed_formulations() -> dict[str, TimedFormulation]:
+    """Return all installed formulations over time by name; raise OptschedError for one that is none."""
+    found: dict[str, TimedFormulation] = {}
+    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+        loaded = point.load()
+        if not isinstance(loaded, TimedFormulation):
+            raise OptschedError(f"the entry point {point.value} of {GROUP} is no TimedFormulation but {shown(loaded)}")
+        found[loaded.name] = loaded
+    return found
+
+
+def timed_formulation(name: str) -> TimedFormulation:
+    """Return an installed formulation over time; raise InputError for an unknown name."""
+    known = timed_formulations()
+    if name not in known:
+        raise InputError(f"auto, lists or one of {', '.join(known)}", path="formulation", value=shown(name))
+    return known[name]
