@@ -29,7 +29,7 @@ from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, Se
 from optsched.objectives import objective
 from optsched.pools import Pool
 from optsched.prices import price
-from optsched.problem import Problem
+from optsched.problem import Plan, Problem
 
 LIMIT = 60.0
 """Seconds for HiGHS on the whole integer program."""
@@ -106,9 +106,9 @@ def problem(jobs: int, types: int = 3, sites: int = 1, seed: int = 0, hosts: boo
             capacity = np.append(capacity, 0.9 * each.mean() * capacity[: types * sites].sum())
             names.append(name)
     ones, none = np.ones(rows), np.zeros(rows, dtype=np.int64)
-    ways = Ways(pool, gpus, -(-gpus // 4), none, np.full(rows, np.nan), none + 1, rate, ones)
+    ways = Ways(pool, gpus, -(-gpus // 4), none, np.full(rows, np.nan), none + 1, rate, ones, np.full(rows, np.nan))
     table = Configurations(
-        job=job, ways=ways, kept=np.zeros(rows, dtype=bool), share=ones,
+        job=job, ways=ways, kept=np.zeros(rows, dtype=bool), share=ones, slowest=np.full(rows, np.nan),
         first=np.concatenate([[0], np.cumsum(np.bincount(job, minlength=jobs))]), reference=np.ones(jobs),
         pools=everywhere, used=tuple(np.concatenate(part) for part in zip(*uses, strict=True)), capacity=capacity,
         resource_names=tuple(names), reasons={},
@@ -172,9 +172,9 @@ def integer(now: Problem, gap: float) -> Measured:
     seconds = time.perf_counter() - began
     if outcome.values is None or outcome.bound is None:
         return seconds, np.inf
-    rows = built.read(outcome.values)
-    value = now.total(rows)
-    checked(now, rows, value)
+    plan = built.read(outcome.values)
+    value = now.total(plan)
+    checked(now, plan.rows, value)
     return seconds, max(0.0, outcome.bound - value) / value
 
 
@@ -185,9 +185,9 @@ def linear(now: Problem, gap: float) -> Measured:
     outcome = highs.solve(built.model, Watch(Limits(time.monotonic() + LIMIT)), relaxed=True)
     if outcome.values is None or outcome.objective is None:
         return time.perf_counter() - began, np.inf
-    rows = improve(now, built.read(np.where(outcome.values > 1 - 1e-6, 1.0, 0.0)))
+    rows = improve(now, built.read(np.where(outcome.values > 1 - 1e-6, 1.0, 0.0)).rows)
     seconds = time.perf_counter() - began
-    value = now.total(rows)
+    value = now.total(Plan(rows))
     checked(now, rows, value)
     return seconds, max(0.0, outcome.objective - value) / value
 

@@ -22,7 +22,7 @@ Variables
                          is concave down to 0 GPUs (all beta_sk >= 0), n_s = 0 and n_s >= 1 make it 0 and 1
     n_s integer >= 0     units of GPUs in segment s (none for a point, where n_s = A_s d_s)
     y_s >= 0             value in segment s (only where it has more than one line)
-    z                    least value of any job (max-min only)
+    z                    least value of any party: a job, or a tenant with its jobs (max-min only)
 
     g_s = r_s d_s + m_s n_s              the GPUs in segment s
     f_s = y_s, or alpha_s1 g_s + beta_s1 d_s where there is one line
@@ -37,7 +37,7 @@ Constraints
     C4_sk   y_s - alpha_sk g_s - beta_sk d_s <= 0
     C5_r    sum_j a_jr sum_{s in S_j} g_s <= b_r
     C6      sum_{j in H} sum_{s in T_j} d_s >= |H| - M      limit on moves (where there is one)
-    C7_j    z - sum_{s in S_j} f_s <= 0  for every job that counts (max-min only)
+    C7_p    z - sum_{j in p} sum_{s in S_j} f_s <= 0  for every party p that counts (max-min only)
 
 The bound of the model is a bound for the true curves, since no line lies below them. Sources: the
 hypograph and the multiple choice of segments of Vielma, Ahmed and Nemhauser (Operations Research
@@ -49,10 +49,10 @@ from __future__ import annotations
 import numpy as np
 
 from formulations.segments import rows_at, segment_of, segments, usage
-from optsched.curves import FloatArray, IntArray
-from optsched.formulation import Formulated, Formulation, Support
+from optsched.curves import FloatArray
+from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
 from optsched.linear import LinearModel
-from optsched.problem import Problem
+from optsched.problem import Plan, Problem
 
 __all__ = ["FORMULATION", "build"]
 
@@ -63,10 +63,14 @@ def supports(problem: Problem) -> Support:
     if len(with_servers):
         job = problem.instance.jobs[problem.configurations.job[with_servers[0]]].id
         return Support(False, f"job {job!r} has parameter servers: choose their number by 'configuration'")
-    return Support(True)
+    if problem.objective.aggregate == "lexmin":
+        return Support(False, "it knows the least value only; 'levels' finds the lexicographic order")
+    if problem.instance.limits or np.any(problem.value < 0):
+        return Support(False, "limits on other objectives, and values below 0, are held by 'configuration'")
+    return counts_only(problem)
 
 
-def build(problem: Problem) -> Formulated:
+def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
     table, goal = problem.configurations, problem.objective
     jobs = [job.id for job in problem.instance.jobs]
@@ -145,30 +149,27 @@ def build(problem: Problem) -> Formulated:
         holding = sum(job.holds is not None for job in problem.instance.jobs)
         model.add_rows("C6", (0, d[s.kept == 1], 1.0), lower=holding - problem.instance.max_moves, size=1)
     if least:
-        counted = np.flatnonzero(goal.counted(problem.weight))
-        place = np.full(len(jobs), -1)
-        place[counted] = np.arange(len(counted))
-        most = float(problem.value.max(initial=0.0)) * (1 + 2 * problem.error)
-        z = model.add_variables("z", 1, upper=most if len(counted) else 0.0, cost=1.0)
-        parts = [(np.arange(len(counted)), np.repeat(z, len(counted)), np.ones(len(counted)))]
+        parties, party = problem.party_names, problem.party[s.job]
+        z = model.add_variables("z", 1, upper=problem.ceiling * (1 + 2 * problem.error), cost=1.0)
+        parts = [(np.arange(len(parties)), np.repeat(z, len(parties)), np.ones(len(parties)))]
         for which, column, coefficient in (
             (single, d, alpha * fixed + beta),
             (single & (n_of >= 0), n_of, alpha * s.step),
             (~single, y_of, np.ones(size)),
         ):
-            mine = every[which & (place[s.job] >= 0)]
-            parts.append((place[s.job[mine]], column[mine], -coefficient[mine]))
+            mine = every[which & (party >= 0)]
+            parts.append((party[mine], column[mine], -coefficient[mine]))
         entries = tuple(np.concatenate(c) for c in zip(*parts, strict=True))  # type: ignore[assignment]
-        model.add_rows("C7", entries, upper=0.0, size=len(counted), label=lambda k: jobs[counted[k]])
+        model.add_rows("C7", entries, upper=0.0, size=len(parties), label=parties.__getitem__)
 
-    def read(values: FloatArray) -> IntArray:
+    def read(values: FloatArray) -> Plan:
         units = np.zeros(size)
         units[ranged] = values[n]
-        return rows_at(problem, s, values[d], units)
+        return Plan(rows_at(problem, s, values[d], units))
 
-    def start(rows: IntArray) -> FloatArray:
+    def start(plan: Plan) -> FloatArray:
         values = np.zeros(model.columns)
-        for row in rows[rows >= 0].tolist():
+        for row in plan.rows[plan.rows >= 0].tolist():
             k = segment_of(problem, s, row)
             units = (int(table.ways.gpus[row]) - s.rest[k]) // s.step[k]
             values[d[k]] = 1.0
@@ -178,19 +179,19 @@ def build(problem: Problem) -> Formulated:
                 mine = s.line_of == k
                 values[y_of[k]] = np.min(s.slope[mine] * table.ways.gpus[row] + s.level[mine])
         if least:
-            values[-1] = problem.total(rows)
+            values[-1] = problem.total(plan)
         return values
 
     return Formulated(model, read=read, start=start, error=s.error)
 
 
-def _pyomo(problem: Problem) -> Formulated:
+def _pyomo(problem: Problem, choices: Choices) -> Formulated:
     from formulations.reference.allocation import build as reference
 
     return reference(problem)
 
 
-def _cpsat(problem: Problem) -> Formulated:
+def _cpsat(problem: Problem, choices: Choices) -> Formulated:
     from formulations.cpsat.allocation import build as native
 
     return native(problem)

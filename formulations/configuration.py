@@ -14,7 +14,7 @@ Parameters
 
 Variables
     x_jc in {0, 1}    job j runs in configuration c
-    z                 least value of any job (max-min only)
+    z                 least value of any party: a job, or a tenant with its jobs (max-min only)
 
 Objective
     maximize  sum_j sum_c v_jc x_jc        (or z, for max-min)
@@ -23,7 +23,7 @@ Constraints
     C1_j   sum_c x_jc <= 1                 at most one configuration (= 1 for a required job)
     C2_r   sum_j sum_c u_jcr x_jc <= b_r   capacities
     C3     sum_{j in H} sum_{c in K_j} x_jc >= |H| - M        limit on moves (where there is one)
-    C4_j   z - sum_c v_jc x_jc <= 0        for every job that counts (max-min only)
+    C4_p   z - sum_{j in p} sum_c v_jc x_jc <= 0       for every party p that counts (max-min only)
 
 Source: the round's program of Sia (Jayaram Subramanya et al., SOSP'23, sec. 3.4), with any number
 of resources. Its LP relaxation is tight: at most as many jobs are split as there are resources.
@@ -33,20 +33,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.curves import FloatArray, IntArray
-from optsched.formulation import Formulated, Formulation, Support
+from optsched.curves import FloatArray
+from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
 from optsched.linear import LinearModel
-from optsched.problem import Problem, row_label, rows_of
+from optsched.problem import Plan, Problem, row_label, rows_of
 
 __all__ = ["FORMULATION", "build"]
 
 
 def supports(problem: Problem) -> Support:
-    """Every instance whose jobs' configurations can be listed, which is every one."""
-    return Support(True)
+    """Every instance whose jobs' configurations can be listed, which is every one that decides on counts only."""
+    if problem.objective.aggregate == "lexmin":
+        return Support(False, "it knows the least value only; 'levels' finds the lexicographic order")
+    return counts_only(problem)
 
 
-def build(problem: Problem) -> Formulated:
+def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
     table, goal = problem.configurations, problem.objective
     jobs = [job.id for job in problem.instance.jobs]
@@ -72,40 +74,38 @@ def build(problem: Problem) -> Formulated:
         kept = x[table.kept]
         model.add_rows("C3", (0, kept, 1.0), lower=holding - problem.instance.max_moves, size=1)
     if least:
-        counted = np.flatnonzero(goal.counted(problem.weight))
-        place = np.full(len(jobs), -1)
-        place[counted] = np.arange(len(counted))
-        most = float(problem.value.max(initial=0.0))
-        z = model.add_variables("z", 1, upper=most if len(counted) else 0.0, cost=1.0)
-        in_c4 = place[table.job] >= 0
+        parties = problem.party_names
+        z = model.add_variables("z", 1, upper=problem.ceiling, cost=1.0)
+        party = problem.party[table.job]
+        in_c4 = party >= 0
         entries = (
-            np.concatenate([np.arange(len(counted)), place[table.job[in_c4]]]),
-            np.concatenate([np.repeat(z, len(counted)), x[in_c4]]),
-            np.concatenate([np.ones(len(counted)), -problem.value[in_c4]]),
+            np.concatenate([np.arange(len(parties)), party[in_c4]]),
+            np.concatenate([np.repeat(z, len(parties)), x[in_c4]]),
+            np.concatenate([np.ones(len(parties)), -problem.value[in_c4]]),
         )
-        model.add_rows("C4", entries, upper=0.0, size=len(counted), label=lambda k: jobs[counted[k]])
+        model.add_rows("C4", entries, upper=0.0, size=len(parties), label=parties.__getitem__)
     return Formulated(
         model,
-        read=lambda values: rows_of(problem, np.flatnonzero(values[x] > 0.5)),
-        start=lambda rows: _start(problem, model, rows),
+        read=lambda values: Plan(rows_of(problem, np.flatnonzero(values[x] > 0.5))),
+        start=lambda plan: _start(problem, model, plan),
     )
 
 
-def _start(problem: Problem, model: LinearModel, rows: IntArray) -> FloatArray:
+def _start(problem: Problem, model: LinearModel, plan: Plan) -> FloatArray:
     values = np.zeros(model.columns)
-    values[rows[rows >= 0]] = 1.0
+    values[plan.rows[plan.rows >= 0]] = 1.0
     if problem.objective.aggregate == "min":
-        values[-1] = problem.total(rows)
+        values[-1] = problem.total(plan)
     return values
 
 
-def _pyomo(problem: Problem) -> Formulated:
+def _pyomo(problem: Problem, choices: Choices) -> Formulated:
     from formulations.reference.configuration import build as reference
 
     return reference(problem)
 
 
-def _cpsat(problem: Problem) -> Formulated:
+def _cpsat(problem: Problem, choices: Choices) -> Formulated:
     from formulations.cpsat.configuration import build as native
 
     return native(problem)

@@ -15,12 +15,12 @@ from optsched.backends import BACKENDS, Limits, Outcome, Progress, Watch, form_o
 from optsched.checker import check
 from optsched.curves import IntArray
 from optsched.errors import InputError, SolverError, shown
-from optsched.formulation import Formulated, Formulation, formulation, formulations
+from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, formulation, formulations
 from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
 from optsched.levels import tightened
-from optsched.problem import Problem, allocate, pose, rows_of
+from optsched.problem import Plan, Problem, allocate, pose, rows_of
 from optsched.result import Result
 from optsched.solution import Waiting, allocations_hash
 
@@ -40,14 +40,14 @@ _LISTABLE = 200_000
 class _Search:
     """What a search has found so far, all of it checked.
 
-    rows
-        Best plan, shape ``(jobs,)``; None where there is none.
+    plan
+        The best; None where there is none.
     value, bound
         Its objective on the true curves, and a proven bound on any plan's.
     """
 
     problem: Problem
-    rows: IntArray | None = None
+    plan: Plan | None = None
     value: float = -np.inf
     bound: float | None = None
     stopped: str = "heuristic"
@@ -61,21 +61,21 @@ class _Search:
 
     def proven(self, gap: float) -> bool:
         """Tell whether the plan is within a relative gap of the bound."""
-        if self.rows is None or self.bound is None:
+        if self.plan is None or self.bound is None:
             return False
         return self.bound - self.value <= gap * max(1e-12, abs(self.value))
 
     def tell(self, watch: Watch, stage: str) -> None:
         """Report how far the search has come."""
-        watch.progress(stage, None if self.rows is None else self.value, self.bound)
+        watch.progress(stage, None if self.plan is None else self.value, self.bound)
 
-    def offered(self, rows: IntArray, source: str) -> _Search:
+    def offered(self, plan: Plan, source: str) -> _Search:
         """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""
         problem = self.problem
-        report = check(problem.instance, allocate(problem, rows), _spec(problem), claimed=problem.total(rows))
+        report = check(problem.instance, allocate(problem, plan), _spec(problem), claimed=problem.total(plan))
         if not report.ok:
             return self.noting(f"the plan of {source} was dropped: {report.violations[0]}")
-        return replace(self, rows=rows, value=report.value) if report.value > self.value else self
+        return replace(self, plan=plan, value=report.value) if report.value > self.value else self
 
 
 def solve(
@@ -84,6 +84,7 @@ def solve(
     objective: str | ObjectiveSpec | None = None,
     formulation: str = "auto",
     backend: str = "auto",
+    choices: Choices = DEFAULT,
     time_limit: float | None = None,
     gap: float = 1e-4,
     seed: int = 0,
@@ -101,6 +102,8 @@ def solve(
         a sum and no backend is named, and where they do not prove the gap, a formulation by size.
     backend
         ``highs``, ``cpsat``, ``pyomo`` or ``pyomo:SOLVER``; ``auto`` takes HiGHS.
+    choices
+        What the formulation's builder is told, for those who compare models.
     time_limit
         Seconds from the call; None: until the gap is proven.
     gap
@@ -133,7 +136,7 @@ def solve(
     watch = Watch(limits, report=progress, started=began)
     watch.progress("listing configurations", None, None)
     problem = pose(instance, spec, error=gap / 2)
-    stages = _stages(problem, formulation, backend, gap, watch)
+    stages = _stages(problem, formulation, backend, choices, gap, watch)
     name, used = stages[-1].name, stages[-1].backend
     search = _Search(problem)
     if reason := impossible(problem):
@@ -150,7 +153,7 @@ def solve(
         search.tell(watch, name)
         if search.infeasible or search.proven(gap):
             break
-    if search.rows is not None and problem.objective.aggregate == "min":
+    if search.plan is not None and problem.objective.aggregate == "min":
         search = _filled(search, deadline)
     reason = why_infeasible(problem, replace(limits, gap=0.0)) if search.infeasible else ""
     return _result(search, name, used, gap, seed, began, reason)
@@ -165,7 +168,7 @@ class _Stage:
     run: Callable[[_Search], _Search]
 
 
-def _stages(problem: Problem, wanted: str, backend: str, gap: float, watch: Watch) -> list[_Stage]:
+def _stages(problem: Problem, wanted: str, backend: str, choices: Choices, gap: float, watch: Watch) -> list[_Stage]:
     """Return what is tried in turn until the gap is proven; raise InputError for what does not exist."""
     solver = "highs" if backend == "auto" else backend
     form = form_of(solver)
@@ -183,7 +186,9 @@ def _stages(problem: Problem, wanted: str, backend: str, gap: float, watch: Watc
         return [priced]
     chosen, note = _chosen(problem, wanted, form, solver)
     exact = _Stage(
-        chosen.name, solver, partial(_exact, chosen=chosen, form=form, backend=solver, watch=watch, note=note)
+        chosen.name,
+        solver,
+        partial(_exact, chosen=chosen, choices=choices, form=form, backend=solver, watch=watch, note=note),
     )
     return [priced, first, exact] if (wanted, backend, summed) == ("auto", "auto", True) else [first, exact]
 
@@ -191,14 +196,16 @@ def _stages(problem: Problem, wanted: str, backend: str, gap: float, watch: Watc
 def _idle(search: _Search) -> _Search:
     """Decide nothing, where no job can run."""
     rows = rows_of(search.problem, np.empty(0, dtype=np.int64))
-    return replace(search, rows=rows, value=0.0, bound=0.0, stopped="gap").noting("no job can run: nothing to decide")
+    return replace(search, plan=Plan(rows), value=0.0, bound=0.0, stopped="gap").noting(
+        "no job can run: nothing to decide"
+    )
 
 
 def _first(search: _Search, watch: Watch) -> _Search:
     """Find a plan in little time, if none is known."""
-    if search.rows is not None:
+    if search.plan is not None:
         return search
-    return search.offered(marginal_gain(search.problem, watch.limits.deadline), "marginal gain")
+    return search.offered(Plan(marginal_gain(search.problem, watch.limits.deadline)), "marginal gain")
 
 
 def _spec(problem: Problem) -> ObjectiveSpec:
@@ -225,7 +232,7 @@ def _chosen(problem: Problem, wanted: str, form: str, backend: str) -> tuple[For
     return chosen, note
 
 
-def _run(form: str, backend: str, built: Formulated, watch: Watch, start: IntArray | None) -> Outcome:
+def _run(form: str, backend: str, built: Formulated, watch: Watch, start: Plan | None) -> Outcome:
     """Run a backend; it is imported no sooner than here."""
     if form == "linear":
         from optsched.backends import highs
@@ -241,7 +248,9 @@ def _run(form: str, backend: str, built: Formulated, watch: Watch, start: IntArr
     return pyomo.solve(built.model, watch, backend.partition(":")[2])
 
 
-def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch: Watch, note: str) -> _Search:
+def _exact(
+    search: _Search, chosen: Formulation, choices: Choices, form: str, backend: str, watch: Watch, note: str
+) -> _Search:
     """Formulate, solve and take up what the checker confirms."""
     began = time.monotonic()
     search = search.noting(note) if note else search
@@ -249,12 +258,12 @@ def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch:
     if problem.objective.aggregate == "min":
         problem, level = tightened(problem, watch)
         search = _bounded(search, level, 1.0, "the LP relaxation")
-    built = chosen.forms[form](problem)
+    built = chosen.forms[form](problem, choices)
     build_s = time.monotonic() - began
     if watch.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
     # only the solver speaks in the model's units
-    outcome = _run(form, backend, built, replace(watch, scale=built.scale), search.rows)
+    outcome = _run(form, backend, built, replace(watch, scale=built.scale), search.plan)
     build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:
@@ -262,7 +271,7 @@ def _exact(search: _Search, chosen: Formulation, form: str, backend: str, watch:
     if outcome.values is not None:
         search = search.offered(built.read(outcome.values), f"{chosen.name} on {backend}")
     if outcome.status == "infeasible":
-        if search.rows is None:
+        if search.plan is None:
             return replace(search, infeasible=True)
         return search.noting(f"{backend} calls the instance infeasible, and a feasible plan is known: not believed")
     return _bounded(search, outcome.bound, built.scale, backend)
@@ -293,7 +302,7 @@ def _priced(search: _Search, watch: Watch, gap: float, share: float) -> _Search:
     for note in found.notes:
         search = search.noting(f"prices: {note}")
     if found.rows is not None:
-        search = search.offered(found.rows, "prices")
+        search = search.offered(Plan(found.rows), "prices")
     elif found.bound == -np.inf:
         return replace(search, infeasible=True, stopped="infeasible")
     return _bounded(search, found.bound, 1.0, "prices")
@@ -304,11 +313,11 @@ def _relaxed(search: _Search, watch: Watch) -> _Search:
     from optsched.backends import highs
 
     began = time.monotonic()
-    built = formulation("configuration").forms["linear"](search.problem)
+    built = formulation("configuration").forms["linear"](search.problem, DEFAULT)
     build_s = time.monotonic() - began
     outcome = highs.solve(built.model, watch, relaxed=True)
     search = replace(search, build_s=build_s, solve_s=outcome.solve_s)
-    if outcome.status == "infeasible" and search.rows is None:
+    if outcome.status == "infeasible" and search.plan is None:
         return replace(search, infeasible=True, stopped="infeasible")
     return _bounded(search, outcome.objective if outcome.status == "optimal" else None, 1.0, "the LP relaxation")
 
@@ -320,15 +329,16 @@ def _filled(search: _Search, deadline: float | None) -> _Search:
     up by the gain in its own value.
     """
     problem = search.problem
-    assert search.rows is not None
+    assert search.plan is not None
     if problem.instance.max_moves is not None:
         return search  # a step may be a move
     summed = replace(problem, objective=replace(problem.objective, aggregate="sum"))
-    rows = improve(summed, search.rows, deadline)
-    if np.array_equal(rows, search.rows):
+    rows = improve(summed, search.plan.rows, deadline)
+    if np.array_equal(rows, search.plan.rows):
         return search
-    report = check(problem.instance, allocate(problem, rows), _spec(problem))
-    return replace(search, rows=rows, value=report.value) if report.ok and report.value >= search.value else search
+    plan = Plan(rows)
+    report = check(problem.instance, allocate(problem, plan), _spec(problem))
+    return replace(search, plan=plan, value=report.value) if report.ok and report.value >= search.value else search
 
 
 def _result(search: _Search, name: str, backend: str, gap: float, seed: int, began: float, reason: str = "") -> Result:
@@ -336,8 +346,8 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
     problem = search.problem
     found: dict[str, Any] = {}
     status = "infeasible" if search.infeasible else "unknown"
-    if search.rows is not None:
-        allocations = allocate(problem, search.rows)
+    if search.plan is not None:
+        allocations = allocate(problem, search.plan)
         proven = None if search.bound is None else max(0.0, search.bound - search.value)
         # differences far below what any job is worth are the solver's own tolerance, and none of the plan's
         noise = 1e-6 * float(problem.value.max(initial=0.0)) + 1e-11
@@ -346,7 +356,7 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
         status = "optimal" if relative is not None and relative <= gap + 1e-9 else "feasible"
         found = {
             "value": search.value, "bound": search.bound, "gap": relative, "allocations": allocations,
-            "hash": allocations_hash(allocations), "waiting": _waiting(problem, search.rows),
+            "hash": allocations_hash(allocations), "waiting": _waiting(problem, search.plan.rows),
         }  # fmt: skip
     elif not search.infeasible:
         reason = "no plan was found in the time given"

@@ -8,11 +8,21 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
-from optsched.curves import FloatArray, IntArray
+from optsched.curves import FloatArray
 from optsched.errors import InputError, OptschedError, shown
-from optsched.problem import Problem
+from optsched.problem import Plan, Problem
 
-__all__ = ["GROUP", "Formulated", "Formulation", "Support", "formulation", "formulations"]
+__all__ = [
+    "DEFAULT",
+    "GROUP",
+    "Choices",
+    "Formulated",
+    "Formulation",
+    "Support",
+    "counts_only",
+    "formulation",
+    "formulations",
+]
 
 GROUP = "optsched.formulations"
 """The entry-point group under which any package can add formulations."""
@@ -26,14 +36,30 @@ class Support(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Choices:
+    """What a builder may be told, for those who compare models; the default leaves everything to it.
+
+    encoding
+        How piecewise-linear functions are put in linear terms, by name; ``auto``: by curvature and size.
+    without
+        Names of the valid inequalities and symmetry breaking to leave out.
+    """
+
+    encoding: str = "auto"
+    without: frozenset[str] = frozenset()
+
+
+DEFAULT = Choices()
+
+
+@dataclass(frozen=True)
 class Formulated:
     """A problem as a model in one backend's form.
 
     model
         A ``LinearModel``, a ``PyomoModel``, or a ``cp_model.CpModel``; all maximize.
     read
-        From the values of the model's variables to the chosen row of the configurations for each
-        job, shape ``(jobs,)``, -1 for none.
+        From the values of the model's variables to a plan.
     start
         The other way round; None where the form takes no start.
     scale
@@ -41,13 +67,16 @@ class Formulated:
         ``scale`` times its bound bounds the objective on the true curves.
     error
         Proven largest relative error of the linearization in it.
+    notes
+        What was chosen in building it, and why.
     """
 
     model: Any
-    read: Callable[[FloatArray], IntArray]
-    start: Callable[[IntArray], FloatArray] | None = None
+    read: Callable[[FloatArray], Plan]
+    start: Callable[[Plan], FloatArray] | None = None
     scale: float = 1.0
     error: float = 0.0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,15 +86,25 @@ class Formulation:
     decides
         What it decides, for people.
     forms
-        For each form of model (``linear``, ``pyomo``, ``cpsat``) what builds it. Builders import
-        what they need when they are called.
+        For each form of model (``linear``, ``pyomo``, ``cpsat``) what builds it, as ``build(problem, choices)``.
+        Builders import what they need when they are called.
+    encodings, cuts
+        Names that :class:`Choices` may hold for it.
     """
 
     name: str
     decides: str
     supports: Callable[[Problem], Support]
-    forms: Mapping[str, Callable[[Problem], Formulated]]
+    forms: Mapping[str, Callable[[Problem, Choices], Formulated]]
     exact: bool = True
+    encodings: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
+
+
+def counts_only(problem: Problem) -> Support:
+    """Tell whether a problem decides on counts only, for formulations that know no places."""
+    decides = problem.instance.decides
+    return Support(decides == "counts", "" if decides == "counts" else f"the instance decides on {decides}")
 
 
 @cache

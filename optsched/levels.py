@@ -8,7 +8,7 @@ import numpy as np
 
 from optsched.backends import Watch
 from optsched.backends.highs import solve
-from optsched.formulation import formulation
+from optsched.formulation import DEFAULT, formulation
 from optsched.problem import Problem
 
 __all__ = ["tightened"]
@@ -27,11 +27,11 @@ def tightened(problem: Problem, watch: Watch) -> tuple[Problem, float | None]:
     """
     bound = None
     for _ in range(_ROUNDS):
-        built = formulation("configuration").forms["linear"](problem)
+        built = formulation("configuration").forms["linear"](problem, DEFAULT)
         outcome = solve(built.model, watch, relaxed=True)
-        if outcome.status != "optimal" or outcome.objective is None:
+        if outcome.status != "optimal" or outcome.bound is None:
             break
-        lower = outcome.objective * (1 + 1e-7)  # the LP's own tolerance
+        lower = outcome.bound * (1 + 1e-9)  # proven by the duals, but for rounding
         if bound is not None and lower > bound * (1 - _WORTHWHILE):
             break
         bound = lower

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched.curves import IntArray
 from optsched.instance import Instance
@@ -39,6 +40,18 @@ class Pool:
         """
         sizes = self.sizes if most is None else np.minimum(self.sizes, most)
         return np.searchsorted(np.cumsum(sizes), gpus).astype(np.int64) + 1
+
+    def even_nodes(self, gpus: int, most: int | None = None) -> IntArray:
+        """Return the numbers of servers that hold so many GPUs evenly in the empty pool, ``most`` on each.
+
+        Evenly: as many on each, but for one more on some.
+        """
+        sizes = self.sizes if most is None else np.minimum(self.sizes, most)
+        nodes = np.arange(1, min(gpus, len(sizes)) + 1)
+        whole, more = np.divmod(gpus, nodes)
+        fits: NDArray[np.bool_] = (sizes[nodes - 1] >= whole) & ((more == 0) | (sizes[np.maximum(more, 1) - 1] >= whole + 1))
+        even: IntArray = nodes[fits]
+        return even
 
     def __str__(self) -> str:
         return f"{self.gpu_type}@{self.site}"

@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.configurations import Configurations, tabulate
+from optsched.configurations import Configurations, measured_by, tabulate, throughputs
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance, ObjectiveSpec
+from optsched.limits import keeping_limits
 from optsched.objectives import Objective, Rates, objective
 from optsched.solution import Allocation
 
-__all__ = ["Problem", "allocate", "pose", "row_label", "rows_of"]
+__all__ = ["Places", "Plan", "Problem", "allocate", "pose", "row_label", "rows_of"]
+
+
+class Places(NamedTuple):
+    """Where a job stands: GPUs, and parameter servers, on each named server."""
+
+    gpus: dict[str, int]
+    servers: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What formulations and heuristics decide.
+
+    rows
+        The chosen row of the configurations for each job, shape ``(jobs,)``; -1 for none.
+    gbps
+        Network rate of each job, shape ``(jobs,)``; nan where it has none. None: not decided.
+    places
+        Of each job, None for one that does not run. None: not decided.
+    """
+
+    rows: IntArray
+    gbps: FloatArray | None = None
+    places: tuple[Places | None, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -38,35 +65,76 @@ class Problem:
     required: NDArray[np.bool_]
     error: float
 
-    def total(self, rows: IntArray) -> float:
-        """Return the objective of the chosen row of each job, shape ``(jobs,)``, -1 for none."""
-        values = np.zeros(len(rows))
-        runs = rows >= 0
-        values[runs] = self.value[rows[runs]]
-        return self.objective.total(values, self.weight)
+    def total(self, plan: Plan) -> float:
+        """Return the objective of a plan."""
+        values = np.zeros(len(plan.rows))
+        runs = np.flatnonzero(plan.rows >= 0)
+        values[runs] = self.values(plan.rows[runs], None if plan.gbps is None else plan.gbps[runs])
+        return self.objective.total(values, self.party)
+
+    def values(self, rows: IntArray, gbps: FloatArray | None = None) -> FloatArray:
+        """Return the value of rows at network rates, shape of ``rows``; at their fastest without any."""
+        if gbps is None:
+            return self.value[rows]
+        table = self.configurations
+        throughput = throughputs(self.instance, table.pools, table.job[rows], table.ways.take(rows), gbps)
+        return self.objective.value(self._rates(rows, throughput))
+
+    @cached_property
+    def party(self) -> IntArray:
+        """Number of each job's party in the objective, shape ``(jobs,)``; -1 for a job that does not count."""
+        return self.objective.parties(self.instance)
+
+    @cached_property
+    def party_names(self) -> tuple[str, ...]:
+        """Name of each party of a minimum: of its job, or of its tenant."""
+        found: dict[int, str] = {}
+        for job, party in zip(self.instance.jobs, self.party.tolist(), strict=True):
+            found.setdefault(party, job.tenant if self.objective.party == "tenants" else job.id)
+        return tuple(found[party] for party in sorted(found) if party >= 0)
+
+    @property
+    def ceiling(self) -> float:
+        """A bound on the least value of any party: the least of the sums of their jobs' best values; 0 without any."""
+        best = np.zeros(self.configurations.jobs)
+        np.maximum.at(best, self.configurations.job, self.value)
+        counted = self.party >= 0
+        return float(np.bincount(self.party[counted], weights=best[counted]).min(initial=np.inf)) if counted.any() else 0.0
+
+    def worth(self, goal: Objective) -> FloatArray:
+        """Return the value of every row in some objective, at its fastest network rate, shape ``(n,)``."""
+        return goal.value(replace(self, objective=goal)._rates(slice(None), self.configurations.ways.throughput))
+
+    def _rates(self, rows: IntArray | slice, throughput: FloatArray) -> Rates:
+        """Return the rates of rows that run at a throughput, shape of ``rows``."""
+        table, cluster = self.configurations, self.instance.cluster
+        base = self.objective.base
+        measure = table.reference if base == "reference" else measured_by(self.instance, base)
+        types = {gpu.id: number for number, gpu in enumerate(cluster.gpu_types)}
+        type_of_pool = np.array([types[pool.gpu_type] for pool in table.pools], dtype=np.int64)
+        job, share, net = table.job[rows], table.share[rows], throughput * table.share[rows]
+        return Rates(
+            instance=self.instance, job=job, gpu_type=type_of_pool[table.ways.pool[rows]],
+            gpus=table.ways.gpus[rows].astype(np.float64), kept=table.kept[rows], share=share,
+            weight=self.weight[job], reference=measure[job], throughput=net,
+            goodput=net * table.ways.efficiency[rows], dominant_share=lambda: table.dominant_shares()[rows],
+        )  # fmt: skip
 
 
 def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
     """Return the problem of an instance, with another objective than its own where one is given."""
-    goal = objective(spec or instance.objective)
     table = tabulate(instance)
     here = [job.arrival_s <= instance.now_s for job in instance.jobs]
-    weight = np.array([job.weight * now for job, now in zip(instance.jobs, here, strict=True)], dtype=np.float64)
-    rates = Rates(
-        weight=weight[table.job],
-        reference=table.reference[table.job],
-        throughput=table.ways.throughput * table.share,
-        goodput=table.ways.goodput * table.share,
-    )
-    return Problem(
+    problem = Problem(
         instance=instance,
-        objective=goal,
+        objective=objective(spec or instance.objective),
         configurations=table,
-        value=goal.value(rates),
-        weight=weight,
+        value=np.empty(0),
+        weight=np.array([job.weight * now for job, now in zip(instance.jobs, here, strict=True)], dtype=np.float64),
         required=np.array([job.required for job in instance.jobs], dtype=bool),
         error=error,
     )
+    return keeping_limits(replace(problem, value=problem.worth(problem.objective)))
 
 
 def rows_of(problem: Problem, chosen: IntArray) -> IntArray:
@@ -76,30 +144,30 @@ def rows_of(problem: Problem, chosen: IntArray) -> IntArray:
     return rows
 
 
-def allocate(problem: Problem, rows: IntArray) -> tuple[Allocation, ...]:
-    """Return the allocations that rows of the configurations mean, in the order of the jobs.
-
-    Parameters
-    ----------
-    rows
-        The chosen row of each job, shape ``(jobs,)``; -1 for a job that gets nothing.
-    """
+def allocate(problem: Problem, plan: Plan) -> tuple[Allocation, ...]:
+    """Return the allocations that a plan means, in the order of the jobs."""
     table = problem.configurations
-    chosen = rows[rows >= 0]
+    runs = np.flatnonzero(plan.rows >= 0)
+    chosen = plan.rows[runs]
     ways, pools = table.ways.take(chosen), table.pools
-    progress = ways.goodput * table.share[chosen] / table.reference[table.job[chosen]]
+    gbps = np.full(len(chosen), np.nan) if plan.gbps is None else plan.gbps[runs]
+    throughput = ways.throughput if plan.gbps is None else throughputs(problem.instance, pools, runs, ways, gbps)
+    progress = throughput * ways.efficiency * table.share[chosen] / table.reference[table.job[chosen]]
+    places = [None] * len(runs) if plan.places is None else [plan.places[j] for j in runs.tolist()]
     columns = zip(
         table.job[chosen].tolist(), ways.pool.tolist(), ways.gpus.tolist(), ways.nodes.tolist(),
-        ways.servers.tolist(), ways.local_batch.tolist(), ways.accumulation.tolist(),
-        ways.throughput.tolist(), progress.tolist(), strict=True,
+        ways.servers.tolist(), ways.local_batch.tolist(), ways.accumulation.tolist(), gbps.tolist(), places,
+        throughput.tolist(), progress.tolist(), strict=True,
     )  # fmt: skip
     jobs = problem.instance.jobs
     return tuple(
         Allocation(
             job=jobs[j].id, site=pools[p].site, gpu_type=pools[p].gpu_type, gpus=gpus, nodes=nodes, servers=servers,
-            local_batch=None if batch != batch else batch, accumulation=passes, throughput=rate, progress=gain,
+            local_batch=None if batch != batch else batch, accumulation=passes, gbps=None if speed != speed else speed,
+            placement=stands.gpus if stands else None, server_placement=(stands.servers or None) if stands else None,
+            throughput=rate, progress=gain,
         )
-        for j, p, gpus, nodes, servers, batch, passes, rate, gain in columns
+        for j, p, gpus, nodes, servers, batch, passes, speed, stands, rate, gain in columns
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from optsched.instance import Instance, loads
 from optsched.linear import LinearModel
-from optsched.problem import Problem, allocate
+from optsched.problem import Plan, Problem, allocate
 from optsched.solution import Allocation
 
 AMDAHL: dict[str, Any] = {"family": "amdahl", "single": 10.0, "serial": 0.25}
@@ -69,7 +69,7 @@ def best_rows(problem: Problem, *gpus: int) -> np.ndarray:
 
 def plan(problem: Problem, *gpus: int) -> tuple[Allocation, ...]:
     """Return the allocations of :func:`best_rows`."""
-    return allocate(problem, best_rows(problem, *gpus))
+    return allocate(problem, Plan(best_rows(problem, *gpus)))
 
 
 def residuals(model: LinearModel, values: np.ndarray) -> float:

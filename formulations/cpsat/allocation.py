@@ -12,7 +12,7 @@ Constraints
     C4_jp   (g_jp, v_jp, k_jp) is a row of the table, or (0, 0, 0)
     C5_r    capacities
     C6      sum k_jp >= |H| - M
-    C7_j    z <= sum_p v_jp          (max-min only)
+    C7_q    z <= sum_{j in q} sum_p v_jp, for every party q that counts (max-min only)
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import whole_amounts, whole_values
-from optsched.curves import FloatArray, IntArray
+from optsched.curves import FloatArray
 from optsched.formulation import Formulated
-from optsched.problem import Problem, rows_of
+from optsched.problem import Plan, Problem, rows_of
 
 __all__ = ["build"]
 
@@ -68,23 +68,21 @@ def build(problem: Problem) -> Formulated:
         holding = sum(job.holds is not None for job in instance.jobs)
         model.add(sum(k) >= holding - instance.max_moves)  # C6
     if problem.objective.aggregate == "min":
-        counted = problem.objective.counted(problem.weight)
-        z = model.new_int_var(0, int(value.max(initial=0)) if counted.any() else 0, "z")
-        for own, counts_too in zip(of_job, counted.tolist(), strict=True):
-            if counts_too:
-                model.add(z <= sum(v[c] for c in own))  # C7
+        z = model.new_int_var(0, int(value.sum()) if problem.party_names else 0, "z")
+        for p in range(len(problem.party_names)):
+            model.add(z <= sum(v[c] for c in np.flatnonzero(problem.party[owner] == p).tolist()))  # C7
         model.maximize(z)
     else:
         model.maximize(sum(v))
     places = np.array([[g[c].index, k[c].index] for c in range(len(cells))]).reshape(-1, 2)
 
-    def read(values: FloatArray) -> IntArray:
+    def read(values: FloatArray) -> Plan:
         chosen = []
         for (begin, end), gpus, kept in zip(cells, values[places[:, 0]], values[places[:, 1]], strict=True):
             if gpus > 0:
                 fits = (table.ways.gpus[begin:end] == gpus) & (table.kept[begin:end] >= (kept > 0))
                 rows = begin + np.flatnonzero(fits)
                 chosen.append(rows[np.argmax(problem.value[rows])])
-        return rows_of(problem, np.array(chosen, dtype=np.int64))
+        return Plan(rows_of(problem, np.array(chosen, dtype=np.int64)))
 
     return Formulated(model, read=read, scale=unit)

@@ -7,7 +7,7 @@ from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import whole_amounts, whole_values
 from optsched.formulation import Formulated
-from optsched.problem import Problem, rows_of
+from optsched.problem import Plan, Problem, rows_of
 
 __all__ = ["build"]
 
@@ -32,14 +32,14 @@ def build(problem: Problem) -> Formulated:
         holding = sum(job.holds is not None for job in instance.jobs)
         model.add(sum(x[k] for k in np.flatnonzero(table.kept)) >= holding - instance.max_moves)
     if problem.objective.aggregate == "min":
-        counted = problem.objective.counted(problem.weight)
-        z = model.new_int_var(0, int(v.max(initial=0)) if counted.any() else 0, "z")
-        for group, counts in zip(groups, counted.tolist(), strict=True):  # C4
-            if counts:
-                model.add(
-                    z <= cp_model.LinearExpr.weighted_sum([x[k] for k in group], v[group.start : group.stop].tolist())
-                )
+        z = model.new_int_var(0, int(v.sum()) if problem.party_names else 0, "z")
+        party = problem.party[table.job]
+        for p in range(len(problem.party_names)):  # C4
+            own = np.flatnonzero(party == p)
+            model.add(z <= cp_model.LinearExpr.weighted_sum([x[k] for k in own], v[own].tolist()))
         model.maximize(z)
     else:
         model.maximize(cp_model.LinearExpr.weighted_sum(x, v.tolist()))
-    return Formulated(model, read=lambda values: rows_of(problem, np.flatnonzero(values[: len(x)] > 0.5)), scale=unit)
+    return Formulated(
+        model, read=lambda values: Plan(rows_of(problem, np.flatnonzero(values[: len(x)] > 0.5))), scale=unit
+    )

@@ -10,9 +10,9 @@ import pyomo.environ as pyo
 
 from formulations.segments import rows_at, segments, usage
 from optsched.backends.pyomo import PyomoModel
-from optsched.curves import FloatArray, IntArray
+from optsched.curves import FloatArray
 from optsched.formulation import Formulated
-from optsched.problem import Problem
+from optsched.problem import Plan, Problem
 
 __all__ = ["build"]
 
@@ -64,20 +64,21 @@ def build(problem: Problem) -> Formulated:
         kept = [S[k] for k in np.flatnonzero(data.kept)]
         m.C6 = pyo.Constraint([0], rule=lambda m, _: sum(m.d[s] for s in kept) >= holding - instance.max_moves)
     if problem.objective.aggregate == "min":
-        counted = problem.objective.counted(problem.weight)
-        most = float(problem.value.max(initial=0.0)) * (1 + 2 * problem.error)
-        m.z = pyo.Var([0], bounds=(0, most if counted.any() else 0.0))
+        P: dict[str, list[str]] = {p: [] for p in problem.party_names}
+        for job, p in zip(instance.jobs, problem.party.tolist(), strict=True):
+            if p >= 0:
+                P[problem.party_names[p]].append(job.id)
+        m.z = pyo.Var([0], bounds=(0, problem.ceiling * (1 + 2 * problem.error)))
         m.C7 = pyo.Constraint(
-            [job.id for job, counts in zip(instance.jobs, counted, strict=True) if counts],
-            rule=lambda m, j: m.z[0] - sum(f(s) for s in S_of[j]) <= 0,
+            list(P), rule=lambda m, p: m.z[0] - sum(f(s) for j in P[p] for s in S_of[j]) <= 0
         )
         m.objective = pyo.Objective(expr=m.z[0], sense=pyo.maximize)
     else:
         m.objective = pyo.Objective(expr=sum(f(s) for s in S), sense=pyo.maximize)
 
-    def read(values: FloatArray) -> IntArray:
+    def read(values: FloatArray) -> Plan:
         units = np.zeros(len(S))
         units[data.last > data.first] = values[len(S) :]
-        return rows_at(problem, data, values[: len(S)], units)
+        return Plan(rows_at(problem, data, values[: len(S)], units))
 
     return Formulated(PyomoModel(m, [*m.d.values(), *m.n.values()]), read=read, error=data.error)

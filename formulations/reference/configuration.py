@@ -9,7 +9,7 @@ import pyomo.environ as pyo
 
 from optsched.backends.pyomo import PyomoModel
 from optsched.formulation import Formulated
-from optsched.problem import Problem, row_label, rows_of
+from optsched.problem import Plan, Problem, row_label, rows_of
 
 __all__ = ["build"]
 
@@ -40,14 +40,18 @@ def build(problem: Problem) -> Formulated:
         if kept:
             m.C3 = pyo.Constraint([0], rule=lambda m, _: sum(m.x[c] for c in kept) >= holding - instance.max_moves)
     if problem.objective.aggregate == "min":
-        counted = problem.objective.counted(problem.weight)
-        m.z = pyo.Var([0], bounds=(0, float(problem.value.max(initial=0.0)) if counted.any() else 0.0))
+        P: dict[str, list[str]] = {p: [] for p in problem.party_names}
+        for job, p in zip(instance.jobs, problem.party.tolist(), strict=True):
+            if p >= 0:
+                P[problem.party_names[p]].append(job.id)
+        m.z = pyo.Var([0], bounds=(0, problem.ceiling))
         m.C4 = pyo.Constraint(
-            [job.id for job, counts in zip(instance.jobs, counted, strict=True) if counts],
-            rule=lambda m, j: m.z[0] - sum(v[c] * m.x[c] for c in C[j]) <= 0,
+            list(P), rule=lambda m, p: m.z[0] - sum(v[c] * m.x[c] for j in P[p] for c in C[j]) <= 0
         )
         m.objective = pyo.Objective(expr=m.z[0], sense=pyo.maximize)
     else:
         m.objective = pyo.Objective(expr=pyo.quicksum(v[c] * m.x[c] for c in names), sense=pyo.maximize)
     variables = [m.x[c] for c in names]
-    return Formulated(PyomoModel(m, variables), read=lambda values: rows_of(problem, np.flatnonzero(values > 0.5)))
+    return Formulated(
+        PyomoModel(m, variables), read=lambda values: Plan(rows_of(problem, np.flatnonzero(values > 0.5)))
+    )

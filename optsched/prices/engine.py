@@ -13,7 +13,7 @@ from optsched.prices.passes import Look, dual_bound, look
 from optsched.prices.search import State, greedy, impossible, kernels, polished
 from optsched.prices.smooth import Descent, descend, first_guess
 from optsched.prices.table import Table, table_of
-from optsched.problem import Problem
+from optsched.problem import Plan, Problem
 
 __all__ = ["Priced", "price"]
 
@@ -68,7 +68,14 @@ class Priced:
         return max(0.0, self.bound - self.value) / max(1e-12, abs(self.value))
 
 
-def price(problem: Problem, *, deadline: float | None, gap: float, start: FloatArray | None = None) -> Priced:
+def price(
+    problem: Problem,
+    *,
+    deadline: float | None,
+    gap: float,
+    start: FloatArray | None = None,
+    enough: float | None = None,
+) -> Priced:
     """Find a plan of a sum objective, and bound all others.
 
     Parameters
@@ -79,6 +86,8 @@ def price(problem: Problem, *, deadline: float | None, gap: float, start: FloatA
         Relative gap that is good enough, >= 0.
     start
         Prices to begin from, e.g. the last round's: shape ``(resources,)``.
+    enough
+        A value that ends the search once a plan has it, or once it is proven that none has.
 
     Raises
     ------
@@ -95,7 +104,10 @@ def price(problem: Problem, *, deadline: float | None, gap: float, start: FloatA
         return Priced(np.empty(0, dtype=np.int64), 0.0, 0.0, nothing)
     found = _descent(table, start, deadline)
     seen = look(table, found.prices)
-    state = State(table, seen, deadline, gap, bound=seen.dual, passes=found.passes + 1)
+    state = State(
+        table, seen, deadline, gap, bound=seen.dual, passes=found.passes + 1,
+        enough=None if enough is None else enough / table.scale * (1 - 1e-9),
+    )  # fmt: skip
     if groups.merged:
         state = state.noting(f"{problem.configurations.jobs} jobs are {groups.count} kinds")
     state = greedy(state, _at_best(table, seen))
@@ -152,7 +164,7 @@ def _priced(problem: Problem, groups: Groups, state: State) -> Priced:
     if state.units is None:
         return Priced(None, None, float(bound), prices[:-1], move_price, state.passes, state.notes)
     rows = _expanded(problem, groups, table, state.units)
-    value = problem.total(rows)
+    value = problem.total(Plan(rows))
     # sums in another order differ in their last digits
     return Priced(rows, value, float(max(bound, value)), prices[:-1], move_price, state.passes, state.notes)
 

@@ -80,7 +80,7 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int) ->
         decrement = -float(here.gradient @ step)
         if decrement <= 1e-9 * abs(here.value) or not np.isfinite(decrement):
             break
-        length = min(1.0, float(np.min(roof / np.maximum(step, 1e-300))))
+        length = min(1.0, float(np.min(roof[step > 0] / step[step > 0], initial=np.inf)))
         for _ in range(6):
             trial = np.maximum(0.0, prices + length * step)
             there = _evaluate(table, trial, heat)

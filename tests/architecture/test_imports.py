@@ -19,7 +19,7 @@ LAYERS = (
     {"optsched.linear"},
     {"optsched.backends"},
     {"optsched.checker", "optsched.result", "optsched.formulation"},
-    {"optsched.heuristics", "optsched.levels", "optsched.infeasible", "optsched.prices"},
+    {"optsched.heuristics", "optsched.levels", "optsched.infeasible", "optsched.prices", "optsched.timeshare"},
     {"optsched.facade"},
 )
 """From the lowest; what is not named here stands above all of them."""
@@ -34,6 +34,7 @@ NATIVE = {
     "optsched.backends.pyomo": {"pyomo"},
     "formulations.reference": {"pyomo"},
     "formulations.cpsat": {"ortools"},
+    "formulations.schedule.intervals": {"ortools"},
 }
 """Who may import which solver."""
 

@@ -24,7 +24,7 @@ NEW_ENOUGH = tuple(map(int, setuptools.__version__.split(".")[:2])) >= (70, 1)
 USE = """
 import sys
 import optsched
-from optsched.formulation import formulations
+from optsched.formulation import DEFAULT, formulations
 print(*sorted(formulations()))
 case = optsched.load(sys.argv[1])
 result = optsched.solve(case, formulation="one-gpu")
@@ -34,8 +34,8 @@ from optsched.backends import Limits, Watch
 from optsched.backends import highs
 from optsched.problem import pose
 problem = pose(case)
-built = formulations()["one-gpu"].forms["linear"](problem)
-rows = built.read(highs.solve(built.model, Watch(Limits())).values)
+built = formulations()["one-gpu"].forms["linear"](problem, DEFAULT)
+rows = built.read(highs.solve(built.model, Watch(Limits())).values).rows
 print(*problem.configurations.ways.gpus[rows])
 try:
     optsched.solve(case, formulation="one-gpu", objective="max-min")

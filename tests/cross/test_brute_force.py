@@ -11,7 +11,7 @@ import optsched
 from optsched.backends import Watch, cpsat, highs, pyomo
 from optsched.backends.base import Limits
 from optsched.checker import check
-from optsched.formulation import formulation
+from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import impossible
 from optsched.problem import allocate, pose
 from tests.cross.oracle import best_plan, ways
@@ -36,7 +36,7 @@ def compare(instance, name, form, error=0.0):
         return event("nothing can run")
     if not formulation(name).supports(problem).ok:
         return event("not supported")
-    built = formulation(name).forms[form](problem)
+    built = formulation(name).forms[form](problem, DEFAULT)
     outcome = RUN[form](built.model, Watch(Limits(gap=0.0)))
     event(outcome.status)
     if truth is None:
@@ -44,8 +44,8 @@ def compare(instance, name, form, error=0.0):
         return None
     assert outcome.status == "optimal"
     best, _ = truth
-    rows = built.read(outcome.values)
-    report = check(instance, allocate(problem, rows), claimed=problem.total(rows))
+    plan = built.read(outcome.values)
+    report = check(instance, allocate(problem, plan), claimed=problem.total(plan))
     assert report.violations == ()
     assert near(report.value, best, 1e-6 + 2 * built.error), "the plan is as good as the best"
     assert outcome.bound * built.scale >= best - 1e-6 * max(1.0, best), "the bound holds for the true curves"

@@ -6,7 +6,7 @@ import pytest
 
 import optsched
 from optsched.checker import check
-from optsched.formulation import formulation
+from optsched.formulation import DEFAULT, formulation
 from optsched.problem import pose
 from tests.builders import ALLREDUCE, cluster, instance, job, listed, table
 from tests.cross.oracle import best_plan
@@ -37,7 +37,7 @@ def test_a_required_job_without_weight_runs_alone(backend):
 
 def test_rows_of_the_allocation_form_have_names_under_max_min():
     case = instance(job("a"), job("b", min_gpus=2), objective={"name": "max-min"})
-    names = formulation("allocation").forms["linear"](pose(case, error=0.01)).model.row_names()
+    names = formulation("allocation").forms["linear"](pose(case, error=0.01), DEFAULT).model.row_names()
     assert len(names) == len(set(names))
 
 
@@ -52,7 +52,7 @@ def test_nothing_to_decide_is_optimal(name, backend):
 def test_names_are_unique(name):
     held = job(local_batches=[32], holds={"gpu_type": "v", "gpus": 4, "nodes": 1})
     problem = pose(instance(held, curves={"c": ALLREDUCE}))
-    names = formulation(name).forms["linear"](problem).model.variable_names()
+    names = formulation(name).forms["linear"](problem, DEFAULT).model.variable_names()
     assert len(names) == len(set(names))
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given, settings
 from pyomo.repn import generate_standard_repn
 
-from optsched.formulation import formulation
+from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import impossible
 from optsched.problem import pose
 from tests.builders import cluster, instance, job, listed
@@ -98,7 +98,9 @@ def test_reference_is_the_fast_model(name, error, case):
     if len(problem.configurations) == 0 or impossible(problem) or not model.supports(problem).ok:
         return event("no model")
     event("compared")
-    return assert_same(model.forms["pyomo"](problem).model.model, model.forms["linear"](problem).model)
+    return assert_same(
+        model.forms["pyomo"](problem, DEFAULT).model.model, model.forms["linear"](problem, DEFAULT).model
+    )
 
 
 def test_a_model_by_hand():
@@ -109,7 +111,7 @@ def test_a_model_by_hand():
     )
     problem = pose(instance(*jobs, cluster=cluster(4)))
     a1, a3, b2 = "x[a,v@main,1/1,0]", "x[a,v@main,3/1,0]", "x[b,v@main,2/1,0]"
-    columns, rows, (cost, offset) = of_linear(formulation("configuration").forms["linear"](problem).model)
+    columns, rows, (cost, offset) = of_linear(formulation("configuration").forms["linear"](problem, DEFAULT).model)
     assert columns == dict.fromkeys((a1, a3, b2), (0, 1, True))
     assert rows == {
         "C1[a]": (0, 1, {a1: 1, a3: 1}),
@@ -122,15 +124,15 @@ def test_a_model_by_hand():
 
 def test_the_comparison_sees_every_kind_of_difference():
     problem = pose(instance(job("a"), job("b", min_gpus=2)))
-    fast = formulation("allocation").forms["linear"](problem).model
+    fast = formulation("allocation").forms["linear"](problem, DEFAULT).model
 
     def changed(change):
-        reference = formulation("allocation").forms["pyomo"](problem).model.model
+        reference = formulation("allocation").forms["pyomo"](problem, DEFAULT).model.model
         change(reference)
         with pytest.raises(AssertionError):
             assert_same(reference, fast)
 
-    assert_same(formulation("allocation").forms["pyomo"](problem).model.model, fast)
+    assert_same(formulation("allocation").forms["pyomo"](problem, DEFAULT).model.model, fast)
     changed(lambda m: m.C5.clear())
     changed(lambda m: next(iter(m.d.values())).setub(2))
     changed(lambda m: setattr(next(iter(m.d.values())), "domain", pyo.Integers))

@@ -26,9 +26,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.formulation import Formulated, Formulation, Support
+from optsched.formulation import Choices, Formulated, Formulation, Support, counts_only
 from optsched.linear import LinearModel
-from optsched.problem import Problem, rows_of
+from optsched.problem import Plan, Problem, rows_of
 
 __all__ = ["FORMULATION"]
 
@@ -39,10 +39,10 @@ def supports(problem: Problem) -> Support:
         return Support(False, "it adds values up")
     if problem.instance.max_moves is not None:
         return Support(False, "it knows no limit on moves")
-    return Support(True)
+    return counts_only(problem)
 
 
-def build(problem: Problem) -> Formulated:
+def build(problem: Problem, choices: Choices) -> Formulated:
     """Return the model for linear backends."""
     table = problem.configurations
     rows = np.flatnonzero(table.ways.gpus == 1)
@@ -65,8 +65,8 @@ def build(problem: Problem) -> Formulated:
         size=len(table.capacity),
     )
 
-    def read(values: np.ndarray) -> np.ndarray:
-        return rows_of(problem, rows[values[: len(rows)] > 0.5])
+    def read(values: np.ndarray) -> Plan:
+        return Plan(rows_of(problem, rows[values[: len(rows)] > 0.5]))
 
     return Formulated(model, read=read)
 

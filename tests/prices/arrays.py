@@ -38,8 +38,8 @@ def problem_of(
     held = [Holding(gpu_type="v", gpus=1) if any(row.kept for row in own) else None for own in jobs]
     must = np.isin(np.arange(len(jobs)), required or [])
     table = Configurations(
-        job=job, ways=Ways(whole - 1, whole, whole, whole - 1, real, whole, real, real),
-        kept=np.array([row.kept for row in rows], dtype=bool), share=real,
+        job=job, ways=Ways(whole - 1, whole, whole, whole - 1, real, whole, real, real, np.full_like(real, np.nan)),
+        kept=np.array([row.kept for row in rows], dtype=bool), share=real, slowest=np.full_like(real, np.nan),
         first=np.concatenate([[0], np.cumsum(size)]).astype(np.int64), reference=np.ones(len(jobs)), pools=(),
         used=(used[0], used[1], taken[used]), capacity=np.array(capacity, dtype=np.float64),
         resource_names=tuple(f"r{k}" for k in range(len(capacity))), reasons={},

@@ -12,7 +12,7 @@ from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
 from optsched.instance import Instance
 from optsched.prices import Priced, price, search
-from optsched.problem import Problem, allocate, pose
+from optsched.problem import Plan, Problem, allocate, pose
 from tests.prices.arrays import problems
 from tests.strategies import instances
 
@@ -58,7 +58,7 @@ def agrees(problem: Problem, found: Priced, gap: float) -> None:
     if found.rows is None:
         return
     assert keeps_all(problem, found.rows)
-    assert found.value == pytest.approx(problem.total(found.rows))
+    assert found.value == pytest.approx(problem.total(Plan(found.rows)))
     assert found.value <= best + 1e-7 * max(1.0, abs(best))
     assert found.bound >= found.value
     if found.gap <= gap:
@@ -100,5 +100,5 @@ def test_instances_pass_the_checker(instance: Instance) -> None:
     found = price(problem, deadline=None, gap=1e-6)
     agrees(problem, found, 1e-6)
     if found.rows is not None:
-        report = check(instance, allocate(problem, found.rows), claimed=found.value)
+        report = check(instance, allocate(problem, Plan(found.rows)), claimed=found.value)
         assert report.ok, report.violations

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
-from optsched.formulation import formulation
+from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import impossible
-from optsched.problem import allocate, pose
+from optsched.problem import Plan, allocate, pose
 from tests.builders import residuals
 from tests.strategies import instances
 
@@ -41,8 +41,8 @@ def point(problem, rows, name):
         return None  # a plan that no segment holds, and that is worth no more than without those jobs
     if name == "allocation" and not np.any(problem.value > 0):
         return None  # see tests/cross/test_known_gaps.py
-    built = formulation(name).forms["linear"](problem)
-    return built, built.start(rows)
+    built = formulation(name).forms["linear"](problem, DEFAULT)
+    return built, built.start(Plan(rows))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -50,7 +50,7 @@ def point(problem, rows, name):
 @given(data=st.data())
 def test_a_checked_plan_is_feasible_in_the_model(name, data):
     problem, rows = data.draw(plans(with_servers=name == "configuration"))
-    if not check(problem.instance, allocate(problem, rows), claimed=problem.total(rows)).ok:
+    if not check(problem.instance, allocate(problem, Plan(rows)), claimed=problem.total(Plan(rows))).ok:
         return event("a required job waits, or a move too many")
     if (found := point(problem, rows, name)) is None:
         return event("worth nothing")
@@ -59,11 +59,11 @@ def test_a_checked_plan_is_feasible_in_the_model(name, data):
     objective = float(built.model.cost @ values) + built.model.offset
     # in the allocation form a row may lie below another one of the same count, which the model counts instead
     exact = name == "configuration" or all(_is_best(problem, row) for row in rows if row >= 0)
-    assert objective >= problem.total(rows) * (1 - 1e-9)
+    assert objective >= problem.total(Plan(rows)) * (1 - 1e-9)
     if exact:
-        assert objective == pytest.approx(problem.total(rows), rel=1e-9, abs=1e-9)
+        assert objective == pytest.approx(problem.total(Plan(rows)), rel=1e-9, abs=1e-9)
         back = built.read(values)
-        assert problem.total(back) == pytest.approx(problem.total(rows), rel=1e-9)
+        assert problem.total(back) == pytest.approx(problem.total(Plan(rows)), rel=1e-9)
     return event("compared")
 
 
@@ -80,7 +80,7 @@ def _is_best(problem, row):
 @given(data=st.data())
 def test_a_refused_plan_is_infeasible_in_the_model(name, data):
     problem, rows = data.draw(plans(with_servers=name == "configuration"))
-    rules = {v.rule for v in check(problem.instance, allocate(problem, rows)).violations}
+    rules = {v.rule for v in check(problem.instance, allocate(problem, Plan(rows))).violations}
     assert rules <= {"required", "moves"}, "the table holds only what the checker lets each job have"
     if rules and (found := point(problem, rows, name)) is not None:
         event("refused")
@@ -95,7 +95,7 @@ def test_any_objective_leads_to_a_plan_that_passes_the_checker(name, data):
     problem = pose(data.draw(instances(with_servers=name == "configuration")), error=0.05)
     if impossible(problem) or problem.objective.aggregate == "min" or not np.any(problem.value > 0):
         return event("no model, or costs that must stay")
-    built = formulation(name).forms["linear"](problem)
+    built = formulation(name).forms["linear"](problem, DEFAULT)
     block = built.model.variables[0]
     seed = data.draw(st.integers(0, 2**16))
     cost = np.random.default_rng(seed).normal(size=len(block.lower))
@@ -105,6 +105,6 @@ def test_any_objective_leads_to_a_plan_that_passes_the_checker(name, data):
     outcome = highs.solve(built.model, Watch(Limits(gap=0.0)))
     if outcome.values is None:
         return event(outcome.status)
-    rows = built.read(outcome.values)
-    assert check(problem.instance, allocate(problem, rows), claimed=problem.total(rows)).violations == ()
+    rows = built.read(outcome.values).rows
+    assert check(problem.instance, allocate(problem, Plan(rows)), claimed=problem.total(Plan(rows))).violations == ()
     return event("compared")

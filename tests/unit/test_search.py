@@ -1,8 +1,7 @@
-"""What surrounds the solvers: the marginal-gain heuristic, tightening by levels, watching and stopping, explaining."""
+"""What surrounds the solvers: the marginal-gain heuristic, tightening by levels, limits, explaining."""
 
 from __future__ import annotations
 
-import threading
 import time
 
 import numpy as np
@@ -12,12 +11,12 @@ from hypothesis import given, settings
 from optsched.backends import Limits, Watch, highs
 from optsched.backends.base import Progress
 from optsched.checker import check
-from optsched.formulation import formulation
+from optsched.formulation import DEFAULT, formulation
 from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import ObjectiveSpec
 from optsched.levels import tightened
-from optsched.problem import allocate, pose
+from optsched.problem import Plan, allocate, pose
 from tests.builders import best_rows, cluster, instance, job, listed
 from tests.strategies import instances
 
@@ -42,7 +41,7 @@ def test_marginal_gain_by_hand():
     """Gains of a 10, 8, 6, 4 and of b 6 a GPU: a takes two, b one, and the fourth is worth 6 to both."""
     jobs = job("a", configurations=listed(10, 18, 24, 28)), job("b", configurations=listed(6, 12, 18, 24))
     problem = pose(instance(*jobs, objective={"name": "throughput"}))
-    assert problem.total(marginal_gain(problem)) == 30
+    assert problem.total(Plan(marginal_gain(problem))) == 30
 
 
 def test_marginal_gain_after_its_deadline_gives_out_nothing():
@@ -66,47 +65,21 @@ def test_tightening_keeps_the_optimum(case):
         return
     tighter, bound = tightened(problem, Watch(Limits()))
     outcomes = [
-        highs.solve(formulation("configuration").forms["linear"](p).model, Watch(Limits(gap=0.0)))
+        highs.solve(formulation("configuration").forms["linear"](p, DEFAULT).model, Watch(Limits(gap=0.0)))
         for p in (problem, tighter)
     ]
     assert outcomes[0].status == outcomes[1].status
     if outcomes[0].objective is not None:
         assert outcomes[1].objective == pytest.approx(outcomes[0].objective, rel=2e-6, abs=2e-6)
         assert bound >= outcomes[0].objective * (1 - 1e-6) - 1e-9
+        build = formulation("configuration").forms["linear"]
         relaxed = [
-            highs.solve(formulation("configuration").forms["linear"](p).model, Watch(Limits()), relaxed=True).objective
+            highs.solve(
+                formulation("configuration").forms["linear"](p, DEFAULT).model, Watch(Limits()), relaxed=True
+            ).objective
             for p in (problem, tighter)
         ]
         assert relaxed[1] <= relaxed[0] * (1 + 2e-7) + 1e-9
-
-
-def test_a_watched_call_returns_its_value_and_raises_its_errors():
-    assert Watch(Limits()).run(lambda: 7) == 7
-
-    def fail():
-        raise KeyError("inside")
-
-    with pytest.raises(KeyError, match="inside"):
-        Watch(Limits()).run(fail)
-
-
-def test_a_deadline_stops_a_call_that_asks():
-    watch = Watch(Limits(deadline=time.monotonic() + 0.05))
-    assert watch.run(lambda: watch.stop.wait(60), grace=60) is True
-
-
-def test_a_deadline_stops_a_call_through_on_stop():
-    stopped = threading.Event()
-    watch = Watch(Limits(deadline=time.monotonic()), on_stop=stopped.set)
-    assert watch.run(lambda: stopped.wait(60), grace=60) is True
-
-
-def test_a_call_that_never_stops_is_left_behind():
-    release = threading.Event()
-    try:
-        assert Watch(Limits(deadline=time.monotonic())).run(lambda: release.wait(600), grace=0.0) is None
-    finally:
-        release.set()
 
 
 def test_limits_say_what_is_left():
@@ -147,5 +120,5 @@ def test_too_few_moves_are_named():
 def test_plans_are_checked_with_their_own_objective():
     problem = pose(instance(job("a"), job("b")), ObjectiveSpec(name="throughput"))
     rows = best_rows(problem, 2, 2)
-    assert check(problem.instance, allocate(problem, rows), ObjectiveSpec(name="throughput"), claimed=32.0).ok
-    assert check(problem.instance, allocate(problem, rows), claimed=3.2).value == pytest.approx(3.2)
+    assert check(problem.instance, allocate(problem, Plan(rows)), ObjectiveSpec(name="throughput"), claimed=32.0).ok
+    assert check(problem.instance, allocate(problem, Plan(rows)), claimed=3.2).value == pytest.approx(3.2)

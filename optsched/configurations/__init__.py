@@ -1,0 +1,17 @@
+"""Configurations: every way in which every job of an instance may run."""
+
+from optsched.configurations.measures import measured_by
+from optsched.configurations.parts import some_rows, with_resource
+from optsched.configurations.table import Configurations, Ways, points_of, throughputs
+from optsched.configurations.tabulate import tabulate
+
+__all__ = [
+    "Configurations",
+    "Ways",
+    "measured_by",
+    "points_of",
+    "some_rows",
+    "tabulate",
+    "throughputs",
+    "with_resource",
+]

@@ -1,0 +1,45 @@
+"""Tables made from tables: some of the rows, or more resources."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.configurations.table import Configurations
+from optsched.curves import FloatArray, IntArray
+
+__all__ = ["some_rows", "with_resource"]
+
+
+def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Configurations:
+    """Return a table of some rows, ``keep`` of shape ``(n,)``; jobs that lose their last one wait for ``reason``."""
+    place = np.cumsum(keep) - 1
+    row, resource, amount = table.used
+    inside = keep[row]
+    job = table.job[keep]
+    count = np.bincount(job, minlength=table.jobs)
+    reasons = dict.fromkeys(np.flatnonzero((count == 0) & (np.diff(table.first) > 0)).tolist(), reason)
+    return replace(
+        table, job=job, ways=table.ways.take(keep), kept=table.kept[keep], share=table.share[keep],
+        first=np.concatenate([[0], np.cumsum(count)]), used=(place[row[inside]], resource[inside], amount[inside]),
+        reasons={**table.reasons, **reasons},
+    )  # fmt: skip
+
+
+def with_resource(table: Configurations, name: str, amount: FloatArray, capacity: float) -> Configurations:
+    """Return a table with one more resource, of which each row takes an amount, shape ``(n,)``.
+
+    A negative amount is given, and a negative capacity a floor: ``sum of amounts <= capacity``.
+    """
+    some: IntArray = np.flatnonzero(amount)
+    row, resource, before = table.used
+    used = (
+        np.concatenate([row, some]),
+        np.concatenate([resource, np.full(len(some), len(table.capacity))]),
+        np.concatenate([before, amount[some]]),
+    )
+    return replace(
+        table, used=used, capacity=np.append(table.capacity, capacity), resource_names=(*table.resource_names, name)
+    )

@@ -1,0 +1,150 @@
+"""The table of configurations: every way in which every job may run, as arrays.
+
+All models, heuristics and prices read this one table; it is computed once an instance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.curves import FloatArray, IntArray, Points
+from optsched.instance import Instance
+from optsched.pools import Pool
+
+__all__ = ["Configurations", "Ways", "points_of", "throughputs"]
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Ways to run one job; every field has shape ``(n,)``.
+
+    pool
+        Index into the instance's pools.
+    gpus, nodes, servers, local_batch, accumulation
+        As in :class:`optsched.curves.Points`; local_batch is nan where the job names none.
+    throughput, efficiency
+        Examples/s (at the fastest network rate), and progress per example.
+    gbps
+        Fastest network rate that the way may be assigned (Gb/s); nan where it is assigned none.
+    """
+
+    pool: IntArray
+    gpus: IntArray
+    nodes: IntArray
+    servers: IntArray
+    local_batch: FloatArray
+    accumulation: IntArray
+    throughput: FloatArray
+    efficiency: FloatArray
+    gbps: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.pool)
+
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> Ways:
+        """Return the named ways only."""
+        return Ways(*(getattr(self, f.name)[rows] for f in fields(self)))
+
+    @property
+    def goodput(self) -> FloatArray:
+        """Reference-batch examples/s."""
+        return self.throughput * self.efficiency
+
+
+@dataclass(frozen=True)
+class Configurations:
+    """Eligible configurations of all jobs, those of job ``j`` in rows ``first[j]:first[j + 1]``.
+
+    job
+        The job of each row, shape ``(n,)``.
+    ways
+        What each row is, ``n`` ways, by pool and then by GPUs.
+    kept
+        Whether the row is what its job holds now, shape ``(n,)``; where the plan decides on places and those of
+        the holding are known, it means those places.
+    share
+        Part of the round that the row trains: 1, less what a restart takes; shape ``(n,)``.
+    slowest
+        Least network rate of the row (Gb/s), nan where it has none; shape ``(n,)``.
+    first
+        Shape ``(jobs + 1,)``.
+    reference
+        The goodput that progress 1.0 means for each job, shape ``(jobs,)``; 1 where a job has no way to run.
+    pools
+        The pools that ``ways.pool`` counts.
+    used
+        What each row takes of each resource, as coordinates: (row, resource, amount) arrays.
+    capacity
+        Of each resource, shape ``(resources,)``; the pools come first, in their order.
+    resource_names
+        For people, in the same order.
+    reasons
+        For each job without rows, by its number: why.
+    """
+
+    job: IntArray
+    ways: Ways
+    kept: NDArray[np.bool_]
+    share: FloatArray
+    slowest: FloatArray
+    first: IntArray
+    reference: FloatArray
+    pools: tuple[Pool, ...]
+    used: tuple[IntArray, IntArray, FloatArray]
+    capacity: FloatArray
+    resource_names: tuple[str, ...]
+    reasons: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.job)
+
+    @property
+    def jobs(self) -> int:
+        """Number of jobs of the instance."""
+        return len(self.first) - 1
+
+    @cached_property
+    def used_by_row(self) -> tuple[IntArray, IntArray, FloatArray]:
+        """``used`` by rows: entries ``start[i]:start[i + 1]`` of (resource, amount) are row i's."""
+        row, resource, amount = self.used
+        order = np.argsort(row, kind="stable")
+        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(self)))])
+        return start, resource[order], amount[order]
+
+    def dominant_shares(self) -> FloatArray:
+        """Return the largest part that each row takes of its pool's GPUs and of its site's cores and memory."""
+        row, resource, amount = self.used
+        part = np.zeros(len(self))
+        np.maximum.at(part, row, amount / self.capacity[resource])
+        return part
+
+
+def throughputs(instance: Instance, pools: tuple[Pool, ...], job: IntArray, ways: Ways, gbps: FloatArray) -> FloatArray:
+    """Return the examples/s of ways at network rates, shape ``(n,)``; a rate of nan stands for none.
+
+    Parameters
+    ----------
+    job, gbps
+        Of each way, shape ``(n,)``.
+    """
+    rates = ways.throughput.copy()
+    of_curve: dict[str, list[int]] = {}
+    rated = np.flatnonzero(~np.isnan(gbps))
+    for k, j, p in zip(rated.tolist(), job[rated].tolist(), ways.pool[rated].tolist(), strict=True):
+        if curves := instance.jobs[j].curves:
+            of_curve.setdefault(curves[pools[p].gpu_type], []).append(k)
+    for name, which in of_curve.items():
+        rates[which] = instance.curves[name].throughput(points_of(ways.take(np.array(which)), gbps[which]))
+    return rates
+
+
+def points_of(ways: Ways, gbps: FloatArray) -> Points:
+    """Return ways at network rates as points of a curve."""
+    return Points.of(
+        ways.gpus, nodes=ways.nodes, local_batch=ways.local_batch, accumulation=ways.accumulation,
+        servers=ways.servers, gbps=gbps,
+    )  # fmt: skip
