@@ -1,0 +1,227 @@
+"""Water filling: rates rise along a path until capacities stop some jobs; those stay, the others go on.
+
+Gavel (sec. 4.3) solves one program a saturated job and looks for the saturated ones by tolerances, or by a
+mixed-integer program. Three facts make it exact and short:
+
+- What a job can get at most by itself is known before: a path that stops at its cap needs no program for it.
+- A stage ends where the least part theta of the capacities that its rates need is 1. Any dual solution of
+  that program, prices p and pressures y, bounds *all* levels: ``sum many y rate(z) <= p N + sum many u``. The
+  level at which the bound is met is the next to try (a Newton step from above), and at the last one the dual
+  names the bottlenecks: y_j > 0 exactly if j cannot rise unless one that is no better off falls.
+- By complementary slackness jobs that go on never again use a type whose price was positive, so that each
+  stage closes a type: without pairs there are no more stages than GPU types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.curves import FloatArray
+from optsched.timeshare import interior, vertex
+from optsched.timeshare.market import Columns, Market
+from optsched.timeshare.programme import Point, fixed_needs, programme, usage_and_rates
+from optsched.timeshare.proof import Stage, rents
+
+__all__ = ["Filled", "Path", "fill"]
+
+Path = Callable[[NDArray[np.bool_], FloatArray, FloatArray], tuple[Callable[[float], FloatArray], float]]
+"""From the jobs that stay, all rates now, and all caps: rates at each z >= 0, and the z at which all are at their caps.
+
+Rates of those that stay do not change; no rate ever falls, and none exceeds its cap."""
+
+_CLOSE = 1e-10
+"""Relative excess of the load at which a level counts as reached."""
+_CERTAIN = 1e-9
+"""Duals, relative to the whole, below which they are rounding."""
+_TRIES = 60
+"""Newton steps of a stage, at most; three to six are usual."""
+_HALVINGS = 110
+"""Bisections that find a level to the last digit."""
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Times of the columns, the rates they aim at, and for each stage who stopped and why, as a proof."""
+
+    time: FloatArray
+    stages: tuple[Stage, ...]
+    steps: int
+
+
+def caps(of: Market, ways: Columns, barred: NDArray[np.bool_]) -> FloatArray:
+    """Return the most that one job of each kind can get if nobody else were there, shape ``(jobs,)``."""
+    most = np.zeros(of.jobs)
+    open_ = ~barred
+    np.maximum.at(most, ways.first[open_], ways.rate_first[open_])
+    two = open_ & (ways.second >= 0)
+    np.maximum.at(most, ways.second[two], ways.rate_second[two])
+    twins = two & (ways.second == ways.first)
+    np.maximum.at(most, ways.first[twins], 0.5 * (ways.rate_first + ways.rate_second)[twins])
+    return most
+
+
+def fill(of: Market, ways: Columns, path: Path, first: tuple[float, Point] | None = None) -> Filled | None:
+    """Return the end of a filling; None if an engine fails.
+
+    Parameters
+    ----------
+    first
+        A level at which capacities stop the first stage, with its point, where they are known already.
+    """
+    stays = np.zeros(of.jobs, dtype=bool)
+    closed = np.zeros(of.types, dtype=bool)
+    barred = np.zeros(len(ways), dtype=bool)
+    rate = np.zeros(of.jobs)
+    stages: list[Stage] = []
+    time, steps = np.zeros(len(ways)), 0
+    while not stays.all():
+        cap = np.maximum(caps(of, ways, barred), rate)
+        rates, top = path(stays, rate, cap)
+        if first is not None:
+            level, point = first
+            first, done = None, False
+        else:
+            found = _stage(of, ways, barred, closed, rates, top, cap)
+            if found is None:
+                return None
+            level, point, done = found
+        steps += point.steps
+        assert point.time is not None
+        time, rate = point.time, rates(level)
+        at_cap = rate >= cap * (1 - 1e-12)
+        stops, prices, pressure = _stopped(of, ways, barred, point, rate, at_cap, stays, done)
+        stages.append(Stage(prices, pressure, stops, rate.copy(), barred.copy()))
+        stays |= stops
+        if done:
+            break
+        worth = prices * of.capacity
+        unused = of.capacity - usage_and_rates(of, ways, time)[0]
+        slack = np.divide(unused, of.capacity, out=np.ones(of.types), where=of.capacity > 0)
+        closed |= (worth > _CERTAIN * worth.sum()) & (worth / worth.sum() > slack)
+        on = ~stays[ways.first] | ((ways.second >= 0) & ~stays[ways.second])
+        barred |= on & closed[ways.gpu_type] & _unused(of, ways, point, prices, pressure)
+    return Filled(time, tuple(stages), steps)
+
+
+def _stage(
+    of: Market, ways: Columns, barred: NDArray[np.bool_], closed: NDArray[np.bool_],
+    rates: Callable[[float], FloatArray], top: float, cap: FloatArray,
+) -> tuple[float, Point, bool] | None:  # fmt: skip
+    """Return the largest level that the capacities allow, its point, and whether all jobs are at their caps there."""
+    level, tries = top, 0
+    best: Point | None = None
+    while tries < _TRIES:
+        tries += 1
+        need = rates(level)
+        point = _least_load(of, ways, barred, closed, need, need >= cap * (1 - 1e-12))
+        if point is None:
+            return None
+        best = point
+        load = -point.level
+        if load <= 1.0 + _CLOSE:
+            break
+        u = rents(of, ways, point.prices, point.pressure, barred)
+        limit = float(point.prices @ of.capacity + of.many @ u)
+        lower = _last(_holds(of, rates, point, limit), level)
+        if not lower < level:
+            break
+        level = lower
+    assert best is not None
+    return level, best, tries == 1 and -best.level < 1.0 + _CLOSE
+
+
+def _holds(of: Market, rates: Callable[[float], FloatArray], point: Point, limit: float) -> Callable[[float], bool]:
+    """Return the condition that a dual solution sets to a level."""
+    return lambda level: float(of.many @ (point.pressure * rates(level))) <= limit
+
+
+def _last(holds: Callable[[float], bool], above: float) -> float:
+    """Return the largest number in [0, above] for which a monotone condition holds, 0 if for none."""
+    low, high = 0.0, above
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        if not low < middle < high:
+            break
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _least_load(
+    of: Market, ways: Columns, barred: NDArray[np.bool_], closed: NDArray[np.bool_], need: FloatArray,
+    full: NDArray[np.bool_],
+) -> Point | None:  # fmt: skip
+    """Return the point that meets the needs with the least part theta = -level of all open types.
+
+    Types that an earlier stage closed keep their capacity: they are full, and stay so.
+    """
+    alone = of.pairs is None and not closed.any()
+    asked = programme(
+        of, fixed_needs(need), gain=1.0, ways=ways, barred=barred, full=full if alone else None, start=-1.0,
+        supply=np.where(closed, of.capacity, 0.0), supply_slope=np.where(closed, 0.0, -of.capacity),
+    )  # fmt: skip
+    point = interior.solve(asked) if alone else None
+    if point is None or point.time is None:
+        point = vertex.solve(asked)
+    return None if point.time is None else point
+
+
+def _stopped(
+    of: Market, ways: Columns, barred: NDArray[np.bool_], point: Point, rate: FloatArray,
+    at_cap: NDArray[np.bool_], stays: NDArray[np.bool_], done: bool,
+) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:  # fmt: skip
+    """Return who stops here, and prices and pressures that prove it.
+
+    Jobs at their caps stop whatever the dual says; their pressure is raised to where it says so, too.
+    """
+    assert point.time is not None
+    prices, pressure = point.prices, point.pressure.copy()
+    if done:
+        prices = np.zeros(of.types)
+        pressure[:] = 0.0
+    got = usage_and_rates(of, ways, point.time)[1]
+    weight = of.many * pressure * rate
+    whole = max(float(weight.sum()), 1e-300)
+    surplus = np.divide(got - rate, got, out=np.zeros(of.jobs), where=got > 0)
+    pressed = (weight > _CERTAIN * whole) & (weight / whole > surplus)
+    stops = ~stays & (pressed | at_cap)
+    if not stops.any():
+        stops = ~stays & (weight >= weight[~stays].max())
+    own = ~stays & at_cap & (rate > 0)
+    if own.any():
+        # the price of a job's GPUs, and as much again: then all of its time is worth most where it is fastest
+        dear = np.zeros(of.jobs)
+        cost = ways.gang * prices[ways.gpu_type]
+        np.maximum.at(dear, ways.first, cost)
+        lead = _lead(of, ways, barred)
+        pressure[own] = np.maximum(pressure, (dear + 1e-3 * (dear.max() or 1.0)) / np.maximum(lead, 1e-9 * rate))[own]
+    return stops, prices, pressure
+
+
+def _lead(of: Market, ways: Columns, barred: NDArray[np.bool_]) -> FloatArray:
+    """Return how much faster than all slower ways each job's fastest is, shape ``(jobs,)``."""
+    best = caps(of, ways, barred)
+    slower = np.zeros(of.jobs)
+    less = ~barred & (ways.rate_first < best[ways.first] * (1 - 1e-12))
+    np.maximum.at(slower, ways.first[less], ways.rate_first[less])
+    return best - slower
+
+
+def _unused(of: Market, ways: Columns, point: Point, prices: FloatArray, pressure: FloatArray) -> NDArray[np.bool_]:
+    """Return the columns whose use would cost more than it is worth: no optimum of the stage uses them."""
+    assert point.time is not None
+    u = rents(of, ways, prices, pressure)
+    loss = u[ways.first] + ways.gang * prices[ways.gpu_type] - pressure[ways.first] * ways.rate_first
+    two = ways.second >= 0
+    second = ways.second[two]
+    loss[two] += u[second] - pressure[second] * ways.rate_second[two]
+    scale = u[ways.first] + ways.gang * prices[ways.gpu_type] + pressure[ways.first] * ways.rate_first
+    part = point.time / of.many[ways.first]
+    result: NDArray[np.bool_] = (loss > 1e-7 * scale) & (loss > scale * part)
+    return result
