@@ -100,7 +100,7 @@ def items(question: Question, plan: Plan | None = None) -> Items:
         first = np.maximum(question.earliest, low - question.duration)
         last = np.minimum(question.latest, high - question.duration)
         late = lateness and number == 1
-        able = np.flatnonzero(last > first if late else last >= first - SLACK)
+        able = np.flatnonzero((last >= first - SLACK) & (not late or last + question.duration > due + SLACK + 1e-9))
         job = question.job[able]
         cost = question.costs(job, first[able] + question.duration[able])
         if lateness:

@@ -33,7 +33,7 @@ def areas(question: Question) -> FloatArray:
 
 
 def list_schedule(
-    question: Question, seed: int = 0, deadline: float | None = None, exchanges: int = _EXCHANGES
+    question: Question, seed: int = 0, deadline: float | None = None, exchanges: int | None = None
 ) -> Plan:
     """Return the best plan of all lists; the first list is always finished, the rest end at the deadline.
 
@@ -42,7 +42,7 @@ def list_schedule(
     deadline
         On the clock of ``time.monotonic``.
     exchanges
-        Most random exchanges of two jobs, or moves of one, in the best order.
+        Most random exchanges of two jobs, or moves of one, in the best order; None: 20 a job, at most 300.
     """
     area = areas(question)
     best, order, choice = None, None, None
@@ -56,7 +56,8 @@ def list_schedule(
     assert best is not None
     assert order is not None
     assert choice is not None
-    return _exchanged(question, best, worth, order, choice, np.random.default_rng(seed), deadline, exchanges)
+    steps = min(_EXCHANGES, 20 * question.jobs) if exchanges is None else exchanges
+    return _exchanged(question, best, worth, order, choice, np.random.default_rng(seed), deadline, steps)
 
 
 def _worth(question: Question, plan: Plan) -> tuple[int, float]:

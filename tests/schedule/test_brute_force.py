@@ -14,7 +14,7 @@ from optsched.schedule.question import pose, runs, tightened
 from tests.schedule.made import LENGTH, small
 from tests.schedule.oracle import best
 
-SEEDS = 20
+SEEDS = 40
 CASES = [(name, seed) for name in GOALS for seed in range(SEEDS)]
 
 
@@ -72,7 +72,7 @@ def test_all_agree(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", GOALS)
 def test_the_facade_proves_it(name: str) -> None:
-    for seed in range(500, 503):
+    for seed in range(500, 502):
         instance, horizon, capacity = small(seed, name)
         true = best(instance, horizon, capacity, LENGTH)
         for formulation in ("intervals", "time-indexed"):
