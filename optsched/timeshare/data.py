@@ -29,6 +29,6 @@ def per_job(given: ArrayLike, market: Market, path: str, *, positive: bool = Fal
     return _checked(given, market.jobs, path, "jobs", positive)
 
 
-def per_type(given: ArrayLike, market: Market, path: str) -> FloatArray:
-    """Return numbers of shape ``(types,)``; raise InputError for others than finite ones >= 0."""
-    return _checked(given, market.types, path, "GPU types", False)
+def per_type(given: ArrayLike, market: Market, path: str, *, positive: bool = False) -> FloatArray:
+    """Return numbers of shape ``(types,)``; raise InputError for others than finite ones >= 0 (or > 0)."""
+    return _checked(given, market.types, path, "GPU types", positive)

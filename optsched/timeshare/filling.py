@@ -24,7 +24,7 @@ from optsched.curves import FloatArray
 from optsched.timeshare import interior, vertex
 from optsched.timeshare.market import Columns, Market
 from optsched.timeshare.programme import Point, fixed_needs, programme, usage_and_rates
-from optsched.timeshare.proof import Stage, rents
+from optsched.timeshare.proof import Stage, noticed, rents
 
 __all__ = ["Filled", "Path", "fill"]
 
@@ -80,30 +80,33 @@ def fill(of: Market, ways: Columns, path: Path, first: tuple[float, Point] | Non
     time, steps = np.zeros(len(ways)), 0
     while not stays.all():
         cap = np.maximum(caps(of, ways, barred), rate)
-        rates, top = path(stays, rate, cap)
-        if first is not None:
-            level, point = first
-            first, done = None, False
-        else:
-            found = _stage(of, ways, barred, closed, rates, top, cap)
+        if (~stays & (cap > rate)).any():
+            rates, top = path(stays, rate, cap)
+            found = _stage(of, ways, barred, closed, rates, top, cap) if first is None else (*first, False)
             if found is None:
                 return None
+            first = None
             level, point, done = found
-        steps += point.steps
-        assert point.time is not None
-        time, rate = point.time, rates(level)
-        at_cap = rate >= cap * (1 - 1e-12)
-        stops, prices, pressure = _stopped(of, ways, barred, point, rate, at_cap, stays, done)
-        stages.append(Stage(prices, pressure, stops, rate.copy(), barred.copy()))
-        stays |= stops
-        if done:
+            assert point.time is not None
+            time, rate, steps = point.time, rates(level), steps + point.steps
+        else:
+            point, done = Point(None), True
+        capped = ~stays & (done | (rate >= cap * (1 - 1e-12)))
+        if capped.any():  # no prices are needed to see that these can rise no further
+            pressure = np.where(capped, 1.0 / noticed(of, rate), 0.0)
+            stages.append(Stage(np.zeros(of.types), pressure, capped))
+            stays |= capped
+        if stays.all():
             break
-        worth = prices * of.capacity
+        pressed = _pressed(of, ways, point, rate, stays)
+        stages.append(Stage(point.prices, point.pressure, pressed))
+        stays |= pressed
+        worth = point.prices * of.capacity
         unused = of.capacity - usage_and_rates(of, ways, time)[0]
         slack = np.divide(unused, of.capacity, out=np.ones(of.types), where=of.capacity > 0)
         closed |= (worth > _CERTAIN * worth.sum()) & (worth / worth.sum() > slack)
         on = ~stays[ways.first] | ((ways.second >= 0) & ~stays[ways.second])
-        barred |= on & closed[ways.gpu_type] & _unused(of, ways, point, prices, pressure)
+        barred |= on & closed[ways.gpu_type] & _unused(of, ways, point)
     return Filled(time, tuple(stages), steps)
 
 
@@ -172,50 +175,26 @@ def _least_load(
     return None if point.time is None else point
 
 
-def _stopped(
-    of: Market, ways: Columns, barred: NDArray[np.bool_], point: Point, rate: FloatArray,
-    at_cap: NDArray[np.bool_], stays: NDArray[np.bool_], done: bool,
-) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:  # fmt: skip
-    """Return who stops here, and prices and pressures that prove it.
+def _pressed(of: Market, ways: Columns, point: Point, rate: FloatArray, stays: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the jobs that cannot rise further: their pressure is positive.
 
-    Jobs at their caps stop whatever the dual says; their pressure is raised to where it says so, too.
+    Of a strictly complementary pair one side is positive and the other 0; in rounded numbers the larger
+    one is, and a pressure that is rounding is not taken for one. A job that is missed goes on, and is found in the
+    next stage, which then ends at once.
     """
     assert point.time is not None
-    prices, pressure = point.prices, point.pressure.copy()
-    if done:
-        prices = np.zeros(of.types)
-        pressure[:] = 0.0
     got = usage_and_rates(of, ways, point.time)[1]
-    weight = of.many * pressure * rate
+    weight = of.many * point.pressure * noticed(of, rate)
     whole = max(float(weight.sum()), 1e-300)
-    surplus = np.divide(got - rate, got, out=np.zeros(of.jobs), where=got > 0)
-    pressed = (weight > _CERTAIN * whole) & (weight / whole > surplus)
-    stops = ~stays & (pressed | at_cap)
-    if not stops.any():
-        stops = ~stays & (weight >= weight[~stays].max())
-    own = ~stays & at_cap & (rate > 0)
-    if own.any():
-        # the price of a job's GPUs, and as much again: then all of its time is worth most where it is fastest
-        dear = np.zeros(of.jobs)
-        cost = ways.gang * prices[ways.gpu_type]
-        np.maximum.at(dear, ways.first, cost)
-        lead = _lead(of, ways, barred)
-        pressure[own] = np.maximum(pressure, (dear + 1e-3 * (dear.max() or 1.0)) / np.maximum(lead, 1e-9 * rate))[own]
-    return stops, prices, pressure
+    surplus = (got - rate) / of.fastest
+    found = ~stays & (weight > _CERTAIN * whole) & (weight / whole > surplus)
+    return found if found.any() else ~stays & (weight >= weight[~stays].max())
 
 
-def _lead(of: Market, ways: Columns, barred: NDArray[np.bool_]) -> FloatArray:
-    """Return how much faster than all slower ways each job's fastest is, shape ``(jobs,)``."""
-    best = caps(of, ways, barred)
-    slower = np.zeros(of.jobs)
-    less = ~barred & (ways.rate_first < best[ways.first] * (1 - 1e-12))
-    np.maximum.at(slower, ways.first[less], ways.rate_first[less])
-    return best - slower
-
-
-def _unused(of: Market, ways: Columns, point: Point, prices: FloatArray, pressure: FloatArray) -> NDArray[np.bool_]:
+def _unused(of: Market, ways: Columns, point: Point) -> NDArray[np.bool_]:
     """Return the columns whose use would cost more than it is worth: no optimum of the stage uses them."""
     assert point.time is not None
+    prices, pressure = point.prices, point.pressure
     u = rents(of, ways, prices, pressure)
     loss = u[ways.first] + ways.gang * prices[ways.gpu_type] - pressure[ways.first] * ways.rate_first
     two = ways.second >= 0

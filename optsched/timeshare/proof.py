@@ -20,10 +20,14 @@ from numpy.typing import NDArray
 from optsched.curves import FloatArray
 from optsched.timeshare.market import Columns, Market
 
-__all__ = ["Held", "Stage", "held", "level_bound", "possible_gain", "rents", "repaired"]
+__all__ = ["Held", "Stage", "held", "level_bound", "noticed", "possible_gain", "rents", "repaired", "value_bound"]
 
 _ROUNDING = 1e-12
 """Overuse that is rounding: what is left of it after the repair."""
+
+
+_TIMES = tuple(10.0**k for k in range(-3, 8))
+"""How often earlier stages' duals are added to one."""
 
 
 @dataclass(frozen=True)
@@ -114,21 +118,23 @@ class Stage:
         A dual solution: jobs with a pressure > 0 cannot all gain. Shapes ``(types,)``, ``(jobs,)``.
     stops
         The jobs that stop here, shape ``(jobs,)``.
-    rate
-        All rates at the end of the stage, shape ``(jobs,)``.
-    barred
-        Columns that earlier stages' duals forbid, shape ``(columns,)``.
     """
 
     prices: FloatArray
     pressure: FloatArray
     stops: NDArray[np.bool_]
-    rate: FloatArray
-    barred: NDArray[np.bool_]
+
+
+def noticed(of: Market, rate: FloatArray) -> FloatArray:
+    """Return the rates that gains and losses are measured by: a job's own, but no less than it would notice."""
+    least: FloatArray = np.maximum(rate, 1e-3 * of.fastest)
+    return least
 
 
 def possible_gain(of: Market, ways: Columns, stages: tuple[Stage, ...], rate: FloatArray) -> float:
     """Return the largest part by which a job's rate could rise without one that stopped no later falling.
+
+    Of a thousandth of its fastest throughput, for a job that has less.
 
     For the jobs of each stage: with pressures y > 0 on them and on none that stopped later,
     ``sum many y rate' <= p N + sum many u`` for all rates' of all feasible shares, so that no job's can gain
@@ -137,21 +143,33 @@ def possible_gain(of: Market, ways: Columns, stages: tuple[Stage, ...], rate: Fl
     best of a few powers of ten is taken.
     """
     worst = 0.0
+    size = of.many * noticed(of, rate)
     below = np.zeros(of.jobs, dtype=bool)
     prices, pressure = np.zeros(of.types), np.zeros(of.jobs)
     for stage in stages:
         below |= stage.stops
-        own_y = np.where(below, stage.pressure, 0.0)
-        best: tuple[float, FloatArray, FloatArray] | None = None
-        for times in (0.0, *(10.0**k for k in range(-3, 8))) if pressure.any() else (0.0,):
-            p, y = stage.prices + times * prices, own_y + times * pressure
+        own = np.where(below, stage.pressure, 0.0)
+        scale = float((size * own).sum()) or 1.0
+        least, number = np.inf, 0.0
+        for times in (0.0, *_TIMES) if pressure.any() else (0.0,):
+            p, y = stage.prices / scale + times * prices, own / scale + times * pressure
             missing = float(p @ of.capacity + of.many @ rents(of, ways, p, y) - of.many @ (y * rate))
-            gain = np.divide(missing, of.many * y * rate, out=np.full(of.jobs, np.inf), where=y * rate > 0)
+            gain = np.divide(missing, y * size, out=np.full(of.jobs, np.inf), where=y > 0)
             most = max(0.0, float(gain[stage.stops].max(initial=0.0)))
-            if best is None or most < best[0]:
-                best = most, p, y
-        assert best is not None
-        worst = max(worst, best[0])
-        size = float(best[1] @ of.capacity + of.many @ (best[2] * rate)) or 1.0
-        prices, pressure = best[1] / size, best[2] / size
+            if most < least:
+                least, number = most, times
+        worst = max(worst, least)
+        number = max(number, 1.0)
+        prices, pressure = stage.prices / scale + number * prices, own / scale + number * pressure
+        prices, pressure = prices / (1.0 + number), pressure / (1.0 + number)
     return worst
+
+
+def value_bound(
+    of: Market, ways: Columns, prices: FloatArray, pressure: FloatArray, least: FloatArray,
+    worth: FloatArray, price: FloatArray,
+) -> float:  # fmt: skip
+    """Return a bound on ``sum many worth rate - sum price used`` of all shares whose rates are at least ``least``."""
+    p, y = np.maximum(prices, 0.0), np.maximum(pressure, 0.0)
+    u = rents(of, ways, p + price, y + worth)
+    return float(p @ of.capacity) + float(of.many @ u) - float(of.many @ (y * least))
