@@ -19,7 +19,7 @@ from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, form
 from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
-from optsched.levels import tightened
+from optsched.least import highest_level, lexicographic, reach, tightened
 from optsched.problem import Plan, Problem, allocate, pose, rows_of
 from optsched.result import Result
 from optsched.solution import Waiting, allocations_hash
@@ -29,6 +29,7 @@ __all__ = ["HEURISTICS", "solve"]
 HEURISTICS = {
     "marginal-gain": "GPUs step by step to the job that gains most by them (Optimus, EuroSys'18)",
     "prices": "a plan from one price for each resource, for sums over up to a million jobs",
+    "levels": "the highest level that all jobs reach, or all their levels in lexicographic order, by prices",
 }
 """What can stand in place of a formulation: no model, but a proven bound beside the plan."""
 
@@ -43,7 +44,9 @@ class _Search:
     plan
         The best; None where there is none.
     value, bound
-        Its objective on the true curves, and a proven bound on any plan's.
+        Its objective on the true curves, and a proven bound on any plan's; to be maximized.
+    partial
+        Whether more is asked for than the bound says: levels beyond the least.
     """
 
     problem: Problem
@@ -52,6 +55,7 @@ class _Search:
     bound: float | None = None
     stopped: str = "heuristic"
     infeasible: bool = False
+    partial: bool = False
     build_s: float = 0.0
     solve_s: float = 0.0
     notes: tuple[str, ...] = ()
@@ -71,11 +75,11 @@ class _Search:
 
     def offered(self, plan: Plan, source: str) -> _Search:
         """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""
-        problem = self.problem
-        report = check(problem.instance, allocate(problem, plan), _spec(problem), claimed=problem.total(plan))
+        problem, sign = self.problem, self.problem.objective.sign
+        report = check(problem.instance, allocate(problem, plan), _spec(problem), claimed=sign * problem.total(plan))
         if not report.ok:
             return self.noting(f"the plan of {source} was dropped: {report.violations[0]}")
-        return replace(self, plan=plan, value=report.value) if report.value > self.value else self
+        return replace(self, plan=plan, value=sign * report.value) if sign * report.value > self.value else self
 
 
 def solve(
@@ -98,8 +102,9 @@ def solve(
     objective
         In place of the instance's own: a name, or a name with parameters.
     formulation
-        Name of an installed formulation or of a heuristic. ``auto`` tries ``prices`` where the objective is
-        a sum and no backend is named, and where they do not prove the gap, a formulation by size.
+        Name of an installed formulation or of a heuristic. Where no backend is named, ``auto`` tries ``prices``
+        where the objective is a sum, and ``levels`` where it is a least value of jobs; where they do not prove
+        the gap, a formulation by size.
     backend
         ``highs``, ``cpsat``, ``pyomo`` or ``pyomo:SOLVER``; ``auto`` takes HiGHS.
     choices
@@ -136,6 +141,7 @@ def solve(
     watch = Watch(limits, report=progress, started=began)
     watch.progress("listing configurations", None, None)
     problem = pose(instance, spec, error=gap / 2)
+    watch = replace(watch, scale=problem.objective.sign)
     stages = _stages(problem, formulation, backend, choices, gap, watch)
     name, used = stages[-1].name, stages[-1].backend
     search = _Search(problem)
@@ -151,9 +157,9 @@ def solve(
             search = replace(search, stopped="interrupted")
             break
         search.tell(watch, name)
-        if search.infeasible or search.proven(gap):
+        if search.infeasible or (search.proven(gap) and not search.partial):
             break
-    if search.plan is not None and problem.objective.aggregate == "min":
+    if search.plan is not None and problem.objective.aggregate != "sum":
         search = _filled(search, deadline)
     reason = why_infeasible(problem, replace(limits, gap=0.0)) if search.infeasible else ""
     return _result(search, name, used, gap, seed, began, reason)
@@ -184,13 +190,25 @@ def _stages(problem: Problem, wanted: str, backend: str, choices: Choices, gap: 
             expected = f"another formulation than prices, which serve sums over jobs: {problem.objective.name} is none"
             raise InputError(expected, path="formulation", value=shown(wanted))
         return [priced]
+    ordered, counts = problem.objective.aggregate == "lexmin", problem.instance.decides == "counts"
+    levelled = _Stage("levels", "", partial(_levelled, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))
+    if wanted == "levels" or (ordered and wanted == "auto"):
+        if summed or problem.objective.party != "jobs" or not counts:
+            expected = "another formulation than levels, which serve least values of jobs, where counts are decided"
+            raise InputError(expected, path="formulation", value=shown(wanted))
+        rest = [_Stage("levels", "", partial(_ordered, watch=watch))] if ordered else []
+        return [levelled, first, *rest]
     chosen, note = _chosen(problem, wanted, form, solver)
     exact = _Stage(
         chosen.name,
         solver,
         partial(_exact, chosen=chosen, choices=choices, form=form, backend=solver, watch=watch, note=note),
     )
-    return [priced, first, exact] if (wanted, backend, summed) == ("auto", "auto", True) else [first, exact]
+    if (wanted, backend) != ("auto", "auto"):
+        return [first, exact]
+    if problem.objective.party == "jobs" and counts and not summed:
+        return [levelled, first, exact]
+    return [priced, first, exact] if summed else [first, exact]
 
 
 def _idle(search: _Search) -> _Search:
@@ -263,7 +281,7 @@ def _exact(
     if watch.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
     # only the solver speaks in the model's units
-    outcome = _run(form, backend, built, replace(watch, scale=built.scale), search.plan)
+    outcome = _run(form, backend, built, replace(watch, scale=watch.scale * built.scale), search.plan)
     build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:
@@ -308,6 +326,48 @@ def _priced(search: _Search, watch: Watch, gap: float, share: float) -> _Search:
     return _bounded(search, found.bound, 1.0, "prices")
 
 
+def _levelled(search: _Search, watch: Watch, gap: float, share: float) -> _Search:
+    """Find the highest level that all jobs reach, in a share of the time left."""
+    began = time.monotonic()
+    deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
+    found = highest_level(
+        search.problem, deadline=deadline, gap=gap, tell=lambda value, bound: watch.progress("levels", value, bound)
+    )
+    search = replace(search, solve_s=time.monotonic() - began, stopped=_stopped(watch))
+    search = search.noting(f"levels: asked {found.questions} times whether all jobs can reach a level")
+    if found.rows is not None:
+        search = search.offered(Plan(found.rows), "levels")
+    search = _bounded(search, found.bound, 1.0, "levels")
+    return replace(search, partial=search.problem.objective.aggregate == "lexmin")
+
+
+def _stopped(watch: Watch) -> str:
+    return "time_limit" if watch.limits.left() <= 0 else "gap"
+
+
+def _ordered(search: _Search, watch: Watch) -> _Search:
+    """Go on from the least value to the next, in lexicographic order."""
+    problem, began, deadline = search.problem, time.monotonic(), watch.limits.deadline
+    if search.plan is None:  # any plan is a start
+        start = reach(problem, problem.party >= 0, 0.0, problem.configurations.jobs, deadline=deadline)
+        if start.rows is None:
+            gone = start.most < 0
+            return replace(search, infeasible=gone, stopped="infeasible" if gone else _stopped(watch))
+        search = search.offered(Plan(start.rows), "levels")
+        if search.plan is None:
+            return search
+    found = lexicographic(problem, search.plan.rows, deadline=deadline)
+    search = replace(search, solve_s=search.solve_s + time.monotonic() - began, stopped=_stopped(watch))
+    plan, sign = Plan(found.rows), problem.objective.sign
+    report = check(problem.instance, allocate(problem, plan), _spec(problem), claimed=sign * problem.total(plan))
+    if not report.ok:
+        return search.noting(f"the plan of levels was dropped: {report.violations[0]}")
+    proven = f"{len(found.levels)} of {int((problem.party >= 0).sum())} levels are proven"
+    if found.levels:
+        search = _bounded(search, found.levels[0], 1.0, "levels")
+    return replace(search, plan=plan, value=sign * report.value, partial=not found.whole).noting(f"levels: {proven}")
+
+
 def _relaxed(search: _Search, watch: Watch) -> _Search:
     """Bound a heuristic's plan by the LP relaxation of the configuration formulation."""
     from optsched.backends import highs
@@ -338,7 +398,8 @@ def _filled(search: _Search, deadline: float | None) -> _Search:
         return search
     plan = Plan(rows)
     report = check(problem.instance, allocate(problem, plan), _spec(problem))
-    return replace(search, plan=plan, value=report.value) if report.ok and report.value >= search.value else search
+    value = problem.objective.sign * report.value
+    return replace(search, plan=plan, value=value) if report.ok and value >= search.value else search
 
 
 def _result(search: _Search, name: str, backend: str, gap: float, seed: int, began: float, reason: str = "") -> Result:
@@ -353,9 +414,12 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
         noise = 1e-6 * float(problem.value.max(initial=0.0)) + 1e-11
         nothing = proven is not None and abs(search.value) <= noise and proven <= noise
         relative = 0.0 if nothing else None if proven is None else proven / max(1e-12, abs(search.value))
-        status = "optimal" if relative is not None and relative <= gap + 1e-9 else "feasible"
+        close = relative is not None and relative <= gap + 1e-9 and not search.partial
+        status = "optimal" if close else "feasible"
+        sign = problem.objective.sign  # and no -0.0
+        bound = None if search.bound is None else sign * search.bound + 0.0
         found = {
-            "value": search.value, "bound": search.bound, "gap": relative, "allocations": allocations,
+            "value": sign * search.value + 0.0, "bound": bound, "gap": relative, "allocations": allocations,
             "hash": allocations_hash(allocations), "waiting": _waiting(problem, search.plan.rows),
         }  # fmt: skip
     elif not search.infeasible:

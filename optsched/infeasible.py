@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from optsched.backends import Limits, Watch
@@ -17,7 +19,7 @@ def impossible(problem: Problem) -> str:
     """Return why no plan exists, where the table alone shows it; empty where it does not.
 
     Either a required job has no configuration at all, or more jobs than may move hold something that is none
-    of their configurations.
+    of their configurations, or all jobs at their best do not reach a floor.
     """
     table, instance = problem.configurations, problem.instance
     for job in np.flatnonzero(problem.required & (np.diff(table.first) == 0)).tolist():
@@ -29,6 +31,13 @@ def impossible(problem: Problem) -> str:
         if len(lost) > instance.max_moves:
             names = ", ".join(instance.jobs[j].id for j in lost[:8])
             return f"jobs {names} cannot keep what they hold, and only {instance.max_moves} may move"
+    row, resource, amount = table.used
+    for number in np.flatnonzero(table.capacity < 0).tolist():
+        mine = resource == number
+        given = np.zeros(table.jobs)
+        np.maximum.at(given, table.job[row[mine]], -amount[mine])
+        if given.sum() < -table.capacity[number]:
+            return f"no plan keeps {table.resource_names[number]}, even if every job had all that it can use"
     return ""
 
 
@@ -39,6 +48,15 @@ def why_infeasible(problem: Problem, limits: Limits) -> str:
     fewer, and the rest fits.
     """
     jobs = np.flatnonzero(problem.required)
+    table = problem.configurations
+    limited = [k for k, name in enumerate(table.resource_names) if name.startswith("limit ")]
+    if limited:
+        capacity = table.capacity.copy()
+        capacity[limited] = np.inf
+        problem = replace(problem, configurations=replace(table, capacity=capacity))
+        without = _shortage(problem, jobs, limits)
+        if without is not None and not without.any():
+            return f"no plan keeps {' and '.join(table.resource_names[k] for k in limited)} beside all that must hold"
     short = _shortage(problem, jobs, limits)
     if short is None:
         return "the required jobs cannot all run (no conflict could be named in the time given)"

@@ -35,8 +35,8 @@ def build(problem: Problem) -> Formulated:
         z = model.new_int_var(0, int(v.sum()) if problem.party_names else 0, "z")
         party = problem.party[table.job]
         for p in range(len(problem.party_names)):  # C4
-            own = np.flatnonzero(party == p)
-            model.add(z <= cp_model.LinearExpr.weighted_sum([x[k] for k in own], v[own].tolist()))
+            rows = np.flatnonzero(party == p)
+            model.add(z <= cp_model.LinearExpr.weighted_sum([x[k] for k in rows], v[rows].tolist()))
         model.maximize(z)
     else:
         model.maximize(cp_model.LinearExpr.weighted_sum(x, v.tolist()))

@@ -69,9 +69,7 @@ def build(problem: Problem) -> Formulated:
             if p >= 0:
                 P[problem.party_names[p]].append(job.id)
         m.z = pyo.Var([0], bounds=(0, problem.ceiling * (1 + 2 * problem.error)))
-        m.C7 = pyo.Constraint(
-            list(P), rule=lambda m, p: m.z[0] - sum(f(s) for j in P[p] for s in S_of[j]) <= 0
-        )
+        m.C7 = pyo.Constraint(list(P), rule=lambda m, p: m.z[0] - sum(f(s) for j in P[p] for s in S_of[j]) <= 0)
         m.objective = pyo.Objective(expr=m.z[0], sense=pyo.maximize)
     else:
         m.objective = pyo.Objective(expr=sum(f(s) for s in S), sense=pyo.maximize)

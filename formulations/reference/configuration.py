@@ -45,9 +45,7 @@ def build(problem: Problem) -> Formulated:
             if p >= 0:
                 P[problem.party_names[p]].append(job.id)
         m.z = pyo.Var([0], bounds=(0, problem.ceiling))
-        m.C4 = pyo.Constraint(
-            list(P), rule=lambda m, p: m.z[0] - sum(v[c] * m.x[c] for j in P[p] for c in C[j]) <= 0
-        )
+        m.C4 = pyo.Constraint(list(P), rule=lambda m, p: m.z[0] - sum(v[c] * m.x[c] for j in P[p] for c in C[j]) <= 0)
         m.objective = pyo.Objective(expr=m.z[0], sense=pyo.maximize)
     else:
         m.objective = pyo.Objective(expr=pyo.quicksum(v[c] * m.x[c] for c in names), sense=pyo.maximize)

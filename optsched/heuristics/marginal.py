@@ -64,7 +64,7 @@ def improve(
     minimum, the job of the least value steps first, by the smallest share.
     """
     table = problem.configurations
-    least = problem.objective.aggregate == "min"
+    least = problem.objective.aggregate != "sum"
     rows = rows.copy()
     free = table.capacity - _used(problem, rows)
     queue: list[tuple[float, int, int]] = []
@@ -120,13 +120,19 @@ def _better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> Int
         room = free.copy()
         _take(problem, int(now), room, -1.0)
     value = problem.value[begin:end]
-    worth = value > (problem.value[now] * (1 + 1e-12) if now >= 0 else (-1.0 if problem.required[job] else 0.0))
+    worth = value > (problem.value[now] * (1 + 1e-12) if now >= 0 else (-np.inf if problem.required[job] else 0.0))
     start, resource, amount = table.used_by_row
     span = slice(start[begin], start[end])
-    short = amount[span] > room[resource[span]] * (1 + 1e-12)
+    local = np.repeat(np.arange(end - begin), np.diff(start[begin : end + 1]))
+    short = (amount[span] > room[resource[span]] * (1 + 1e-12)) & (room[resource[span]] >= 0)
     if short.any():
-        local = np.repeat(np.arange(end - begin), np.diff(start[begin : end + 1]))
         worth &= np.bincount(local, weights=short, minlength=end - begin) == 0
+    for floor in np.flatnonzero(room < 0).tolist():
+        # what is below a floor may stay so, and no step leads further down
+        mine = resource[span] == floor
+        taken = np.bincount(local[mine], weights=amount[span][mine], minlength=end - begin)
+        before = taken[now - begin] if now >= 0 else 0.0
+        worth &= taken <= np.maximum(room[floor] + 1e-12 * abs(room[floor]), before)
     return np.arange(begin, end)[worth]
 
 
@@ -136,7 +142,8 @@ def _shares(problem: Problem, rows: IntArray) -> FloatArray:
     start, resource, amount = table.used_by_row
     sizes = start[rows + 1] - start[rows]
     entry = np.repeat(start[rows] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-    parts = amount[entry] / np.maximum(table.capacity[resource[entry]], 1e-9)
+    # what a floor counts takes nothing of the cluster
+    parts = np.maximum(amount[entry], 0.0) / np.maximum(table.capacity[resource[entry]], 1e-9)
     return np.asarray(
         np.bincount(np.repeat(np.arange(len(rows)), sizes), weights=parts, minlength=len(rows)), dtype=np.float64
     )
@@ -153,7 +160,8 @@ def _used(problem: Problem, rows: IntArray) -> FloatArray:
 def _fits(problem: Problem, row: int, free: FloatArray) -> bool:
     start, resource, amount = problem.configurations.used_by_row
     span = slice(start[row], start[row + 1])
-    return bool(np.all(amount[span] <= free[resource[span]] * (1 + 1e-12)))
+    room = free[resource[span]]
+    return bool(np.all((amount[span] <= room * (1 + 1e-12)) | (amount[span] < 0)))
 
 
 def _take(problem: Problem, row: int, free: FloatArray, sign: float = 1.0) -> None:

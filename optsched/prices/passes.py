@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.curves import FloatArray, IntArray
-from optsched.prices.table import ROOM, Table
+from optsched.prices.table import ROOM, Table, relieved
 from optsched.problem import Problem
 
 __all__ = ["BLOCK", "Look", "dual_bound", "look", "spans"]
@@ -90,12 +90,13 @@ def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float
     limited = np.isfinite(table.capacity)
     prices = np.where(limited, np.maximum(prices, 0.0), 0.0)
     reduced = problem.value.astype(np.float64)
+    given = relieved(table.used[1], table.used[2], len(prices))
     # a block of entries at a time, since there may be a hundred million
     for begin in range(0, len(table.used[0]), 1 << 22):
         part = slice(begin, begin + (1 << 22))
         row, resource, amount = table.used[0][part], table.used[1][part], table.used[2][part]
         np.subtract.at(reduced, row, prices[resource] * amount)
-        over = amount > table.capacity[resource] * (1 + ROOM)
+        over = (amount > table.capacity[resource] * (1 + ROOM)) & ~given[resource]
         reduced[row[over]] = -np.inf
     total = float(table.capacity[limited] @ prices[limited])
     if problem.instance.max_moves is not None:

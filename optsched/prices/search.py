@@ -35,6 +35,8 @@ class State:
         Its value, and the least proven bound.
     infeasible
         Whether it is proven that there is no plan.
+    enough
+        A value that is enough to have, or to have refused; None: none is.
     """
 
     table: Table
@@ -47,6 +49,7 @@ class State:
     passes: int = 0
     infeasible: bool = False
     notes: tuple[str, ...] = ()
+    enough: float | None = None
 
     @property
     def late(self) -> bool:
@@ -57,7 +60,8 @@ class State:
     def done(self) -> bool:
         """Whether there is nothing more to do, or no time for it."""
         proven = self.units is not None and self.bound - self.value <= self.gap * max(1e-12, abs(self.value))
-        return proven or self.late or self.infeasible
+        enough = self.enough is not None and (self.value >= self.enough or self.bound < self.enough)
+        return proven or enough or self.late or self.infeasible
 
     def offered(self, units: IntArray | None) -> State:
         """Return the state with a plan, if it is feasible and better."""

@@ -16,7 +16,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.prices.equal import Groups, grouped
 from optsched.problem import Problem
 
-__all__ = ["ROOM", "Table", "table_of"]
+__all__ = ["ROOM", "Table", "relieved", "table_of"]
 
 ROOM = 1e-9
 """Relative tolerance of capacities, far below the checker's: sums of a million terms differ by less."""
@@ -154,11 +154,11 @@ def table_of(problem: Problem) -> tuple[Table, Groups]:
 
 
 def _scale(value: FloatArray, first: IntArray) -> float:
-    """Return the mean over groups of the best value, so that values are near 1 for solvers' tolerances."""
+    """Return the mean over groups of the size of the best value, so that values are near 1 for solvers' tolerances."""
     if len(value) == 0:
         return 1.0
     starts = first[:-1][np.diff(first) > 0]
-    mean = float(np.maximum.reduceat(value, starts).mean())
+    mean = float(np.abs(np.maximum.reduceat(value, starts)).mean())
     return mean if mean > 0 else 1.0
 
 
@@ -193,10 +193,16 @@ def _usable(
     problem: Problem, entries: tuple[IntArray, IntArray, FloatArray], capacity: FloatArray
 ) -> NDArray[np.bool_]:
     """Return which rows a best plan may need: they fit, and are worth more than nothing or must be there."""
-    table = problem.configurations
     row, resource, amount = entries
-    usable = (problem.value > 0) | problem.required[table.job]
-    if problem.instance.max_moves is not None:
-        usable |= table.kept
-    usable[row[(amount > 0) & (amount > capacity[resource] + ROOM * np.abs(capacity[resource]))]] = False
+    usable = (problem.value > 0) | problem.required[problem.configurations.job]
+    usable[row[amount < 0]] = True  # what a floor counts, as the limit on moves counts what is kept
+    over = (amount > 0) & (amount > capacity[resource] + ROOM * np.abs(capacity[resource]))
+    usable[row[over & ~relieved(resource, amount, len(capacity))[resource]]] = False
     return usable
+
+
+def relieved(resource: IntArray, amount: FloatArray, resources: int) -> NDArray[np.bool_]:
+    """Return which resources some row gives back, so that no row alone can exceed them; shape ``(resources,)``."""
+    some = np.zeros(resources, dtype=bool)
+    some[resource[amount < 0]] = True
+    return some

@@ -15,11 +15,13 @@ LAYERS = (
     {"optsched.instance"},
     {"optsched.pools", "optsched.places", "optsched.objectives", "optsched.solution"},
     {"optsched.configurations"},
+    {"optsched.limits"},
     {"optsched.problem"},
     {"optsched.linear"},
     {"optsched.backends"},
     {"optsched.checker", "optsched.result", "optsched.formulation"},
-    {"optsched.heuristics", "optsched.levels", "optsched.infeasible", "optsched.prices", "optsched.timeshare"},
+    {"optsched.heuristics", "optsched.infeasible", "optsched.prices", "optsched.timeshare"},
+    {"optsched.least"},
     {"optsched.facade"},
 )
 """From the lowest; what is not named here stands above all of them."""

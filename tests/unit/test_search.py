@@ -15,7 +15,7 @@ from optsched.formulation import DEFAULT, formulation
 from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import ObjectiveSpec
-from optsched.levels import tightened
+from optsched.least import tightened
 from optsched.problem import Plan, allocate, pose
 from tests.builders import best_rows, cluster, instance, job, listed
 from tests.strategies import instances

@@ -1,4 +1,4 @@
-"""Tightening of max-min problems by levels."""
+"""Tightening of the linear relaxation of least values."""
 
 from __future__ import annotations
 

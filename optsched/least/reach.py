@@ -1,0 +1,125 @@
+"""How many jobs can reach a level at once: a sum over jobs, which the price engine solves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from optsched.backends import Limits, Watch
+from optsched.configurations import some_rows
+from optsched.curves import FloatArray, IntArray
+from optsched.formulation import DEFAULT, formulation
+from optsched.prices import price
+from optsched.problem import Plan, Problem
+
+__all__ = ["Reach", "reach"]
+
+_WHOLE = 1e-6
+"""What a bound on a number of jobs may be off by rounding."""
+_LARGE = 200_000
+"""Rows up to which HiGHS takes on what prices leave open."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How many jobs reach their levels.
+
+    rows
+        A plan of ``count`` such jobs, the row of each job, shape ``(jobs,)``; None where no plan was found.
+    most
+        Proven bound on the number in any plan; -1 if there is no plan.
+    prices
+        For the next question.
+    """
+
+    rows: IntArray | None
+    count: int
+    most: int
+    prices: FloatArray | None
+
+    @property
+    def exact(self) -> bool:
+        """Whether the number is proven to be the largest."""
+        return self.most == (self.count if self.rows is not None else -1)
+
+
+def reach(
+    problem: Problem,
+    who: NDArray[np.bool_],
+    level: FloatArray | float,
+    wanted: int,
+    *,
+    deadline: float | None,
+    prices: FloatArray | None = None,
+) -> Reach:
+    """Find a plan in which as many jobs as possible reach a level, until ``wanted`` do or it is proven that none has.
+
+    Parameters
+    ----------
+    who
+        Jobs that count, shape ``(jobs,)``.
+    level
+        Value to reach, of all or of each job.
+    wanted
+        A number that is enough, or to have refused; more than there are for the most that is possible.
+    """
+    job = problem.configurations.job
+    levels = np.broadcast_to(np.asarray(level, dtype=np.float64), len(who))
+    value = (who[job] & (problem.value >= levels[job])).astype(np.float64)
+    keep = _cheapest(problem, value)
+    table, value = some_rows(problem.configurations, keep, ""), value[keep]
+    goal = replace(problem.objective, aggregate="sum", sign=1.0)
+    asked = replace(problem, configurations=table, value=value, objective=goal)
+    # 0.4 of a job: with that gap, a bound is below the next whole number
+    jobs = int(who.sum())
+    gap = 0.4 / max(1, jobs)
+    found = price(asked, deadline=deadline, gap=gap, start=prices, enough=None if wanted > jobs else wanted - 0.5)
+    answer = _reach(found.rows, value, found.bound, found.prices)
+    if not (answer.exact or answer.count >= wanted or answer.most < wanted or len(value) > _LARGE):
+        answer = _by_integers(asked, answer, found.bound, Watch(Limits(deadline, gap)))
+    if answer.rows is None:
+        return answer
+    return replace(answer, rows=np.where(answer.rows >= 0, np.flatnonzero(keep)[answer.rows], -1))
+
+
+def _by_integers(asked: Problem, answer: Reach, bound: float, watch: Watch) -> Reach:
+    """Return the answer that HiGHS gives, where prices left it open."""
+    from optsched.backends import highs
+
+    built = formulation("configuration").forms["linear"](asked, DEFAULT)
+    start = None if answer.rows is None or built.start is None else built.start(Plan(answer.rows))
+    outcome = highs.solve(built.model, watch, start=start)
+    if outcome.status == "infeasible":
+        return replace(answer, rows=None, count=0, most=-1)
+    rows = answer.rows if outcome.values is None else built.read(outcome.values).rows
+    bound = bound if outcome.bound is None else min(bound, outcome.bound)
+    return _reach(rows, asked.value, bound, answer.prices)
+
+
+def _cheapest(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
+    """Return the rows without those that take no less than the first of their job, pool and value, shape ``(n,)``."""
+    table = problem.configurations
+    order = np.lexsort((np.arange(len(table)), value, table.ways.pool, table.job))
+    job, pool, worth = table.job[order], table.ways.pool[order], value[order]
+    starts = np.ones(len(table), dtype=bool)
+    starts[1:] = (np.diff(job) != 0) | (np.diff(pool) != 0) | (np.diff(worth) != 0)
+    leader = np.empty(len(table), dtype=np.int64)
+    leader[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
+    row, resource, amount = table.used
+    taken = csr_array((amount, (row, resource)), shape=(len(table), len(table.capacity)))
+    more = (taken - taken[leader]).tocoo()
+    keep = np.zeros(len(table), dtype=bool)
+    keep[more.coords[0][more.data < 0]] = True
+    keep[leader] = True
+    return keep | table.kept
+
+
+def _reach(rows: IntArray | None, value: FloatArray, bound: float, prices: FloatArray | None) -> Reach:
+    count = 0 if rows is None else round(float(value[rows[rows >= 0]].sum()))
+    most = (
+        -1 if bound == -np.inf else len(value) if bound == np.inf else int(np.floor(bound + _WHOLE * max(1.0, bound)))
+    )
+    return Reach(rows, count, max(most, count) if rows is not None else most, prices)
