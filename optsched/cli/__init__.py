@@ -111,13 +111,51 @@ def solve(
 @app.command()
 def check(
     instance: InstanceFile,
-    plan: Annotated[Path, typer.Argument(help="Result file (optsched-result/1).", metavar="PLAN")],
+    plan: Annotated[
+        Path, typer.Argument(help="Result (optsched-result/1) or schedule (optsched-schedule/1).", metavar="PLAN")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Check a plan by the true curves; exit code 1 names the broken rules, and who breaks them."""
     from optsched.cli import commands
 
     raise SystemExit(commands.check(instance, plan, as_json))
+
+
+@app.command()
+def schedule(
+    instance: InstanceFile,
+    horizon: Annotated[
+        Path | None, typer.Option(help="How far to look, reservations, further resources (optsched-horizon/1).")
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="makespan, average-completion, weighted-completion, weighted-tardiness, late-jobs, on-time; "
+            "default: the horizon's own, or weighted-tardiness."
+        ),
+    ] = None,
+    formulation: Annotated[
+        str, typer.Option(help="intervals (CP-SAT), time-indexed (HiGHS), or lists for a heuristic with a bound.")
+    ] = "auto",
+    ticks: Annotated[int | None, typer.Option(min=1, help="Steps of time; default: by the formulation.")] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds; the best schedule by then is returned.")] = None,
+    gap: Annotated[float, typer.Option(help="Relative gap that is good enough.")] = 1e-4,
+    seed: Annotated[int, typer.Option(help="Of all random choices.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="More than one is faster and not reproducible.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Write the schedule here (optsched-schedule/1).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the schedule here (.html or .svg).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Decide which job runs when, with how many GPUs; exit code 1 if there is no schedule."""
+    from optsched.cli import schedules
+
+    raise SystemExit(
+        schedules.schedule(
+            instance, horizon, out, plot, as_json, objective=objective, formulation=formulation, ticks=ticks,
+            time_limit=time_limit, gap=gap, seed=seed, threads=threads,
+        )
+    )  # fmt: skip
 
 
 @app.command()
@@ -179,11 +217,15 @@ def generate(
     out: Annotated[Path, typer.Option(help="Write the instance here (optsched/1).")],
     seed: Annotated[int, typer.Option(help="Equal seeds make equal instances.")] = 0,
     name: Annotated[str, typer.Option(help="Of the instance, for people.")] = "",
+    hours: Annotated[
+        float | None, typer.Option(help="Give every job work, an arrival within so many hours, and a deadline.")
+    ] = None,
+    load: Annotated[float, typer.Option(help="With --hours: the work, as a part of what the GPUs do in them.")] = 1.0,
 ) -> None:
     """Make an instance from fitted curves."""
     from optsched.cli import commands
 
-    raise SystemExit(commands.generate(curves, gpus, jobs, seed, name, out))
+    raise SystemExit(commands.generate(curves, gpus, jobs, seed, name, out, hours, load))
 
 
 @app.command()

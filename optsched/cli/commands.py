@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from optsched.errors import InputError, shown
-from optsched.files import write_bytes
+from optsched.files import read_bytes, write_bytes
 
 __all__ = ["check", "fit", "formulations", "generate", "predict", "profile_plan", "schema", "solve"]
 
@@ -54,6 +54,10 @@ def check(instance: Path, plan: Path, as_json: bool) -> int:
     from optsched import load, load_result
     from optsched.instance import fingerprint
 
+    if b'"optsched-schedule/' in read_bytes(plan)[:200]:
+        from optsched.cli.schedules import check_schedule
+
+        return check_schedule(instance, plan, as_json)
     loaded, result = load(instance), load_result(plan)
     if result.status in ("infeasible", "unknown"):
         raise InputError("a result with a plan", path="$.status", value=shown(result.status), file=str(plan))
@@ -154,7 +158,9 @@ def profile_plan(curves: Path, model: str, gpu: str, budget: int, max_gpus: int 
     return 0
 
 
-def generate(curves: Path, gpus: str, jobs: int, seed: int, name: str, out: Path) -> int:
+def generate(
+    curves: Path, gpus: str, jobs: int, seed: int, name: str, out: Path, hours: float | None, load: float
+) -> int:
     """Make an instance from fitted curves."""
     from optsched import save
     from optsched.curves.fitted import load_curves
@@ -167,7 +173,12 @@ def generate(curves: Path, gpus: str, jobs: int, seed: int, name: str, out: Path
         if not gpu_type or not count.isdecimal() or gpu_type in counts:
             raise InputError("TYPE=COUNT,..., each type once", path="--gpus", value=shown(part))
         counts[gpu_type] = int(count)
-    save(generated(load_curves(curves), counts, jobs, seed, name), out)
+    made = generated(load_curves(curves), counts, jobs, seed, name)
+    if hours is not None:
+        from optsched.schedule.generate import timed
+
+        made = timed(made, hours, load, seed)
+    save(made, out)
     return 0
 
 
@@ -199,12 +210,14 @@ def schema() -> int:
     from optsched.curves.fitted import CurveFile
     from optsched.instance import Instance
     from optsched.result import Result
+    from optsched.schedule import Horizon, Schedule
 
-    schemas, components = msgspec.json.schema_components([Instance, Result, CurveFile], ref_template="#/$defs/{name}")
+    kinds = [Instance, Result, CurveFile, Horizon, Schedule]
+    schemas, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
     _print_json(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
-            "title": "optsched files: an instance, a result, or fitted curves",
+            "title": "optsched files: an instance, a result, fitted curves, a horizon, or a schedule",
             "anyOf": list(schemas),
             "$defs": components,
         }

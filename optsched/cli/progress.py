@@ -62,8 +62,11 @@ def shown_steps(*, quiet: bool) -> Iterator[Callable[[str], None] | None]:
 
 
 @contextmanager
-def shown_progress(time_limit: float | None, *, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Show incumbent, bound, gap and time left; yields what to report to."""
+def shown_progress(
+    time_limit: float | None, *, quiet: bool, lower: bool = False
+) -> Iterator[Callable[[Progress], None] | None]:
+    """Show incumbent, bound, gap and time left; yields what to report to. ``lower``: less is better."""
+    better, nearer = (min, max) if lower else (max, min)
     began = time.monotonic()
     best: dict[str, float] = {}
     with _shown(quiet=quiet) as line:
@@ -73,9 +76,9 @@ def shown_progress(time_limit: float | None, *, quiet: bool) -> Iterator[Callabl
 
         def report(progress: Progress) -> None:
             if progress.value is not None:
-                best["value"] = max(progress.value, best.get("value", progress.value))
+                best["value"] = better(progress.value, best.get("value", progress.value))
             if progress.bound is not None:
-                best["bound"] = min(progress.bound, best.get("bound", progress.bound))
+                best["bound"] = nearer(progress.bound, best.get("bound", progress.bound))
             line.text = lambda: _line(progress.stage, dict(best), time.monotonic() - began, time_limit)
 
         yield report
@@ -84,6 +87,6 @@ def shown_progress(time_limit: float | None, *, quiet: bool) -> Iterator[Callabl
 def _line(stage: str, best: dict[str, float], spent: float, time_limit: float | None) -> str:
     parts = [stage, *(f"{name} {number:.6g}" for name, number in best.items())]
     if len(best) == 2:
-        parts.append(f"gap {100 * max(0.0, best['bound'] - best['value']) / max(1e-12, abs(best['value'])):.3g} %")
+        parts.append(f"gap {100 * abs(best['bound'] - best['value']) / max(1e-12, abs(best['value'])):.3g} %")
     parts.append(f"{spent:.0f} s" if time_limit is None else f"{max(0.0, time_limit - spent):.0f} s left")
     return "  ".join(parts)

@@ -31,6 +31,8 @@ __all__ = ["plan"]
 
 _DOWN = 0.7
 """Part of the time left for the grid that is rounded down, where the other may be needed, too."""
+_FINER = (1, 8, 64)
+"""Where rounding keeps a gap open, ticks become so many times shorter."""
 
 
 @dataclass(frozen=True)
@@ -228,22 +230,26 @@ def _part(watch: Watch, part: float, gap: float | None = None, scale: float = 1.
 def _on_grids(
     search: _Search, question: Question, chosen: TimedFormulation, ticks: int | None, watch: Watch, gap: float
 ) -> _Search:
-    """Solve on the grid that is rounded down, and if rounding keeps the gap open, on the one rounded up."""
+    """Solve on the grid that is rounded down, and if rounding keeps the gap open, on the one rounded up, and finer."""
     exact = exact_tick(question, ticks or chosen.ticks)
-    tick = question.length / (ticks or chosen.ticks) if exact is None else exact
-    down = gridded(question, tick, up=False)
-    if (support := chosen.supports(down)) and not support.ok:
-        raise InputError(f"another formulation than {chosen.name}: {support.reason}", path="formulation")
-    search = replace(search, tick=tick)
-    if not down.exact:
-        search = search.noting(f"times are rounded to ticks of {tick:.4g} s; what that costs is in the gap")
-    for grid in (down,) if down.exact else (down, gridded(question, tick, up=True)):
-        if search.proven(gap) or search.infeasible or watch.interrupted:
-            return search
-        if watch.limits.left() <= 0:
-            return replace(search, stopped="time_limit")
-        search = _solved(search, chosen, grid, watch, gap)
-    return search
+    for finer in (1,) if exact is not None or ticks is not None else _FINER:
+        tick = question.length / ((ticks or chosen.ticks) * finer) if exact is None else exact
+        down = gridded(question, tick, up=False)
+        if not (support := chosen.supports(down)).ok:
+            if finer > 1:
+                break
+            raise InputError(f"another formulation than {chosen.name}: {support.reason}", path="formulation")
+        search = replace(search, tick=tick)
+        for grid in (down,) if down.exact else (down, gridded(question, tick, up=True)):
+            if search.proven(gap) or search.infeasible or watch.interrupted:
+                return search
+            if watch.limits.left() <= 0:
+                return replace(search, stopped="time_limit")
+            search = _solved(search, chosen, grid, watch, gap)
+        if down.exact or search.stopped != "gap":
+            break
+    rounded = not down.exact and search.stopped == "gap" and not search.proven(gap)
+    return replace(search, stopped="rounding") if rounded else search
 
 
 def _solved(search: _Search, chosen: TimedFormulation, grid: Grid, watch: Watch, gap: float) -> _Search:

@@ -46,7 +46,8 @@ class Schedule(Record, frozen=True, kw_only=True):
     horizon
         The question, with ``horizon_s`` filled in.
     status, stopped, reason, notes
-        As in :class:`optsched.result.Result`.
+        As in :class:`optsched.result.Result`; stopped by ``rounding`` where the models are solved, and only
+        shorter ticks could narrow the gap.
     value, bound, gap
         Objective on the true curves; a proven bound on any schedule's, what the rounding of times costs
         included; |value - bound| / |value|.
