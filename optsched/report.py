@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +11,18 @@ from rich.console import Console
 from rich.table import Table
 
 from optsched.curves.fitted import CurveFile
-from optsched.instance import Instance
+from optsched.instance import Instance, ObjectiveSpec
 from optsched.pools import pools
 from optsched.result import Result
 
-__all__ = ["print_fits", "print_formulations", "print_profile_plan", "print_result"]
+__all__ = [
+    "print_fits",
+    "print_formulations",
+    "print_frontier",
+    "print_objectives",
+    "print_profile_plan",
+    "print_result",
+]
 
 _MOST_ROWS = 50
 
@@ -77,7 +85,36 @@ def _summary(result: Result) -> str:
         return f"[bold]{result.status}[/bold] ({result.stopped}): {result.reason}"
     proof = "no bound" if result.bound is None else f"bound {result.bound:.6g}, gap {100 * (result.gap or 0):.3g} %"
     head = f"[bold]{result.status}[/bold] ({result.stopped}): {result.objective.name} {result.value:.6g}, {proof}"
+    for goal in result.goals[1:]:
+        proof = "no bound" if goal.bound is None else f"bound {goal.bound:.6g}, gap {100 * (goal.gap or 0):.3g} %"
+        head += f"\n  then {goal.objective.name} {goal.value:.6g}, {proof}"
     return f"{head}\n{method}; {times}; checked; hash {result.hash}"
+
+
+def print_frontier(objectives: Sequence[ObjectiveSpec], rows: Sequence[Any]) -> None:
+    """Print the points of two objectives, with what is proven of each."""
+    first, second = (spec.name for spec in objectives)
+    table = _table(first, "gap %", second, "gap %", "jobs run", "status", "plan", left=0)
+    for row in rows:
+        cells = []
+        for goal in row.goals:
+            cells += [f"{goal.value:.6g}", "" if goal.gap is None else f"{100 * goal.gap:.2g}"]
+        table.add_row(*cells, str(row.jobs), row.status, row.hash)
+    console = _console()
+    console.print(table)
+    console.print(
+        f"{len(rows)} plans, each checked; gap of {first}: of all plans with as good a {second} as was asked for; "
+        f"gap of {second}: of those whose {first} is as good"
+    )
+
+
+def print_objectives(found: Sequence[dict[str, Any]]) -> None:
+    """Print what there is to decide by."""
+    table = _table("name", "parameters", "meaning", left=3)
+    for f in found:
+        settings = ":".join(f"{key}={json.dumps(value)}" for key, value in f["parameters"].items())
+        table.add_row(f["name"], settings, f["meaning"] + (f" ({f['unit']})" if f["unit"] else ""))
+    _console().print(table)
 
 
 def print_fits(file: CurveFile) -> None:

@@ -6,10 +6,23 @@ from pathlib import Path
 from typing import Literal
 
 from optsched.files import decode, read_bytes, write_json
-from optsched.instance import ObjectiveSpec
+from optsched.instance import Limit, ObjectiveSpec
 from optsched.solution import Allocation, Record, Waiting
 
-__all__ = ["Result", "load_result", "save_result"]
+__all__ = ["Goal", "Result", "load_result", "save_result"]
+
+
+class Goal(Record, frozen=True, kw_only=True):
+    """One of several objectives that were taken one after the other.
+
+    value, bound, gap
+        As in a result; the bound holds for all plans in which the goals before are as good.
+    """
+
+    objective: ObjectiveSpec
+    value: float
+    bound: float | None = None
+    gap: float | None = None
 
 
 class Result(Record, frozen=True, kw_only=True):
@@ -23,7 +36,11 @@ class Result(Record, frozen=True, kw_only=True):
     stopped
         Why the search ended; says nothing of what was found.
     value, bound, gap
-        Objective on the true curves; a proven bound on any plan's; (bound - value) / |value|.
+        Objective on the true curves; a proven bound on any plan's; |bound - value| / |value|.
+    goals
+        Where there are several objectives, each of them; the first is ``objective``.
+    limits
+        Limits that were asked for beside those of the instance.
     reason
         Why there is no plan, where there is none.
     hash
@@ -39,6 +56,8 @@ class Result(Record, frozen=True, kw_only=True):
     value: float | None = None
     bound: float | None = None
     gap: float | None = None
+    goals: tuple[Goal, ...] = ()
+    limits: tuple[Limit, ...] = ()
     reason: str = ""
     allocations: tuple[Allocation, ...] = ()
     waiting: tuple[Waiting, ...] = ()
