@@ -86,8 +86,18 @@ def _options(
 def solve(
     instance: InstanceFile,
     objective: Annotated[
-        str | None, typer.Option(help="progress, throughput, max-min; default: the instance's own.")
+        str | None,
+        typer.Option(
+            help="See `optsched objectives`; several in order: max-min,progress; parameters: alpha-fair:alpha=2; "
+            "default: the instance's own."
+        ),
     ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="Another objective's bound, e.g. 'cost<=50'; may be given again.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Of several objectives: the relative loss that each leaves to those after it.")
+    ] = 1e-6,
     formulation: Annotated[str, typer.Option(help="See `optsched formulations`; auto chooses by size.")] = "auto",
     backend: Annotated[str, typer.Option(help="highs, cpsat, pyomo or pyomo:SOLVER.")] = "auto",
     time_limit: Annotated[float | None, typer.Option(help="Seconds; the best plan found by then is returned.")] = None,
@@ -102,10 +112,32 @@ def solve(
 
     raise SystemExit(
         commands.solve(
-            instance, out, as_json, objective=objective, formulation=formulation, backend=backend,
+            instance, out, as_json, objective, limit or [], tolerance, formulation=formulation, backend=backend,
             time_limit=time_limit, gap=gap, seed=seed, threads=threads,
         )
     )  # fmt: skip
+
+
+@app.command()
+def pareto(
+    instance: InstanceFile,
+    objectives: Annotated[str, typer.Option(help="Two objectives, e.g. progress,cost.")],
+    points: Annotated[int, typer.Option(min=2, help="Of the grid; equal and worse plans are left out.")] = 9,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="Another objective's bound, e.g. 'kept>=3'; may be given again.")
+    ] = None,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds for each point.")] = None,
+    gap: Annotated[float, typer.Option(help="Relative gap of each point that is good enough.")] = 1e-4,
+    out: Annotated[Path | None, typer.Option(help="Write the points here (JSON).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the points here (HTML).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what one objective costs another: the plans of which none is better in both."""
+    from optsched.cli import goals
+
+    raise SystemExit(
+        goals.pareto(instance, objectives, points, limit or [], out, plot, as_json, time_limit=time_limit, gap=gap)
+    )
 
 
 @app.command()
@@ -226,6 +258,14 @@ def generate(
     from optsched.cli import commands
 
     raise SystemExit(commands.generate(curves, gpus, jobs, seed, name, out, hours, load))
+
+
+@app.command()
+def objectives(as_json: AsJson = False) -> None:
+    """List the objectives: what they mean, their units, parameters and sources."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.objectives(as_json))
 
 
 @app.command()

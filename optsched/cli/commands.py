@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import msgspec
 from optsched.errors import InputError, shown
 from optsched.files import read_bytes, write_bytes
 
-__all__ = ["check", "fit", "formulations", "generate", "predict", "profile_plan", "schema", "solve"]
+__all__ = ["check", "fit", "formulations", "generate", "objectives", "predict", "profile_plan", "schema", "solve"]
 
 
 def _print_json(record: object) -> None:
@@ -27,16 +28,19 @@ def _writable(path: Path | None) -> None:
         raise InputError(f"a place to write to ({reason})", file=str(path))
 
 
-def solve(instance: Path, out: Path | None, as_json: bool, **options: Any) -> int:
+def solve(
+    instance: Path, out: Path | None, as_json: bool, objective: str | None, limits: list[str], tolerance: float,
+    **options: Any,
+) -> int:  # fmt: skip
     """Solve an instance file; print and write the result."""
     from optsched import load, save_result
-    from optsched import solve as solved
+    from optsched.cli.goals import solved
     from optsched.cli.progress import shown_progress
 
     _writable(out)
     loaded = load(instance)
     with shown_progress(options["time_limit"], quiet=as_json) as progress:
-        result = solved(loaded, progress=progress, **options)
+        result = solved(loaded, objective, limits, tolerance, progress=progress, **options)
     if out is not None:
         save_result(result, out)
     if as_json:
@@ -61,7 +65,12 @@ def check(instance: Path, plan: Path, as_json: bool) -> int:
     loaded, result = load(instance), load_result(plan)
     if result.status in ("infeasible", "unknown"):
         raise InputError("a result with a plan", path="$.status", value=shown(result.status), file=str(plan))
-    report = checked(loaded, result.allocations, result.objective, result.value)
+    limited = msgspec.structs.replace(loaded, limits=(*loaded.limits, *result.limits))
+    report = checked(limited, result.allocations, result.objective, result.value)
+    for goal in result.goals[1:]:  # the first is the result's own
+        false = checked(limited, result.allocations, goal.objective, goal.value).violations
+        more = tuple(v for v in false if v not in report.violations)
+        report = replace(report, violations=(*report.violations, *more))
     same = fingerprint(loaded) == result.instance
     if as_json:
         rules = [{"rule": v.rule, "who": v.who, "how": v.how} for v in report.violations]
@@ -179,6 +188,32 @@ def generate(
 
         made = timed(made, hours, load, seed)
     save(made, out)
+    return 0
+
+
+def objectives(as_json: bool) -> int:
+    """List the objectives."""
+    from importlib import import_module
+
+    from optsched.objectives import OBJECTIVES
+
+    found = []
+    for name, home in OBJECTIVES.items():
+        module = import_module(home)
+        goal = module.make(module.Parameters())
+        found.append(
+            {
+                "name": name, "meaning": goal.meaning, "unit": goal.unit, "source": goal.source,
+                "sense": "least" if goal.sign < 0 else "most",
+                "parameters": msgspec.to_builtins(module.Parameters()),
+            }
+        )  # fmt: skip
+    if as_json:
+        _print_json(found)
+    else:
+        from optsched.report import print_objectives
+
+        print_objectives(found)
     return 0
 
 
