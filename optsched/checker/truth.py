@@ -109,13 +109,13 @@ class Truth:
     def listed(self, job: Job, a: Allocation) -> Configuration | None:
         """Return the listed configuration that an allocation means; None where it is none of them.
 
-        Of several that differ in their rates only, it is the one whose network rate it has (where that is decided),
-        and then the one whose throughput is claimed.
+        Of several that differ in their rates only, it is the one whose network rate it has (where that is decided,
+        and it meets the network or names a rate), and then the one whose throughput is claimed.
         """
+        rated = self.instance.decides == "network" and (a.nodes > 1 or a.servers > 0 or a.gbps is not None)
 
         def strangeness(c: Configuration) -> tuple[bool, float, float]:
-            other = self.instance.decides == "network" and c.gbps != a.gbps
-            return other, abs(c.throughput - a.throughput), -c.efficiency
+            return rated and c.gbps != a.gbps, abs(c.throughput - a.throughput), -c.efficiency
 
         matching = [
             c
