@@ -141,6 +141,26 @@ def pareto(
 
 
 @app.command()
+def share(
+    instance: InstanceFile,
+    policy: Annotated[
+        str, typer.Option(help="max-min, makespan, finish-time, throughput, fifo, cost, hierarchical.")
+    ] = "max-min",
+    lexicographic: Annotated[bool, typer.Option(help="max-min: go on to the lexicographic optimum.")] = False,
+    pairs: Annotated[
+        Path | None, typer.Option(help="CSV table of pairs that may share GPUs, with both throughputs.")
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, help="GPUs of a job while it runs; default: its fewest.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the shares here (JSON).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Divide time: which part of it each job runs on which GPU type; exit code 1 if there are no such shares."""
+    from optsched.cli import shares
+
+    raise SystemExit(shares.share(instance, policy, lexicographic, pairs, gpus, out, as_json))
+
+
+@app.command()
 def check(
     instance: InstanceFile,
     plan: Annotated[

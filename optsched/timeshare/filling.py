@@ -26,7 +26,7 @@ from optsched.timeshare.market import Columns, Market
 from optsched.timeshare.programme import Point, fixed_needs, programme, usage_and_rates
 from optsched.timeshare.proof import Stage, noticed, rents
 
-__all__ = ["Filled", "Path", "fill"]
+__all__ = ["Filled", "Path", "caps", "fill"]
 
 Path = Callable[[NDArray[np.bool_], FloatArray, FloatArray], tuple[Callable[[float], FloatArray], float]]
 """From the jobs that stay, all rates now, and all caps: rates at each z >= 0, and the z at which all are at their caps.
@@ -52,10 +52,10 @@ class Filled:
     steps: int
 
 
-def caps(of: Market, ways: Columns, barred: NDArray[np.bool_]) -> FloatArray:
+def caps(of: Market, ways: Columns, barred: NDArray[np.bool_] | None = None) -> FloatArray:
     """Return the most that one job of each kind can get if nobody else were there, shape ``(jobs,)``."""
     most = np.zeros(of.jobs)
-    open_ = ~barred
+    open_ = np.ones(len(ways), dtype=bool) if barred is None else ~barred
     np.maximum.at(most, ways.first[open_], ways.rate_first[open_])
     two = open_ & (ways.second >= 0)
     np.maximum.at(most, ways.second[two], ways.rate_second[two])
@@ -94,12 +94,12 @@ def fill(of: Market, ways: Columns, path: Path, first: tuple[float, Point] | Non
         capped = ~stays & (done | (rate >= cap * (1 - 1e-12)))
         if capped.any():  # no prices are needed to see that these can rise no further
             pressure = np.where(capped, 1.0 / noticed(of, rate), 0.0)
-            stages.append(Stage(np.zeros(of.types), pressure, capped))
+            stages.append(Stage(Point(None, prices=np.zeros(of.types), pressure=pressure), capped))
             stays |= capped
         if stays.all():
             break
         pressed = _pressed(of, ways, point, rate, stays)
-        stages.append(Stage(point.prices, point.pressure, pressed))
+        stages.append(Stage(point, pressed))
         stays |= pressed
         worth = point.prices * of.capacity
         unused = of.capacity - usage_and_rates(of, ways, time)[0]
@@ -127,7 +127,7 @@ def _stage(
         load = -point.level
         if load <= 1.0 + _CLOSE:
             break
-        u = rents(of, ways, point.prices, point.pressure, barred)
+        u = rents(of, ways, point.prices, point.pressure, point.rents, barred)
         limit = float(point.prices @ of.capacity + of.many @ u)
         lower = _last(_holds(of, rates, point, limit), level)
         if not lower < level:
@@ -195,7 +195,7 @@ def _unused(of: Market, ways: Columns, point: Point) -> NDArray[np.bool_]:
     """Return the columns whose use would cost more than it is worth: no optimum of the stage uses them."""
     assert point.time is not None
     prices, pressure = point.prices, point.pressure
-    u = rents(of, ways, prices, pressure)
+    u = rents(of, ways, prices, pressure, point.rents)
     loss = u[ways.first] + ways.gang * prices[ways.gpu_type] - pressure[ways.first] * ways.rate_first
     two = ways.second >= 0
     second = ways.second[two]

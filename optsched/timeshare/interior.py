@@ -327,9 +327,9 @@ def _unscaled(of: Programme, s: _Scaled, at: _Iterate, wrong: float, steps: int)
     if of.full.any():
         pressure = np.where(of.full, _pressure_of_full(of, s, prices), pressure)
     if not wrong < _POOR:
-        return Point(None, at.z / s.level, prices, pressure, steps)
+        return Point(None, at.z / s.level, prices, pressure, steps=steps)
     time = (at.x * of.market.many)[of.columns.gpu_type, of.columns.first]
-    return Point(time, at.z / s.level, prices, pressure, steps)
+    return Point(time, at.z / s.level, prices, pressure, steps=steps)
 
 
 def _pressure_of_full(of: Programme, s: _Scaled, prices: FloatArray) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched.curves import FloatArray
-from optsched.timeshare.filling import fill
+from optsched.timeshare.filling import caps, fill
 from optsched.timeshare.market import Market, columns, merged
 from optsched.timeshare.programme import linear_needs
 from optsched.timeshare.proof import held, possible_gain, repaired
@@ -51,12 +51,12 @@ def max_min(market: Market, *, lexicographic: bool = False) -> Shares:
 
             return rates, float((cap / unit)[~stays].max())
 
-        limited = value < float((of.fastest / unit).min()) * (1 - 1e-9)  # by the GPUs, and by no job's own limit
-        filled = fill(of, ways, path, (found.reached, found.point) if limited and of.pairs is None else None)
+        limited = value < float((caps(of, ways) / unit).min()) * (1 - 1e-9)  # by the GPUs, and by no job's own limit
+        filled = fill(of, ways, path, (found.reached, found.point) if limited else None)
         time_ = None if filled is None else repaired(of, ways, filled.time)
         if filled is None or time_ is None:
             return nothing(name, market, "unknown", "no engine found shares")
-        time, now, steps = time_, held(of, ways, time_), steps + filled.steps
+        time, now, steps = time_, held(of, ways, time_), max(steps, filled.steps)
         value = float((now.rate / unit).min())
         gain = possible_gain(of, ways, filled.stages, now.rate)
         bound = max(bound, value * (1.0 + gain))

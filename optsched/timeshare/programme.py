@@ -66,6 +66,8 @@ class Point:
         Dual values of the GPUs, shape ``(types,)``.
     pressure
         Dual values of the rates, of one job of each kind, shape ``(jobs,)``.
+    rents
+        Dual values of the time of one job of each kind, where the engine knows them, shape ``(jobs,)``.
     steps
         Iterations of the engine.
     """
@@ -74,6 +76,7 @@ class Point:
     level: float = 0.0
     prices: FloatArray = field(default_factory=lambda: np.empty(0))
     pressure: FloatArray = field(default_factory=lambda: np.empty(0))
+    rents: FloatArray | float = 0.0
     steps: int = 0
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from optsched.curves import FloatArray
 from optsched.timeshare.market import Columns, Market
+from optsched.timeshare.programme import Point
 
 __all__ = ["Held", "Stage", "held", "level_bound", "noticed", "possible_gain", "rents", "repaired", "value_bound"]
 
@@ -73,17 +74,21 @@ def repaired(of: Market, ways: Columns, time: FloatArray, limit: float = 1e-6) -
     return time / (1.0 + excess) * (1.0 - _ROUNDING) if excess > 0 else time
 
 
-def rents(of: Market, ways: Columns, prices: FloatArray, pressure: FloatArray, barred: object = None) -> FloatArray:
-    """Return the least worth ``u`` of a job's whole time that prices and pressures leave, shape ``(jobs,)``.
+def rents(
+    of: Market, ways: Columns, prices: FloatArray, pressure: FloatArray, known: FloatArray | float = 0.0,
+    barred: NDArray[np.bool_] | None = None,
+) -> FloatArray:  # fmt: skip
+    """Return worths ``u`` of a job's whole time that prices and pressures leave, shape ``(jobs,)``.
 
-    Jobs alone first; what a pair is worth beyond its two rents is added to both in halves.
+    The least ones that are no less than the ``known``; what a pair is worth beyond its two rents is
+    added to both in halves, which is only good where the known ones are.
     """
     worth = pressure[ways.first] * ways.rate_first - ways.gang * prices[ways.gpu_type]
     two = ways.second >= 0
     worth[two] += pressure[ways.second[two]] * ways.rate_second[two]
     if barred is not None:
-        worth = np.where(np.asarray(barred), -np.inf, worth)
-    u = np.zeros(of.jobs)
+        worth = np.where(barred, -np.inf, worth)
+    u = np.maximum(np.zeros(of.jobs), known)
     np.maximum.at(u, ways.first[~two], worth[~two])
     if two.any():
         first, second = ways.first[two], ways.second[two]
@@ -95,18 +100,16 @@ def rents(of: Market, ways: Columns, prices: FloatArray, pressure: FloatArray, b
     return u
 
 
-def level_bound(
-    of: Market, ways: Columns, prices: FloatArray, pressure: FloatArray, base: FloatArray, slope: FloatArray
-) -> float:
+def level_bound(of: Market, ways: Columns, point: Point, base: FloatArray, slope: FloatArray) -> float:
     """Return a bound on the level z of all shares that give each job ``base + slope z``; inf where nothing is proven.
 
     From ``sum many y (base + slope z) <= sum many y rate <= p N + sum many u``.
     """
-    p, y = np.maximum(prices, 0.0), np.maximum(pressure, 0.0)
+    p, y = np.maximum(point.prices, 0.0), np.maximum(point.pressure, 0.0)
     pull = float(of.many @ (y * slope))
     if not pull > 0:
         return float("inf")
-    u = rents(of, ways, p, y)
+    u = rents(of, ways, p, y, point.rents)
     return (float(p @ of.capacity) + float(of.many @ u) - float(of.many @ (y * base))) / pull
 
 
@@ -114,14 +117,13 @@ def level_bound(
 class Stage:
     """Why some jobs stopped in a filling.
 
-    prices, pressure
-        A dual solution: jobs with a pressure > 0 cannot all gain. Shapes ``(types,)``, ``(jobs,)``.
+    point
+        Its dual solution: jobs with a pressure > 0 cannot all gain.
     stops
         The jobs that stop here, shape ``(jobs,)``.
     """
 
-    prices: FloatArray
-    pressure: FloatArray
+    point: Point
     stops: NDArray[np.bool_]
 
 
@@ -145,31 +147,29 @@ def possible_gain(of: Market, ways: Columns, stages: tuple[Stage, ...], rate: Fl
     worst = 0.0
     size = of.many * noticed(of, rate)
     below = np.zeros(of.jobs, dtype=bool)
-    prices, pressure = np.zeros(of.types), np.zeros(of.jobs)
+    before: tuple[FloatArray, ...] = np.zeros(of.types), np.zeros(of.jobs), np.zeros(of.jobs)
     for stage in stages:
         below |= stage.stops
-        own = np.where(below, stage.pressure, 0.0)
-        scale = float((size * own).sum()) or 1.0
+        pressure = np.where(below, stage.point.pressure, 0.0)
+        scale = float((size * pressure).sum()) or 1.0
+        own = stage.point.prices / scale, pressure / scale, np.zeros(of.jobs) + stage.point.rents / scale
         least, number = np.inf, 0.0
-        for times in (0.0, *_TIMES) if pressure.any() else (0.0,):
-            p, y = stage.prices / scale + times * prices, own / scale + times * pressure
-            missing = float(p @ of.capacity + of.many @ rents(of, ways, p, y) - of.many @ (y * rate))
+        for times in (0.0, *_TIMES) if before[1].any() else (0.0,):
+            p, y, known = (mine + times * other for mine, other in zip(own, before, strict=True))
+            missing = float(p @ of.capacity + of.many @ rents(of, ways, p, y, known) - of.many @ (y * rate))
             gain = np.divide(missing, y * size, out=np.full(of.jobs, np.inf), where=y > 0)
             most = max(0.0, float(gain[stage.stops].max(initial=0.0)))
             if most < least:
                 least, number = most, times
-        worst = max(worst, least)
-        number = max(number, 1.0)
-        prices, pressure = stage.prices / scale + number * prices, own / scale + number * pressure
-        prices, pressure = prices / (1.0 + number), pressure / (1.0 + number)
+        worst, number = max(worst, least), max(number, 1.0)
+        before = tuple((mine + number * other) / (1.0 + number) for mine, other in zip(own, before, strict=True))
     return worst
 
 
 def value_bound(
-    of: Market, ways: Columns, prices: FloatArray, pressure: FloatArray, least: FloatArray,
-    worth: FloatArray, price: FloatArray,
-) -> float:  # fmt: skip
+    of: Market, ways: Columns, point: Point, least: FloatArray, worth: FloatArray, price: FloatArray
+) -> float:
     """Return a bound on ``sum many worth rate - sum price used`` of all shares whose rates are at least ``least``."""
-    p, y = np.maximum(prices, 0.0), np.maximum(pressure, 0.0)
-    u = rents(of, ways, p + price, y + worth)
+    p, y = np.maximum(point.prices, 0.0), np.maximum(point.pressure, 0.0)
+    u = rents(of, ways, p + price, y + worth, point.rents)
     return float(p @ of.capacity) + float(of.many @ u) - float(of.many @ (y * least))

@@ -104,7 +104,7 @@ def best_level(
         now = held(of, ways, time)
         reached = float(reaches(now.rate).min())
         at = needs(point.level)  # convex needs lie above this line, so that its bound is theirs
-        bound = level_bound(of, ways, point.prices, point.pressure, at.rate - at.slope * point.level, at.slope)
+        bound = level_bound(of, ways, point, at.rate - at.slope * point.level, at.slope)
         if best is None or abs(bound - reached) < abs(best.bound - best.reached):
             best = Level(time, now, point, reached, bound)
         if abs(bound - reached) <= GAP * abs(reached):

@@ -114,7 +114,7 @@ def _solved(of: Market, ways: Columns, worth: FloatArray, least: FloatArray, pri
         if (now.rate < least * (1 - _SHORT)).any():
             continue
         gained, spent = float(of.many @ (worth * now.rate)), float(price @ now.used)
-        gap = value_bound(of, ways, point.prices, point.pressure, least, worth, price) - (gained - spent)
+        gap = value_bound(of, ways, point, least, worth, price) - (gained - spent)
         if best is None or gap < best[0]:
             best = gap, _Found(time, now, point)
         if gap <= 0.1 * GAP * gained:
@@ -131,7 +131,7 @@ def _summed(name: str, market: Market, worth: FloatArray, least: FloatArray) -> 
         return _without(name, of, market, least)
     value = float(of.many @ (worth * found.held.rate))
     point = found.point
-    bound = value_bound(of, ways, point.prices, point.pressure, least, worth, free)
+    bound = value_bound(of, ways, point, least, worth, free)
     return shares(name, of, ways, kind, found.time, found.held, value, bound, point.prices, point.steps)
 
 
@@ -161,7 +161,7 @@ def _ratio_bound(
     moved from the worths to the pressures, proves ``(1 + d) B - d L`` at ``(1 + d) ratio``: nothing for
     ``d = B / (L - B)``. Where nothing must run, no way's own ratio is beaten.
     """
-    over = max(0.0, value_bound(of, ways, point.prices, point.pressure, least, worth, ratio * price))
+    over = max(0.0, value_bound(of, ways, point, least, worth, ratio * price))
     must = float(of.many @ (worth * least))
     found = ratio * (1.0 + over / (must - over)) if must > over else np.inf
     gain = worth[ways.first] * ways.rate_first

@@ -83,5 +83,6 @@ def _linear(of: Programme, needs: Needs, level: float, steps: int) -> Point:
         float(outcome.values[-1]) / step if len(z) else 0.0,
         duals[2 * jobs :] / capacity,
         duals[jobs : 2 * jobs] / size,
+        duals[:jobs] / market.many,
         steps,
     )
