@@ -28,6 +28,7 @@ __all__ = ["HEURISTICS", "solve"]
 
 HEURISTICS = {
     "marginal-gain": "GPUs step by step to the job that gains most by them (Optimus, EuroSys'18)",
+    "one-by-one": "GPUs, then places on servers, then network rates: one decision after the other",
     "prices": "a plan from one price for each resource, for sums over up to a million jobs",
     "levels": "the highest level that all jobs reach, or all their levels in lexicographic order, by prices",
 }
@@ -191,6 +192,8 @@ def _stages(problem: Problem, wanted: str, backend: str, choices: Choices, gap: 
             raise InputError(expected, path="formulation", value=shown(wanted))
         return [priced]
     ordered, counts = problem.objective.aggregate == "lexmin", problem.instance.decides == "counts"
+    if not counts and wanted != "levels":
+        return _placed_stages(problem, wanted, solver, form, choices, priced, watch)
     levelled = _Stage("levels", "", partial(_levelled, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))
     if wanted == "levels" or (ordered and wanted == "auto"):
         if summed or problem.objective.party != "jobs" or not counts:
@@ -209,6 +212,31 @@ def _stages(problem: Problem, wanted: str, backend: str, choices: Choices, gap: 
     if problem.objective.party == "jobs" and counts and not summed:
         return [levelled, first, exact]
     return [priced, first, exact] if summed else [first, exact]
+
+
+def _placed_stages(
+    problem: Problem, wanted: str, solver: str, form: str, choices: Choices, priced: _Stage, watch: Watch
+) -> list[_Stage]:
+    """Return the stages for plans with places: bounds, a first plan, equal servers merged, and each for itself."""
+    first = _Stage("one-by-one", "", partial(_one_by_one, watch=watch))
+    if wanted == "one-by-one":
+        return [first, _Stage("one-by-one", "highs", partial(_relaxed, watch=watch))]
+    chosen, note = _chosen(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
+    run = partial(_exact, chosen=chosen, form=form, backend=solver, watch=watch, note=note)
+    apart = replace(choices, without=choices.without | {"merge"})
+    stages = [priced] if problem.objective.aggregate == "sum" and wanted == "auto" else []
+    stages.append(first)
+    if "merge" not in choices.without:
+        stages.append(_Stage(chosen.name, solver, partial(run, choices=choices, share=0.6)))
+    return [*stages, _Stage(chosen.name, solver, partial(run, choices=apart))]
+
+
+def _one_by_one(search: _Search, watch: Watch) -> _Search:
+    """Find a plan with places and rates, one decision after the other."""
+    from optsched.placing import first_plan
+
+    plan = first_plan(search.problem, watch)
+    return search if plan is None else search.offered(plan, "one decision after the other")
 
 
 def _idle(search: _Search) -> _Search:
@@ -267,10 +295,13 @@ def _run(form: str, backend: str, built: Formulated, watch: Watch, start: Plan |
 
 
 def _exact(
-    search: _Search, chosen: Formulation, choices: Choices, form: str, backend: str, watch: Watch, note: str
-) -> _Search:
-    """Formulate, solve and take up what the checker confirms."""
+    search: _Search, chosen: Formulation, choices: Choices, form: str, backend: str, watch: Watch, note: str,
+    share: float = 1.0,
+) -> _Search:  # fmt: skip
+    """Formulate, solve and take up what the checker confirms, in a share of the time left."""
     began = time.monotonic()
+    if watch.limits.deadline is not None and share < 1:
+        watch = replace(watch, limits=replace(watch.limits, deadline=began + share * watch.limits.left()))
     search = search.noting(note) if note else search
     problem = search.problem
     if problem.objective.aggregate == "min":
@@ -286,6 +317,8 @@ def _exact(
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:
         search = search.noting(f"{backend}: {outcome.message}")
+    for said in built.notes:
+        search = search.noting(said)
     if outcome.values is not None:
         search = search.offered(built.read(outcome.values), f"{chosen.name} on {backend}")
     if outcome.status == "infeasible":
@@ -319,9 +352,9 @@ def _priced(search: _Search, watch: Watch, gap: float, share: float) -> _Search:
     search = replace(search, solve_s=time.monotonic() - began, stopped=stopped)
     for note in found.notes:
         search = search.noting(f"prices: {note}")
-    if found.rows is not None:
+    if found.rows is not None and search.problem.instance.decides == "counts":
         search = search.offered(Plan(found.rows), "prices")
-    elif found.bound == -np.inf:
+    elif found.rows is None and found.bound == -np.inf:
         return replace(search, infeasible=True, stopped="infeasible")
     return _bounded(search, found.bound, 1.0, "prices")
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.configurations import Configurations, measured_by, tabulate, throughputs
+from optsched.configurations import Configurations, measured_by, sampled, tabulate, throughputs
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.limits import keeping_limits
@@ -43,12 +43,16 @@ class Plan:
     places: tuple[Places | None, ...] | None = None
 
 
+_RATES = 65
+"""Network rates at which the best value of a configuration is looked for."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """What formulations, heuristics and prices work on.
 
     value
-        Of each row of the configurations, shape ``(n,)``.
+        Of each row of the configurations, shape ``(n,)``; where a network rate is to be decided, a bound on it.
     weight
         Of each job, 0 for one that has not arrived, shape ``(jobs,)``.
     required
@@ -80,6 +84,30 @@ class Problem:
         throughput = throughputs(self.instance, table.pools, table.job[rows], table.ways.take(rows), gbps)
         return self.objective.value(self._rates(rows, throughput))
 
+    def over_rates(self, rows: IntArray, count: int) -> tuple[FloatArray, FloatArray]:
+        """Return breakpoints of a function of the network rate that lies nowhere below the value of each row.
+
+        Parameters
+        ----------
+        rows
+            Rows that have a rate, shape ``(n,)``.
+        count
+            Of breakpoints, from the slowest rate to the fastest.
+
+        Returns
+        -------
+        gbps, value
+            Shape ``(n, count)`` each.
+        """
+        gbps, throughput, lift = sampled(self.instance, self.configurations, rows, count)
+        lifted = throughput * (1 + np.nan_to_num(lift))[:, None]
+        value = self.objective.value(self._rates(rows.repeat(count), lifted.ravel())).reshape(lifted.shape)
+        straight = np.abs(value * lifted[:, -1:] - value[:, -1:] * lifted).max(axis=1, initial=0.0)
+        bent = np.isnan(lift) | (straight > 1e-12 * np.abs(value * lifted).max(axis=1, initial=0.0))
+        # what is no multiple of the throughput, or of unknown curvature, only rises: its right end bounds a step
+        value[bent, :-1] = np.maximum(value[bent, :-1], value[bent, 1:])
+        return gbps, value
+
     @cached_property
     def party(self) -> IntArray:
         """Number of each job's party in the objective, shape ``(jobs,)``; -1 for a job that does not count."""
@@ -99,7 +127,9 @@ class Problem:
         best = np.zeros(self.configurations.jobs)
         np.maximum.at(best, self.configurations.job, self.value)
         counted = self.party >= 0
-        return float(np.bincount(self.party[counted], weights=best[counted]).min(initial=np.inf)) if counted.any() else 0.0
+        return (
+            float(np.bincount(self.party[counted], weights=best[counted]).min(initial=np.inf)) if counted.any() else 0.0
+        )
 
     def worth(self, goal: Objective) -> FloatArray:
         """Return the value of every row in some objective, at its fastest network rate, shape ``(n,)``."""
@@ -134,7 +164,11 @@ def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5
         required=np.array([job.required for job in instance.jobs], dtype=bool),
         error=error,
     )
-    return keeping_limits(replace(problem, value=problem.worth(problem.objective)))
+    value = problem.worth(problem.objective)
+    rated = np.flatnonzero(~np.isnan(table.slowest))
+    if len(rated):
+        value[rated] = problem.over_rates(rated, _RATES)[1].max(axis=1)
+    return keeping_limits(replace(problem, value=value))
 
 
 def rows_of(problem: Problem, chosen: IntArray) -> IntArray:

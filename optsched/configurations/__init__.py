@@ -2,6 +2,7 @@
 
 from optsched.configurations.measures import measured_by
 from optsched.configurations.parts import some_rows, with_resource
+from optsched.configurations.rates import sampled
 from optsched.configurations.table import Configurations, Ways, points_of, throughputs
 from optsched.configurations.tabulate import tabulate
 
@@ -10,6 +11,7 @@ __all__ = [
     "Ways",
     "measured_by",
     "points_of",
+    "sampled",
     "some_rows",
     "tabulate",
     "throughputs",

@@ -49,6 +49,13 @@ class CurveBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """Return the standard deviation of ln throughput at each point, shape ``(n,)``."""
         return np.full(len(points), self.spread)
 
+    def rate_curvature(self, points: Points) -> FloatArray:
+        """Return a bound on |d^2 ln throughput / d(ln gbps)^2| at any assigned rate, shape ``(n,)``; nan: unknown.
+
+        Where it is unknown, the throughput must not fall as the rate rises.
+        """
+        return np.full(len(points), np.nan if self.on_network else 0.0)
+
     def interval(self, points: Points) -> tuple[FloatArray, FloatArray]:
         """Return the lower and upper ends of the 80 % interval of the throughput, shape ``(n,)`` each."""
         middle, reach = self.throughput(points), Z80 * self.log_deviation(points)

@@ -21,7 +21,8 @@ LAYERS = (
     {"optsched.backends"},
     {"optsched.checker", "optsched.result", "optsched.formulation"},
     {"optsched.heuristics", "optsched.infeasible", "optsched.prices", "optsched.timeshare"},
-    {"optsched.least"},
+    {"optsched.least", "optsched.rates"},
+    {"optsched.placing"},
     {"optsched.facade"},
 )
 """From the lowest; what is not named here stands above all of them."""

@@ -169,6 +169,23 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
                 mean[part] += _corrected(self._correction, some, at.compute_share)
         return np.where(unknown, np.nan, mean)
 
+    def rate_curvature(self, points: Points) -> FloatArray:
+        """Return a bound on |d^2 ln throughput / d(ln gbps)^2|, shape ``(n,)``.
+
+        Elasticities: of the step time in its part that overlaps ``m``, of that part in the synchronization
+        ``q``, of the synchronization in 1/gbps ``p``, all in [0, 1], with ``p' = p (1 - p)``,
+        ``q' = overlap q (1 - q) p`` and ``m' = m (1 - m) q p``. So the curvature of the formula, whose slope is
+        ``m q p``, is at most ``(2 + overlap) / 4``. The correction moves by its difference between
+        computation and synchronization, times ``1 - m q``, whose second derivative is bounded alike.
+        """
+        g = self.overlap
+        bound = np.full(len(points), (2.0 + g) / 4)
+        if self.correction is not None:
+            ones = np.ones(len(points))
+            apart = np.abs(_corrected(self._correction, points, ones) - _corrected(self._correction, points, 0 * ones))
+            bound += apart * (0.25 + 3 * g / 16 + g**2 / 4 + (1 + g) / 16)
+        return bound
+
     def log_deviation(self, points: Points) -> FloatArray:
         if self.belief is None:
             return np.full(len(points), self.spread)

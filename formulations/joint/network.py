@@ -1,0 +1,236 @@
+"""C11 to C21: rates of options, what pieces send from servers, and what jobs send across links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from formulations.joint.options import Options
+from formulations.joint.rows import Gathered
+from optsched.curves import FloatArray, IntArray
+from optsched.formulation import Choices
+from optsched.linear import LinearModel
+from optsched.linear.piecewise import Pieces, encode
+from optsched.problem import Problem
+from optsched.rates import rate_breakpoints
+
+__all__ = ["Traffic", "add_network"]
+
+
+class _Columns(Protocol):
+    @property
+    def x(self) -> IntArray: ...
+    @property
+    def z(self) -> IntArray: ...
+
+
+class _Pairs(Protocol):
+    @property
+    def kind(self) -> IntArray: ...
+    @property
+    def place(self) -> IntArray: ...
+    @property
+    def most(self) -> IntArray: ...
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """The columns of rates and traffic.
+
+    rate
+        Column B of each option, -1 where it has none; shape ``(o,)``.
+    option, value
+        Options with a choice of rates, and their columns y.
+    pair, sent
+        Pairs of pieces that send, and their columns tau.
+    link
+        For each (job, crossing): columns u (-1: none) and l.
+    fill
+        Sets y and what encodes it from the other columns.
+    """
+
+    rate: IntArray
+    option: IntArray
+    value: IntArray
+    pair: IntArray
+    sent: IntArray
+    link: dict[tuple[int, int], tuple[int, int]]
+    fill: Callable[[FloatArray], None]
+    error: float
+    notes: tuple[str, ...]
+
+
+def add_network(
+    model: LinearModel, problem: Problem, o: Options, columns: _Columns, pairs: _Pairs,
+    rack_column: dict[tuple[int, str], int], choices: Choices,
+) -> Traffic:  # fmt: skip
+    """Add all rows and columns of rates."""
+    rate, option, value, fill, error, notes = _rates(model, problem, o, columns.x, choices)
+    pair, sent = _sent(model, o, columns, pairs, rate)
+    link = _links(model, problem, o, columns, pairs, rate, pair, sent, rack_column, choices)
+    return Traffic(rate, option, value, pair, sent, link, fill, error, notes)
+
+
+def _rates(
+    model: LinearModel, problem: Problem, o: Options, x: IntArray, choices: Choices
+) -> tuple[IntArray, IntArray, IntArray, Callable[[FloatArray], None], float, tuple[str, ...]]:
+    """Add B, y, C11 and C12."""
+    rated = np.flatnonzero(o.rated)
+    rate = np.full(len(o.row), -1)
+    b = model.add_variables("B", len(rated), upper=o.fast[rated], label=lambda k: str(rated[k]))
+    rate[rated] = b
+    every = np.arange(len(rated))
+    for end, bounds in ((o.slow, {"lower": 0.0}), (o.fast, {"upper": 0.0})):
+        entries = (
+            np.concatenate([every, every]), np.concatenate([b, x[rated]]),
+            np.concatenate([np.ones(len(rated)), -end[rated]]),
+        )  # fmt: skip
+        model.add_rows("C11", entries, size=len(rated), **bounds)  # type: ignore[arg-type]
+    option = np.flatnonzero(o.rated & (o.slow < o.fast))
+    rows, back = np.unique(o.row[option], return_inverse=True)
+    if len(option) == 0:
+        return rate, option, np.empty(0, dtype=np.int64), lambda values: None, 0.0, ()
+    breakpoints, error = rate_breakpoints(problem, rows, problem.error)
+    of_option = [breakpoints[k] for k in back.tolist()]
+    of = np.repeat(np.arange(len(option)), [len(at) for at, _ in of_option])
+    pieces = Pieces.curves(of, *(np.concatenate(part) for part in zip(*of_option, strict=True)))
+    least = problem.objective.aggregate == "min"
+    low = min(0.0, float(pieces.value.min()))
+    y = model.add_variables("y", len(option), lower=low, cost=0.0 if least else 1.0, label=lambda k: str(option[k]))
+    encoded = encode(
+        model, "C12", pieces, argument=rate[option], value=y, switch=x[option], sense="at-most",
+        method=choices.encoding, label=lambda k: str(option[k]),
+    )  # fmt: skip
+    return rate, option, y, encoded.fill, error, tuple(f"values at rates: {note}" for note in encoded.notes)
+
+
+def _sent(
+    model: LinearModel, o: Options, columns: _Columns, pairs: _Pairs, rate: IntArray
+) -> tuple[IntArray, IntArray]:
+    """Add tau and C13 to C16."""
+    mine = rate[o.option] >= 0
+    option, kind, count, share = o.option[mine], o.kind[mine], o.count[mine], o.share[mine]
+    most = np.zeros(len(o.kinds))
+    np.maximum.at(most, kind, share * o.fast[option])
+    kinds = np.flatnonzero(most > 0)
+    number = np.full(len(o.kinds), -1)
+    number[kinds] = np.arange(len(kinds))
+    pair = np.flatnonzero(number[pairs.kind] >= 0)
+    of, place = number[pairs.kind[pair]], pairs.place[pair]
+    tau = model.add_variables("tau", len(pair), label=lambda k: str(pair[k]))
+    entries = (
+        np.concatenate([of, number[kind]]), np.concatenate([tau, rate[option]]),
+        np.concatenate([np.ones(len(pair)), -count * share]),
+    )  # fmt: skip
+    model.add_rows("C13", entries, lower=0.0, upper=0.0, size=len(kinds))
+    every = np.arange(len(pair))
+    entries = (
+        np.concatenate([every, every]), np.concatenate([tau, columns.z[pair]]),
+        np.concatenate([np.ones(len(pair)), -most[pairs.kind[pair]]]),
+    )  # fmt: skip
+    model.add_rows("C14", entries, upper=0.0, size=len(pair))
+    # the options of each kind, for each of its pairs
+    order = np.argsort(number[kind], kind="stable")
+    first = np.searchsorted(number[kind][order], np.arange(len(kinds) + 1))
+    repeat = np.diff(first)[of]
+    entry = order[np.arange(repeat.sum()) + np.repeat(first[of] - np.cumsum(repeat) + repeat, repeat)]
+    row = np.repeat(every, repeat)
+    entries = (
+        np.concatenate([every, row]), np.concatenate([tau, rate[option[entry]]]),
+        np.concatenate([np.ones(len(pair)), -share[entry] * pairs.most[pair][row]]),
+    )  # fmt: skip
+    model.add_rows("C15", entries, upper=0.0, size=len(pair))
+    sizes = np.array([len(c) for c in o.classes])
+    network = np.array([c.network_gbps for c in o.classes])
+    binds = np.flatnonzero(np.isfinite(network))
+    at = np.full(len(o.classes), -1)
+    at[binds] = np.arange(len(binds))
+    some = at[place] >= 0
+    model.add_rows(
+        "C16", (at[place[some]], tau[some], 1.0), upper=(sizes * network)[binds], size=len(binds),
+        label=lambda k: str(o.classes[binds[k]]),
+    )  # fmt: skip
+    return pair, tau
+
+
+def _links(
+    model: LinearModel, problem: Problem, o: Options, columns: _Columns, pairs: _Pairs, rate: IntArray,
+    pair: IntArray, sent: IntArray, rack_column: dict[tuple[int, str], int], choices: Choices,
+) -> dict[tuple[int, int], tuple[int, int]]:  # fmt: skip
+    """Add u, l and C17 to C21, job by job and link by link."""
+    add = Gathered(model)
+    job = problem.configurations.job[o.row]
+    job_of_kind = np.array([kind.job for kind in o.kinds], dtype=np.int64)
+    workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)
+    starred = np.array([kind.starred for kind in o.kinds], dtype=bool)
+    # a ring whose home a link parts may cross it
+    parts = np.array(
+        [[bool((home & e.below).any() and (home & ~e.below).any()) for e in o.crossings] for home in o.homes]
+    ).reshape(len(o.homes), len(o.crossings))
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    on_link: list[list[int]] = [[] for _ in o.crossings]
+    for j in np.unique(job[o.rated]).tolist():
+        mine = np.flatnonzero((job == j) & o.rated)
+        own_pairs = np.flatnonzero(job_of_kind[pairs.kind] == j)
+        own_sent = np.flatnonzero(job_of_kind[pairs.kind[pair]] == j)
+        fast = float(o.fast[mine].max())
+        for number, e in enumerate(o.crossings):
+            rings = mine[o.ring[mine] & parts[o.home[mine], number]]
+            stars = mine[~o.ring[mine] & parts[o.home[mine], number]]
+            if len(rings) + len(stars) == 0:
+                continue
+            carried = add.column("l", f"{j},{e.link}")
+            on_link[number].append(carried)
+            crossed = -1
+            if len(rings):
+                crossed = add.column("u", f"{j},{e.link}", upper=1.0, integer=True)
+                below = own_pairs[e.below[pairs.place[own_pairs]] & workers[pairs.kind[own_pairs]]]
+                below = below[~starred[pairs.kind[below]]]
+                for place in np.unique(pairs.place[below]).tolist():
+                    at = below[pairs.place[below] == place]
+                    most = float(pairs.most[at].max())
+                    together = min(float(len(o.classes[place])), float(pairs.most[at].sum()), most * len(at))
+                    add.row("C17", [*columns.z[at], crossed], [*np.ones(len(at)), -together])
+                add.row("C18", [carried, *rate[rings], crossed], [-1.0, *np.ones(len(rings)), fast], upper=fast)
+            if len(stars):
+                star_sent = own_sent[workers[pairs.kind[pair[own_sent]]] & starred[pairs.kind[pair[own_sent]]]]
+                below_sent = e.below[pairs.place[pair[star_sent]]]
+                entries = np.isin(o.option, stars) & workers[o.kind]
+                totals = np.bincount(
+                    o.option[entries], (o.count * o.share)[entries] * o.fast[o.option[entries]], len(o.row)
+                )
+                most = float(totals.max())
+                racks = {o.rack(k) for k in np.flatnonzero(e.below).tolist()}
+                here = [column for (owner, rack), column in rack_column.items() if owner == j and rack in racks]
+                under, over = sent[star_sent[below_sent]], sent[star_sent[~below_sent]]
+                add.row("C19", [carried, *under, *here], [-1.0, *np.ones(len(under)), *(-most for _ in here)])
+                add.row("C19", [carried, *over, *here], [-1.0, *np.ones(len(over)), *(most for _ in here)], upper=most)
+            found[j, number] = crossed, carried
+        if "two-links" not in choices.without and "homes" not in choices.without:
+            _two_links(add, o, mine[o.ring[mine]], rate, parts, found, j)
+    for number, e in enumerate(o.crossings):
+        if on_link[number]:
+            add.row("C20", on_link[number], np.ones(len(on_link[number])).tolist(), upper=e.capacity)
+    added = add.flush()
+    return {key: (added.get(u, -1), added[carried]) for key, (u, carried) in found.items()}
+
+
+def _two_links(
+    add: Gathered, o: Options, rings: IntArray, rate: IntArray, parts: FloatArray,
+    found: dict[tuple[int, int], tuple[int, int]], j: int,
+) -> None:  # fmt: skip
+    """Add C21 for the homes of a job's rings."""
+    for home in np.unique(o.home[rings]).tolist():
+        links = np.flatnonzero(parts[home])
+        if len(links) == 0:
+            continue
+        below = np.logical_or.reduce([o.crossings[e].below for e in links])
+        # a fixed option may stand in one part of its home, which is the site
+        mine = rings[(o.home[rings] == home) & ~o.fixed[rings]]
+        if len(mine):
+            times = 1.0 if (o.homes[home] & ~below).any() else 2.0
+            carried = [found[j, e][1] for e in links.tolist()]
+            add.row("C21", [*rate[mine], *carried], [*(times for _ in mine), *(-1.0 for _ in carried)])

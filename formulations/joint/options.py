@@ -1,0 +1,212 @@
+"""Options: the sets and parameters of :mod:`formulations.network`, cut from the table of configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.curves import FloatArray, IntArray
+from optsched.places import Crossing, ServerClass, canonical, crossings, server_classes
+from optsched.problem import Problem
+
+__all__ = ["Kind", "Options", "options", "pieces_of"]
+
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Pieces of one job that are alike: ``gpus`` workers of a pool, or one parameter server (0) in a site.
+
+    starred
+        Whether they belong to rows with parameter servers.
+    fits
+        Classes whose servers can hold one, shape ``(classes,)``.
+    takes
+        GPUs, CPU cores and memory of one.
+    """
+
+    job: int
+    pool: int
+    gpus: int
+    starred: bool
+    site: str
+    fits: Bools
+    takes: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Options:
+    """The sets and parameters as arrays: ``o`` options (rows in homes), and ``n`` entries (pieces of options by kind).
+
+    classes, crossings, homes
+        K, E and D; a home is a set of classes, shape ``(homes, classes)``.
+    inner
+        Homes that are not a whole site, shape ``(homes,)``.
+    row, home, fixed
+        Of each option, shape ``(o,)``; ``fixed``: it stands where the job stands now.
+    kinds
+        Of pieces.
+    option, kind, count, share
+        Of each entry: the option has ``count`` pieces of ``kind``, each sending ``share`` times its rate; ``(n,)``.
+    rated
+        Options whose job is assigned a rate, shape ``(o,)`` of bool.
+    slow, fast
+        Least and greatest rate, shape ``(o,)``; nan where there is none.
+    ring
+        Options that synchronize by a ring, shape ``(o,)`` of bool.
+    held
+        Where pieces of fixed options stand: (option, kind, class, count).
+    """
+
+    classes: tuple[ServerClass, ...]
+    crossings: tuple[Crossing, ...]
+    homes: Bools
+    inner: Bools
+    row: IntArray
+    home: IntArray
+    fixed: Bools
+    kinds: tuple[Kind, ...]
+    option: IntArray
+    kind: IntArray
+    count: IntArray
+    share: FloatArray
+    rated: Bools
+    slow: FloatArray
+    fast: FloatArray
+    ring: Bools
+    held: tuple[tuple[int, int, int, int], ...]
+
+    def rack(self, place: int) -> str:
+        """Return the rack of a class, by its site."""
+        return f"{self.classes[place].site}/{self.classes[place].rack}"
+
+
+def pieces_of(gpus: int, nodes: int) -> tuple[tuple[int, int], ...]:
+    """Return (GPUs, how many) of the pieces of workers that are spread evenly over nodes."""
+    whole, more = divmod(gpus, nodes)
+    return tuple((size, count) for size, count in ((whole + 1, more), (whole, nodes - more)) if count)
+
+
+def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Options:
+    """Return the options of a problem.
+
+    Without ``merge`` every server is a class of its own; without ``split`` the site is the only home.
+    """
+    instance, table = problem.instance, problem.configurations
+    classes = server_classes(instance, merge=merge)
+    links = crossings(instance, classes) if instance.decides == "network" else ()
+    homes, of_site = _homes(classes, links)
+    sizes = np.array([len(c) for c in classes])
+    hosts = _Hosts(problem, classes)
+    found: list[tuple[int, int, bool]] = []
+    entries: list[tuple[int, int, int, float]] = []
+    held: list[tuple[int, int, int, int]] = []
+    for row in range(len(table)):
+        job, ways = int(table.job[row]), table.ways
+        site = table.pools[ways.pool[row]].site
+        parts = hosts.parts(row)
+        holds = instance.jobs[job].holds
+        fixed = bool(table.kept[row]) and holds is not None and holds.placement is not None
+        alone = np.isnan(ways.gbps[row]) or fixed or not split
+        for home in of_site[site][-1:] if alone else of_site[site]:
+            # each piece stands on a server of its own
+            if any((sizes * (homes[home] & hosts.kinds[k].fits)).sum() < n for k, n, _ in parts):
+                continue
+            if (sizes * homes[home]).sum() < sum(n for _, n, _ in parts):
+                continue
+            entries += [(len(found), k, n, s) for k, n, s in parts]
+            if fixed:
+                held += [(len(found), *entry) for entry in hosts.standing(job, parts)]
+            found.append((row, home, fixed))
+    rows = np.array([row for row, _, _ in found], dtype=np.int64)
+    columns = np.array(entries, dtype=np.float64).reshape(-1, 4).T
+    servers = table.ways.servers[rows]
+    return Options(
+        classes=classes, crossings=links, homes=homes,
+        inner=~np.isin(np.arange(len(homes)), [last for *_, last in of_site.values()]), row=rows,
+        home=np.array([home for _, home, _ in found], dtype=np.int64),
+        fixed=np.array([fixed for _, _, fixed in found], dtype=bool), kinds=tuple(hosts.kinds),
+        option=columns[0].astype(np.int64), kind=columns[1].astype(np.int64), count=columns[2].astype(np.int64),
+        share=columns[3], rated=~np.isnan(table.ways.gbps[rows]), slow=table.slowest[rows], fast=table.ways.gbps[rows],
+        ring=~np.isnan(table.ways.gbps[rows]) & (servers == 0), held=tuple(held),
+    )  # fmt: skip
+
+
+def _homes(classes: tuple[ServerClass, ...], links: tuple[Crossing, ...]) -> tuple[Bools, dict[str, list[int]]]:
+    """Return sets of classes in which a job may stand without crossing all links, and those of each site, all last.
+
+    What the links part least is a home, and what lies below a link, and the site.
+    """
+    homes: list[Bools] = []
+    of_site: dict[str, list[int]] = {}
+    for site in {c.site: None for c in classes}:
+        mine = np.array([c.site == site for c in classes])
+        own = [link.below for link in links if link.site == site]
+        sides = np.array(own).reshape(-1, len(classes))
+        atoms = [mine & (sides == pattern[:, None]).all(axis=0) for pattern in np.unique(sides[:, mine], axis=1).T]
+        sets = {home.tobytes(): home for home in (*atoms, *own)}
+        sets.pop(mine.tobytes(), None)
+        ordered = [*sorted(sets.values(), key=lambda home: int(home.sum())), mine]
+        of_site[site] = list(range(len(homes), len(homes) + len(ordered)))
+        homes += ordered
+    return np.array(homes), of_site
+
+
+class _Hosts:
+    """Looks up, and makes, the kinds of pieces of each row."""
+
+    def __init__(self, problem: Problem, classes: tuple[ServerClass, ...]) -> None:
+        self.kinds: list[Kind] = []
+        self._problem, self._classes = problem, classes
+        self._number: dict[tuple[int, int | str, int, bool], int] = {}
+        self._class_of = {name: number for number, c in enumerate(classes) for name in c.names}
+
+    def parts(self, row: int) -> list[tuple[int, int, float]]:
+        """Return (kind, count, share of the rate that each sends) of a row."""
+        table = self._problem.configurations
+        ways, job = table.ways, int(table.job[row])
+        pool, gpus, nodes, servers = (int(a[row]) for a in (ways.pool, ways.gpus, ways.nodes, ways.servers))
+        most = max(gpus, servers)
+        found = []
+        for size, count in pieces_of(gpus, nodes):
+            share = size * servers / most if servers else 1.0
+            found.append((self._kind(job, pool, size, servers > 0), count, share))
+        if servers:
+            found.append((self._kind(job, pool, 0, True), servers, gpus / most))
+        return found
+
+    def standing(self, job: int, parts: list[tuple[int, int, float]]) -> list[tuple[int, int, int]]:
+        """Return (kind, class, count) of what a job holds now on known servers."""
+        instance = self._problem.instance
+        holds = instance.jobs[job].holds
+        assert holds is not None
+        assert holds.placement is not None
+        kind_of = {self.kinds[k].gpus: k for k, _, _ in parts}
+        stands = [(kind_of[count], name) for name, count in holds.placement.items()]
+        stands += [(kind_of[0], name) for name in holds.server_placement or ()]
+        return [(kind, self._class_of[canonical(instance, name)], 1) for kind, name in stands]
+
+    def _kind(self, job: int, pool: int, gpus: int, starred: bool) -> int:
+        instance, here = self._problem.instance, self._problem.configurations.pools[pool]
+        key = (job, pool if gpus else here.site, gpus, starred)
+        if key not in self._number:
+            owner = instance.jobs[job]
+            ps = owner.parameter_servers
+            cores, memory = (
+                (owner.cpu_cores_per_gpu * gpus, owner.memory_gb_per_gpu * gpus) if gpus
+                else (ps.cpu_cores, ps.memory_gb) if ps else (0.0, 0.0)
+            )  # fmt: skip
+            fits = [
+                c.site == here.site
+                and (gpus == 0 or (c.gpu_type == here.gpu_type and gpus <= c.gpus))
+                and cores <= c.cpu_cores * (1 + 1e-9)
+                and memory <= c.memory_gb * (1 + 1e-9)
+                for c in self._classes
+            ]
+            self._number[key] = len(self.kinds)
+            takes = (float(gpus), cores, memory)
+            self.kinds.append(Kind(job, pool if gpus else -1, gpus, starred, here.site, np.array(fits), takes))
+        return self._number[key]

@@ -1,0 +1,32 @@
+"""Placement: configurations and places on servers of all jobs in one model.
+
+The formulation :mod:`formulations.network` without its rates and links: sets, variables and constraints C1 to C10
+(and C22 for max-min) are those written there. Throughput follows the number of nodes of the chosen row, since all
+pieces of a row stand on servers of their own.
+"""
+
+from __future__ import annotations
+
+from formulations.joint import build
+from optsched.formulation import Formulation, Support
+from optsched.problem import Problem
+
+__all__ = ["FORMULATION"]
+
+
+def supports(problem: Problem) -> Support:
+    """Instances that decide on places, for sums and minima."""
+    if problem.instance.decides != "placement":
+        return Support(False, f"the instance decides on {problem.instance.decides}, and not on placement")
+    if problem.objective.aggregate == "lexmin":
+        return Support(False, "it knows sums and minima, and no lexicographic minimum")
+    return Support(True)
+
+
+FORMULATION = Formulation(
+    name="placement",
+    decides="configurations and places on servers in one model",
+    supports=supports,
+    forms={"linear": build},
+    cuts=("merge", "patterns", "pools"),
+)

@@ -1,0 +1,153 @@
+"""A first plan with places and rates: one decision after the other.
+
+GPUs first, by marginal gain over the configurations on the fewest nodes; then places, large pieces first, in the
+smallest part of the network that has room; then rates, by a linear program. A job that finds no room takes its next
+best configuration that does. This is how schedulers that decide in sequence work, and what deciding together
+is measured against.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.backends import Watch
+from optsched.configurations import some_rows
+from optsched.curves import FloatArray, IntArray
+from optsched.heuristics.marginal import marginal_gain
+from optsched.placing.ground import Ground, Piece
+from optsched.placing.rates import best_rates
+from optsched.problem import Places, Plan, Problem
+
+__all__ = ["first_plan"]
+
+Stands = dict[int, list[tuple[int, Piece]]]
+
+
+def first_plan(problem: Problem, watch: Watch, *, repair: bool = True) -> Plan | None:
+    """Return a plan; None where a required job or a limit on moves finds no room.
+
+    Parameters
+    ----------
+    repair
+        Whether a job that finds no room may take another configuration than the one it was given.
+    """
+    ground = Ground.of(problem.instance)
+    rows = _counts(problem, watch)
+    homes = _homes(ground)
+    free = ground.capacity.copy()
+    stands: Stands = {}
+    for job in _order(problem, rows):
+        tried = [int(rows[job])] if rows[job] >= 0 else []
+        if repair:
+            tried += [row for row in _by_value(problem, job) if row not in tried]
+        rows[job] = -1
+        for row in tried:
+            found = _stand(problem, ground, row, free, homes)
+            if found is not None:
+                rows[job], stands[job] = row, found
+                for server, piece in found:
+                    free[server] -= piece.takes
+                break
+    places = tuple(ground.places(stands[j]) if rows[j] >= 0 else None for j in range(len(rows)))
+    if problem.instance.decides == "placement":
+        return Plan(rows, None, places)
+    return _rated(problem, ground, rows, places, watch)
+
+
+def _counts(problem: Problem, watch: Watch) -> IntArray:
+    """Return the rows of marginal gain over the rows on the fewest nodes and those that are held."""
+    table = problem.configurations
+    ways = table.ways
+    cell = np.column_stack([table.job, ways.pool, ways.gpus, ways.servers])
+    _, number = np.unique(cell, axis=0, return_inverse=True)
+    fewest = np.full(int(number.max(initial=0)) + 1, np.iinfo(np.int64).max)
+    np.minimum.at(fewest, number.ravel(), ways.nodes)
+    keep = (ways.nodes == fewest[number.ravel()]) | table.kept
+    part = replace(problem, configurations=some_rows(table, keep, ""), value=problem.value[keep])
+    chosen = marginal_gain(part, watch.limits.deadline)
+    rows = np.full(table.jobs, -1, dtype=np.int64)
+    rows[chosen >= 0] = np.flatnonzero(keep)[chosen[chosen >= 0]]
+    return rows
+
+
+def _homes(ground: Ground) -> list[NDArray[np.bool_]]:
+    """Return sets of servers, small ones first: racks, what lies below links, sites."""
+    sets = {mine.tobytes(): mine for rack in np.unique(ground.rack) for mine in [ground.rack == rack]}
+    for crossing in ground.crossings:
+        sets[crossing.below.tobytes()] = crossing.below
+    for site in np.unique(ground.site):
+        mine = ground.site == site
+        sets[mine.tobytes()] = mine
+    return sorted(sets.values(), key=lambda home: int(home.sum()))
+
+
+def _order(problem: Problem, rows: IntArray) -> list[int]:
+    """Return the jobs: what stays where it is, then the required, then large pieces first, then who waits."""
+    table = problem.configurations
+    ways = table.ways
+
+    def key(job: int) -> tuple[bool, bool, bool, float, float, int]:
+        row = rows[job]
+        if row < 0:
+            return True, not problem.required[job], True, 0.0, 0.0, job
+        kept = bool(table.kept[row])
+        return (
+            False,
+            not kept,
+            not problem.required[job],
+            -ways.gpus[row] / ways.nodes[row],
+            -float(ways.gpus[row]),
+            job,
+        )
+
+    jobs = [job for job in range(table.jobs) if table.first[job] < table.first[job + 1]]
+    return sorted(jobs, key=key)
+
+
+def _by_value(problem: Problem, job: int) -> list[int]:
+    """Return a job's rows of positive value, the best first; of a required job all of them."""
+    table = problem.configurations
+    own = np.arange(table.first[job], table.first[job + 1])
+    if problem.instance.max_moves is not None and problem.instance.jobs[job].holds is not None:
+        own = own[table.kept[own]]
+    worthy = own if problem.required[job] else own[problem.value[own] > 0]
+    order: list[int] = worthy[np.argsort(-problem.value[worthy], kind="stable")].tolist()
+    return order
+
+
+def _stand(
+    problem: Problem, ground: Ground, row: int, free: FloatArray, homes: list[NDArray[np.bool_]]
+) -> list[tuple[int, Piece]] | None:
+    """Return servers for a row; what is held on known servers stands there."""
+    table = problem.configurations
+    holds = problem.instance.jobs[table.job[row]].holds
+    if table.kept[row] and holds is not None and holds.placement is not None:
+        from optsched.places import canonical
+
+        named = {canonical(problem.instance, name) for name in (*holds.placement, *(holds.server_placement or ()))}
+        held = np.zeros(len(ground.servers), dtype=bool)
+        held[[ground.number[name] for name in named]] = True
+        if holds.server_placement is None and table.ways.servers[row]:
+            held[:] = True
+        return ground.stand(problem, row, free, [held])
+    return ground.stand(problem, row, free, homes)
+
+
+def _rated(
+    problem: Problem, ground: Ground, rows: IntArray, places: tuple[Places | None, ...], watch: Watch
+) -> Plan | None:
+    """Return the best rates; while not even the slowest fit, the optional job of least value goes."""
+    rows, standing = rows.copy(), list(places)
+    while True:
+        plan = best_rates(problem, ground, rows, tuple(standing), watch)
+        if plan is not None or watch.limits.left() <= 0:
+            return plan
+        rated = np.flatnonzero((rows >= 0) & ~problem.required)
+        rated = rated[~np.isnan(problem.configurations.slowest[rows[rated]])]
+        if len(rated) == 0:
+            return None
+        worst = int(rated[np.argmin(problem.value[rows[rated]])])
+        rows[worst], standing[worst] = -1, None
