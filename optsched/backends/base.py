@@ -6,19 +6,15 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
-from optsched.curves import FloatArray
+if TYPE_CHECKING:  # solvers' processes import this module, and need nothing of curves
+    from optsched.curves import FloatArray
 
 __all__ = ["Limits", "Outcome", "Progress", "Status", "Stopped", "Watch"]
 
 Status = Literal["optimal", "feasible", "infeasible", "unbounded", "unknown"]
 Stopped = Literal["gap", "time_limit", "interrupted", "infeasible", "failed", "heuristic"]
-
-T = TypeVar("T")
-
-SOLVER_THREAD = "optsched-solver"
-"""Name of the threads that solvers run in."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +22,20 @@ class Limits:
     """When to stop, and how to run.
 
     deadline
-        On the clock of ``time.monotonic``; None: no limit.
+        On the clock of ``time.monotonic``, which all processes of a machine share; None: no limit.
     gap
         Relative gap between bound and objective that is good enough.
     seed, threads
         One thread and a fixed seed make a run reproducible.
+    memory_gb
+        Most address space of the solver's process, in GB of 1e9 bytes; None: no limit.
     """
 
     deadline: float | None = None
     gap: float = 1e-4
     seed: int = 0
     threads: int = 1
+    memory_gb: float | None = None
 
     def left(self) -> float:
         """Return the seconds left, at least 0; inf without a limit."""
@@ -89,7 +88,19 @@ class Outcome:
 
 @dataclass
 class Watch:
-    """Runs a solver so that ``Ctrl-C`` and the deadline reach it, and passes its progress on."""
+    """How a run is stopped, and who hears of its progress.
+
+    report, found
+        Hear of progress, and of each better point as it appears: its values, shape ``(columns,)``.
+    scale
+        Objective of the problem per unit of the model's, for ``report``.
+    stop
+        Set when the run shall stop.
+    on_stop
+        What a solver wants called then, if it does not ask :meth:`stopping` itself.
+    interrupted
+        Whether it was stopped by ``Ctrl-C``.
+    """
 
     limits: Limits
     report: Callable[[Progress], None] | None = None
@@ -97,6 +108,7 @@ class Watch:
     started: float = field(default_factory=time.monotonic)
     stop: threading.Event = field(default_factory=threading.Event)
     on_stop: Callable[[], None] | None = None
+    found: Callable[[FloatArray], None] | None = None
     interrupted: bool = False
 
     def progress(self, stage: str, value: float | None, bound: float | None) -> None:
@@ -105,44 +117,17 @@ class Watch:
             worth, most = (None if x is None or abs(x) > 1e29 else x * self.scale for x in (value, bound))
             self.report(Progress(stage, worth, most, time.monotonic() - self.started))
 
+    def incumbent(self, values: FloatArray) -> None:
+        """Hand a better point on, so that it is not lost with its solver."""
+        if self.found is not None:
+            self.found(values)
+
     def stopping(self) -> bool:
         """Tell a solver whether it should stop now."""
         return self.stop.is_set()
 
-    def run(self, call: Callable[[], T], grace: float = 0.2) -> T | None:
-        """Return what ``call`` returns; None if it did not stop ``grace`` seconds after it was asked to.
-
-        The call runs in a thread of its own, since solvers release the interpreter but do not
-        listen to signals; each either asks ``stopping`` or is stopped by ``on_stop``. One that does
-        neither is left behind.
-        """
-        results: list[T] = []
-        errors: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                results.append(call())
-            except BaseException as error:
-                errors.append(error)
-            finally:
-                done.set()
-
-        done = threading.Event()
-        threading.Thread(target=work, daemon=True, name=SOLVER_THREAD).start()
-        give_up = None if self.limits.deadline is None else self.limits.deadline + grace
-        while not done.is_set():
-            try:
-                done.wait(0.05)  # an interrupted Thread.join() would take the thread for ended
-            except KeyboardInterrupt:
-                self.interrupted = True
-                give_up = time.monotonic() + 1.0
-            late = self.limits.deadline is not None and time.monotonic() > self.limits.deadline
-            if (late or self.interrupted) and not self.stop.is_set():
-                self.stop.set()
-                if self.on_stop is not None:
-                    self.on_stop()
-            if give_up is not None and time.monotonic() > give_up:
-                return None
-        if errors:
-            raise errors[0]
-        return results[0]
+    def ask_to_stop(self) -> None:
+        """Ask the run to stop; solvers answer when they can, which may be never."""
+        self.stop.set()
+        if self.on_stop is not None:
+            self.on_stop()

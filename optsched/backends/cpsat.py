@@ -4,24 +4,47 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from optsched.backends.base import Outcome, Status, Stopped, Watch
 
-__all__ = ["solve"]
+__all__ = ["prepare", "run", "solve"]
 
 
 def solve(model: Any, watch: Watch) -> Outcome:
-    """Maximize a ``cp_model.CpModel``; values come back in the order of its variables.
+    """Maximize a ``cp_model.CpModel`` in a process of its own; values come back in the order of its variables.
 
     With one thread the search is reproducible, but where the time limit ends it. The objective is
     CP-SAT's claim: certified optima have been wrong where rows sum to more than 2**31, so callers
     recompute it.
     """
+    from optsched.backends import worker
+
+    outcome = worker.run("cpsat", str(model.proto), watch)
+    columns = len(model.proto.variables)
+    if outcome.values is not None and (outcome.values.shape != (columns,) or not np.isfinite(outcome.values).all()):
+        message = f"CP-SAT answers with what is no point of {columns} columns: nothing of its answer is believed"
+        return replace(outcome, status="unknown", stopped="failed", values=None, bound=None, message=message)
+    return outcome
+
+
+def prepare() -> None:
+    """Import the solver: in its own process, before the first request."""
+    from ortools.sat.python import cp_model  # noqa: F401
+
+
+def run(request: str, watch: Watch) -> Outcome:
+    """Maximize a model given as the text of its protocol buffer; in the solver's own process."""
     from ortools.sat.python import cp_model
 
+    began = time.monotonic()
+    model = cp_model.CpModel()
+    if not model.proto.parse_text_format(request):
+        return Outcome("unknown", "failed", None, None, None, 0.0, "CP-SAT cannot read the model")
+    handover = time.monotonic() - began
     solver = cp_model.CpSolver()
     limits = watch.limits
     solver.parameters.num_workers = limits.threads
@@ -33,33 +56,24 @@ def solve(model: Any, watch: Watch) -> Outcome:
 
     class Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
         def on_solution_callback(self) -> None:
-            best.append(np.array(self.response_proto.solution, dtype=np.float64))
+            watch.incumbent(np.array(self.response_proto.solution, dtype=np.float64))
             watch.progress("CP-SAT", self.objective_value, self.best_objective_bound)
 
-    best: list[Any] = []
     solver.best_bound_callback = lambda bound: watch.progress("CP-SAT", None, bound)
-    began = time.monotonic()
-    if limits.left() <= 0:
-        return Outcome("unknown", "time_limit", None, None, None, 0.0)
-
     watch.on_stop = solver.stop_search
-    status = watch.run(lambda: solver.solve(model, Listener()))
-    seconds = time.monotonic() - began
-    if status is None:
-        values = best[-1] if best else None
-        stopped: Stopped = "interrupted" if watch.interrupted else "time_limit"
-        return Outcome("feasible" if best else "unknown", stopped, values, None, None, seconds, "did not stop in time")
-    return _outcome(solver, cp_model, status, seconds, watch)
+    began = time.monotonic()
+    if limits.left() <= 0 or watch.stopping():
+        return Outcome("unknown", "time_limit", None, None, None, 0.0)
+    status = solver.solve(model, Listener())
+    return replace(_outcome(solver, cp_model, status, time.monotonic() - began), handover_s=handover)
 
 
-def _outcome(solver: Any, cp_model: Any, status: Any, seconds: float, watch: Watch) -> Outcome:
+def _outcome(solver: Any, cp_model: Any, status: Any, seconds: float) -> Outcome:
     if status == cp_model.INFEASIBLE:
         return Outcome("infeasible", "infeasible", None, None, None, seconds)
     if status == cp_model.MODEL_INVALID:
         return Outcome("unknown", "failed", None, None, None, seconds, "CP-SAT calls the model invalid")
     stopped: Stopped = "gap" if status == cp_model.OPTIMAL else "time_limit"
-    if watch.interrupted:
-        stopped = "interrupted"
     bound = solver.best_objective_bound
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Outcome("unknown", stopped, None, None, bound if math.isfinite(bound) else None, seconds)

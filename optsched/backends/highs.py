@@ -3,23 +3,48 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched.backends.base import Outcome, Status, Stopped, Watch
-from optsched.curves import FloatArray
-from optsched.linear import LinearModel
 
-__all__ = ["solve"]
+if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what makes them
+    from optsched.curves import FloatArray, IntArray
+    from optsched.linear import LinearModel
+
+__all__ = ["Request", "prepare", "run", "solve"]
 
 _LARGE = 20_000
 """Columns from which HiGHS's presolve costs more on multiple-choice knapsacks than it saves: up to 40 times."""
+_FEASIBLE = 1e-5
+"""Largest violation of a row or a bound, relative to the row's terms: HiGHS's own tolerance is 1e-6 of its scaling."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A linear model as arrays: maximize ``offset + cost x``; rows ``start[i]:start[i + 1]`` of the matrix."""
+
+    offset: float
+    cost: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    integer: NDArray[np.bool_]
+    start: IntArray
+    column: IntArray
+    coefficient: FloatArray
+    row_lower: FloatArray
+    row_upper: FloatArray
+    point: FloatArray | None
 
 
 def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: FloatArray | None = None) -> Outcome:
-    """Maximize a linear model.
+    """Maximize a linear model in a process of its own.
+
+    A point that breaks the model is not handed on, nor is anything else that came with it. The bound of
+    a model without integers is proven by its duals, whoever found them.
 
     Parameters
     ----------
@@ -28,20 +53,18 @@ def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: Flo
     start
         A feasible point to begin from, shape ``(columns,)``.
     """
+    from optsched.backends import worker
+
     if model.columns == 0:
         return _empty(model)
-    best: list[FloatArray] = []
-    bounds: list[float] = []
-    started = time.monotonic()
-    outcome = watch.run(lambda: _run(model, watch, relaxed, start, best, bounds))
-    if outcome is not None:
-        return outcome
-    values = best[-1] if best else None
-    objective = None if values is None else float(model.cost @ values) + model.offset
-    status: Status = "unknown" if values is None else "feasible"
-    stopped: Stopped = "interrupted" if watch.interrupted else "time_limit"
-    bound = bounds[-1] if bounds else None
-    return Outcome(status, stopped, values, objective, bound, time.monotonic() - started, "did not stop in time")
+    matrix = model.matrix()
+    integer = model.integer & (not relaxed)
+    request = Request(
+        model.offset, model.cost, model.lower, model.upper, integer,
+        matrix.start.astype(np.int32), matrix.column.astype(np.int32), matrix.coefficient, matrix.lower, matrix.upper,
+        start if integer.any() else None,
+    )  # fmt: skip
+    return _confirmed(request, worker.run("highs", request, watch))
 
 
 def _empty(model: LinearModel) -> Outcome:
@@ -52,10 +75,69 @@ def _empty(model: LinearModel) -> Outcome:
     return Outcome("optimal", "gap", np.empty(0), model.offset, model.offset, 0.0)
 
 
-def _run(
-    model: LinearModel, watch: Watch, relaxed: bool, start: FloatArray | None,
-    best: list[FloatArray], bounds: list[float],
-) -> Outcome:  # fmt: skip
+def _confirmed(request: Request, outcome: Outcome) -> Outcome:
+    """Return what of an outcome holds for the model itself."""
+    if outcome.values is not None:
+        wrong = _broken(request, outcome.values)
+        objective = 0.0 if wrong else request.offset + float(request.cost @ outcome.values)
+        said = outcome.objective
+        if not wrong and said is not None and not abs(said - objective) <= 1e-5 * max(1.0, abs(objective)):
+            wrong = f"claims the objective {said:.9g} for a point of {objective:.9g}"
+        if wrong:
+            message = f"HiGHS {wrong}: nothing of its answer is believed"
+            return Outcome("unknown", "failed", None, None, None, outcome.solve_s, message)
+        outcome = replace(outcome, objective=objective)
+    if outcome.duals is not None and not request.integer.any():
+        outcome = replace(outcome, bound=_dual_bound(request, outcome.duals))
+    return outcome
+
+
+def _broken(request: Request, values: FloatArray) -> str:
+    """Return how a point breaks the model; empty where it does not."""
+    if values.shape != request.cost.shape or not np.isfinite(values).all():
+        return f"answers with what is no point of {len(request.cost)} columns"
+    room = _FEASIBLE * np.maximum(1.0, np.abs(values))
+    if np.any(values < request.lower - room) or np.any(values > request.upper + room):
+        return "answers with a point outside the bounds"
+    if np.any(np.abs(values - np.rint(values))[request.integer] > _FEASIBLE):
+        return "answers with parts of what is whole"
+    terms = request.coefficient * values[request.column]
+    row = np.repeat(np.arange(len(request.row_lower)), np.diff(request.start))
+    activity = np.bincount(row, weights=terms, minlength=len(request.row_lower))
+    room = _FEASIBLE * np.maximum(1.0, np.bincount(row, weights=np.abs(terms), minlength=len(request.row_lower)))
+    if np.any(activity < request.row_lower - room) or np.any(activity > request.row_upper + room):
+        return "answers with a point that breaks a row"
+    return ""
+
+
+def _dual_bound(request: Request, duals: FloatArray) -> float | None:
+    """Return the bound that duals of the rows prove on the linear relaxation; None where they prove none.
+
+    For any y, ``c x <= y'b + sum_j max over l_j <= x_j <= u_j of (c - A'y)_j x_j``, where b is the side of the
+    row that y's sign names: whatever y is, this bounds every feasible point (Neumaier and Shcherbina, Math.
+    Prog. 99 (2004)), so that neither the solver nor its tolerances need be trusted.
+    """
+    if duals.shape != request.row_lower.shape or not np.isfinite(duals).all():
+        return None
+    side = np.where(duals > 0, request.row_upper, request.row_lower)
+    y = np.where(np.isfinite(side), duals, 0.0)
+    side = np.where(np.isfinite(side), side, 0.0)
+    row = np.repeat(np.arange(len(y)), np.diff(request.start))
+    parts = np.bincount(request.column, weights=request.coefficient * y[row], minlength=len(request.cost))
+    reduced = request.cost - parts
+    end = np.where(reduced > 0, request.upper, request.lower)
+    used = reduced != 0
+    bound = request.offset + float(y @ side) + float(reduced[used] @ end[used])
+    return bound if np.isfinite(bound) else None
+
+
+def prepare() -> None:
+    """Import the solver: in its own process, before the first request."""
+    import highspy  # noqa: F401
+
+
+def run(request: Request, watch: Watch) -> Outcome:
+    """Maximize; in the solver's own process."""
     import highspy
 
     solver = highspy.Highs()
@@ -67,31 +149,30 @@ def _run(
         "mip_rel_gap": watch.limits.gap,
         "mip_abs_gap": 1e-9,
     }
-    if model.columns >= _LARGE:
+    if len(request.cost) >= _LARGE:
         options |= {"presolve": "off", "mip_detect_symmetry": False}
     for name, option in options.items():
         solver.setOptionValue(name, option)
-    integer = model.integer & (not relaxed)
     began = time.monotonic()
-    _pass(solver, highspy, model, integer)
+    _pass(solver, highspy, request)
     handover = time.monotonic() - began
-    if start is not None and integer.any():
+    if request.point is not None:
         point = highspy.HighsSolution()
-        point.col_value = start
+        point.col_value = request.point
         solver.setSolution(point)
 
     def on_better(event: Any) -> None:
-        best.append(np.array(event.data_out.mip_solution))
+        watch.incumbent(np.array(event.data_out.mip_solution))
 
     def on_log(event: Any) -> None:
-        bounds.append(event.data_out.mip_dual_bound)
         watch.progress("HiGHS", event.data_out.mip_primal_bound, event.data_out.mip_dual_bound)
 
     def on_check(event: Any) -> None:
         if watch.stopping():
             event.interrupt()
 
-    if integer.any():
+    integral = bool(request.integer.any())
+    if integral:
         solver.cbMipImprovingSolution += on_better
         solver.cbMipLogging += on_log
         solver.cbMipInterrupt += on_check
@@ -101,21 +182,20 @@ def _run(
     began = time.monotonic()
     solver.run()
     seconds = time.monotonic() - began
-    return replace(_outcome(solver, highspy, model, bool(integer.any()), seconds), handover_s=handover)
+    return replace(_outcome(solver, highspy, integral, seconds), handover_s=handover)
 
 
-def _pass(solver: Any, highspy: Any, model: LinearModel, integer: Any) -> None:
+def _pass(solver: Any, highspy: Any, request: Request) -> None:
     """Hand the arrays over as they are."""
-    matrix = model.matrix()
     solver.passModel(
-        model.columns, len(matrix.lower), len(matrix.column), int(highspy.MatrixFormat.kRowwise),
-        int(highspy.ObjSense.kMaximize), model.offset, model.cost, model.lower, model.upper,
-        matrix.lower, matrix.upper, matrix.start.astype(np.int32), matrix.column.astype(np.int32),
-        matrix.coefficient, integer.astype(np.int32),
+        len(request.cost), len(request.row_lower), len(request.column), int(highspy.MatrixFormat.kRowwise),
+        int(highspy.ObjSense.kMaximize), request.offset, request.cost, request.lower, request.upper,
+        request.row_lower, request.row_upper, request.start, request.column,
+        request.coefficient, request.integer.astype(np.int32),
     )  # fmt: skip
 
 
-def _outcome(solver: Any, highspy: Any, model: LinearModel, integral: bool, seconds: float) -> Outcome:
+def _outcome(solver: Any, highspy: Any, integral: bool, seconds: float) -> Outcome:
     state = highspy.HighsModelStatus
     found = solver.getModelStatus()
     info = solver.getInfo()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -11,7 +15,7 @@ import numpy as np
 from optsched.backends.base import Outcome, Watch
 from optsched.errors import SolverError
 
-__all__ = ["PREFERRED", "PyomoModel", "available", "solve"]
+__all__ = ["PREFERRED", "PyomoModel", "available", "prepare", "run", "solve"]
 
 PREFERRED = ("appsi_highs", "gurobi", "cplex", "xpress", "scip", "cbc", "glpk")
 """Solvers in the order in which they are taken where the user names none."""
@@ -47,16 +51,53 @@ def available(name: str) -> bool:
 def solve(built: PyomoModel, watch: Watch, solver: str = "") -> Outcome:
     """Maximize a Pyomo model with the named solver, or the first of ``PREFERRED`` that is there.
 
+    The model travels as a pickle to a process of its own, where the solver's own process and
+    temporary files belong to it, and go with it.
+
     Raises
     ------
     SolverError
         Where no solver is found.
     """
+    from optsched.backends import worker
+
+    buffer = io.BytesIO()
+    _Pickler(buffer, protocol=5).dump((built.model, built.variables))
+    return worker.run("pyomo", (buffer.getvalue(), solver), watch)
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves behind the functions that made a model: built, it needs them no more, and they know no pickle."""
+
+    def reducer_override(self, thing: Any) -> Any:
+        if isinstance(thing, FunctionType) and ("<locals>" in thing.__qualname__ or "<lambda>" in thing.__qualname__):
+            return _forgotten, (thing.__qualname__,)
+        return NotImplemented
+
+
+def _forgotten(name: str) -> Callable[..., Any]:
+    def rule(*_: Any) -> Any:
+        raise RuntimeError(f"{name} stayed in another process")
+
+    return rule
+
+
+def prepare() -> None:
+    """Import Pyomo: in its own process, before the first request."""
+    import pyomo.environ  # noqa: F401
+
+
+def run(request: tuple[bytes, str], watch: Watch) -> Outcome:
+    """Maximize; in a process of its own."""
     from pyomo.opt import SolverFactory, TerminationCondition
 
+    content, solver = request
     name = solver or next((s for s in PREFERRED if available(s)), "")
     if not name or not available(name):
         raise SolverError(f"Pyomo finds no solver {solver!r}; it looked for {', '.join(PREFERRED)}")
+    began = time.monotonic()
+    model, variables = pickle.loads(content)
+    handover = time.monotonic() - began
     chosen = SolverFactory(name)
     if name in _GAPS:
         chosen.options[_GAPS[name]] = watch.limits.gap
@@ -64,11 +105,8 @@ def solve(built: PyomoModel, watch: Watch, solver: str = "") -> Outcome:
         left = max(0.01, watch.limits.left())
         chosen.options[_TIMES[name]] = int(np.ceil(left)) if name == "glpk" else left
     began = time.monotonic()
-    results = watch.run(lambda: chosen.solve(built.model, load_solutions=False))
+    results = chosen.solve(model, load_solutions=False)
     seconds = time.monotonic() - began
-    if results is None:
-        stopped = "interrupted" if watch.interrupted else "time_limit"
-        return Outcome("unknown", stopped, None, None, None, seconds, f"{name} did not stop in time")  # type: ignore[arg-type]
     condition = results.solver.termination_condition
     if condition in (TerminationCondition.infeasible, TerminationCondition.infeasibleOrUnbounded):
         return Outcome("infeasible", "infeasible", None, None, None, seconds)
@@ -77,7 +115,8 @@ def solve(built: PyomoModel, watch: Watch, solver: str = "") -> Outcome:
     # GLPK calls a point within the gap feasible; without a limit on time, that is why it stopped
     within = condition == TerminationCondition.feasible and watch.limits.left() > 0
     optimal = condition == TerminationCondition.optimal or within
-    return _outcome(built, results, name, optimal, watch.limits.gap, seconds)
+    built = PyomoModel(model, variables)
+    return replace(_outcome(built, results, name, optimal, watch.limits.gap, seconds), handover_s=handover)
 
 
 def _outcome(built: PyomoModel, results: Any, name: str, optimal: bool, gap: float, seconds: float) -> Outcome:
