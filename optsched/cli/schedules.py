@@ -118,5 +118,7 @@ def _summary(made: Schedule) -> str:
         return f"[bold]{made.status}[/bold] ({made.stopped}): {made.reason}"
     proof = "no bound" if made.bound is None else f"bound {made.bound:.6g}, gap {100 * (made.gap or 0):.3g} %"
     method = f"{made.formulation} on {made.backend}" if made.backend else made.formulation
+    if made.tick_s:
+        method += f", ticks of {made.tick_s:.3g} s"
     head = f"[bold]{made.status}[/bold] ({made.stopped}): {made.horizon.objective} {made.value:.6g}, {proof}"
     return f"{head}\n{method}; {times}; checked; hash {made.hash}"

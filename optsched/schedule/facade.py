@@ -31,7 +31,7 @@ __all__ = ["plan"]
 
 _DOWN = 0.7
 """Part of the time left for the grid that is rounded down, where the other may be needed, too."""
-_FINER = (1, 8, 64)
+_FINER = (1, 8, 64, 512)
 """Where rounding keeps a gap open, ticks become so many times shorter."""
 
 
@@ -260,6 +260,7 @@ def _solved(search: _Search, chosen: TimedFormulation, grid: Grid, watch: Watch,
     build_s = time.monotonic() - began
     sign = -1.0 if search.question.goal.sense == "min" else 1.0
     within = _part(watch, part, gap / 2, built.scale * sign)
+    within.report = _true_parts(watch.report, grid)
     outcome = _run(chosen.form, built.model, within, built.start)
     watch.interrupted = within.interrupted
     search = replace(
@@ -281,6 +282,14 @@ def _solved(search: _Search, chosen: TimedFormulation, grid: Grid, watch: Watch,
     if outcome.bound is not None:
         search = search.bounded(_lowered(-outcome.bound * built.scale), chosen.name)
     return search
+
+
+def _true_parts(report: Callable[[Progress], None] | None, grid: Grid) -> Callable[[Progress], None] | None:
+    """Return what hears of a run's progress as far as it is true: bounds of the grid rounded down, values of the other."""
+    if report is None or grid.exact:
+        return report
+    unknown = {"bound": None} if grid.up else {"value": None}
+    return lambda progress: report(replace(progress, **unknown))  # type: ignore[arg-type]
 
 
 def _pressed(question: Question) -> str:
@@ -309,8 +318,10 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
     status, reason = ("infeasible", search.infeasible) if search.infeasible else ("unknown", "")
     if search.plan is not None:
         made = runs(question, search.plan)
+        closed = search.gap() == 0
         found = {
-            "value": value(search.cost), "bound": None if search.bound is None else value(search.bound),
+            "value": value(search.cost),
+            "bound": value(search.cost) if closed else None if search.bound is None else value(search.bound),
             "gap": search.gap(), "runs": made, "hash": runs_hash(made), "rejected": _rejected(question, search.plan),
         }  # fmt: skip
         status = "optimal" if search.proven(gap) else "feasible"

@@ -14,7 +14,7 @@ from optsched.schedule.question import pose, runs, tightened
 from tests.schedule.made import LENGTH, small
 from tests.schedule.oracle import best
 
-SEEDS = 40
+SEEDS = 25
 CASES = [(name, seed) for name in GOALS for seed in range(SEEDS)]
 
 
