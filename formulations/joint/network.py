@@ -20,6 +20,9 @@ from optsched.rates import rate_breakpoints
 __all__ = ["Traffic", "add_network"]
 
 
+Links = dict[tuple[int, int], tuple[tuple[int, ...], int]]
+
+
 class _Columns(Protocol):
     @property
     def x(self) -> IntArray: ...
@@ -47,7 +50,7 @@ class Traffic:
     pair, sent
         Pairs of pieces that send, and their columns tau.
     link
-        For each (job, crossing): columns u (-1: none) and l.
+        For each (job, crossing): columns u (below, and where homes do not tell, on the other side) and l.
     fill
         Sets y and what encodes it from the other columns.
     """
@@ -57,7 +60,7 @@ class Traffic:
     value: IntArray
     pair: IntArray
     sent: IntArray
-    link: dict[tuple[int, int], tuple[int, int]]
+    link: Links
     fill: Callable[[FloatArray], None]
     error: float
     notes: tuple[str, ...]
@@ -159,7 +162,7 @@ def _sent(
 def _links(
     model: LinearModel, problem: Problem, o: Options, columns: _Columns, pairs: _Pairs, rate: IntArray,
     pair: IntArray, sent: IntArray, rack_column: dict[tuple[int, str], int], choices: Choices,
-) -> dict[tuple[int, int], tuple[int, int]]:  # fmt: skip
+) -> Links:  # fmt: skip
     """Add u, l and C17 to C21, job by job and link by link."""
     add = Gathered(model)
     job = problem.configurations.job[o.row]
@@ -170,7 +173,7 @@ def _links(
     parts = np.array(
         [[bool((home & e.below).any() and (home & ~e.below).any()) for e in o.crossings] for home in o.homes]
     ).reshape(len(o.homes), len(o.crossings))
-    found: dict[tuple[int, int], tuple[int, int]] = {}
+    found: Links = {}
     on_link: list[list[int]] = [[] for _ in o.crossings]
     for j in np.unique(job[o.rated]).tolist():
         mine = np.flatnonzero((job == j) & o.rated)
@@ -184,43 +187,44 @@ def _links(
                 continue
             carried = add.column("l", f"{j},{e.link}")
             on_link[number].append(carried)
-            crossed = -1
+            sides: list[int] = []
             if len(rings):
-                crossed = add.column("u", f"{j},{e.link}", upper=1.0, integer=True)
-                below = own_pairs[e.below[pairs.place[own_pairs]] & workers[pairs.kind[own_pairs]]]
-                below = below[~starred[pairs.kind[below]]]
-                for place in np.unique(pairs.place[below]).tolist():
-                    at = below[pairs.place[below] == place]
-                    most = float(pairs.most[at].max())
-                    together = min(float(len(o.classes[place])), float(pairs.most[at].sum()), most * len(at))
-                    add.row("C17", [*columns.z[at], crossed], [*np.ones(len(at)), -together])
-                add.row("C18", [carried, *rate[rings], crossed], [-1.0, *np.ones(len(rings)), fast], upper=fast)
+                ring_pairs = own_pairs[workers[pairs.kind[own_pairs]] & ~starred[pairs.kind[own_pairs]]]
+                # where options are not split by home, a ring may stand on either side alone
+                for side in (e.below, ~e.below) if "homes" in choices.without else (e.below,):
+                    sides.append(add.column("u", f"{j},{e.link},{len(sides)}", upper=1.0, integer=True))
+                    here = ring_pairs[side[pairs.place[ring_pairs]]]
+                    for place in np.unique(pairs.place[here]).tolist():
+                        at = here[pairs.place[here] == place]
+                        together = min(float(len(o.classes[place])), float(pairs.most[at].sum()))
+                        add.row("C17", [*columns.z[at], sides[-1]], [*np.ones(len(at)), -together])
+                off = fast * len(sides)
+                entries = [-1.0, *np.ones(len(rings)), *(fast for _ in sides)]
+                add.row("C18", [carried, *rate[rings], *sides], entries, upper=off)
             if len(stars):
                 star_sent = own_sent[workers[pairs.kind[pair[own_sent]]] & starred[pairs.kind[pair[own_sent]]]]
                 below_sent = e.below[pairs.place[pair[star_sent]]]
-                entries = np.isin(o.option, stars) & workers[o.kind]
-                totals = np.bincount(
-                    o.option[entries], (o.count * o.share)[entries] * o.fast[o.option[entries]], len(o.row)
-                )
+                own = np.isin(o.option, stars) & workers[o.kind]
+                totals = np.bincount(o.option[own], (o.count * o.share)[own] * o.fast[o.option[own]], len(o.row))
                 most = float(totals.max())
                 racks = {o.rack(k) for k in np.flatnonzero(e.below).tolist()}
-                here = [column for (owner, rack), column in rack_column.items() if owner == j and rack in racks]
+                g = [column for (owner, rack), column in rack_column.items() if owner == j and rack in racks]
                 under, over = sent[star_sent[below_sent]], sent[star_sent[~below_sent]]
-                add.row("C19", [carried, *under, *here], [-1.0, *np.ones(len(under)), *(-most for _ in here)])
-                add.row("C19", [carried, *over, *here], [-1.0, *np.ones(len(over)), *(most for _ in here)], upper=most)
-            found[j, number] = crossed, carried
+                add.row("C19", [carried, *under, *g], [-1.0, *np.ones(len(under)), *(-most for _ in g)])
+                add.row("C19", [carried, *over, *g], [-1.0, *np.ones(len(over)), *(most for _ in g)], upper=most)
+            found[j, number] = tuple(sides), carried
         if "two-links" not in choices.without and "homes" not in choices.without:
             _two_links(add, o, mine[o.ring[mine]], rate, parts, found, j)
     for number, e in enumerate(o.crossings):
         if on_link[number]:
             add.row("C20", on_link[number], np.ones(len(on_link[number])).tolist(), upper=e.capacity)
     added = add.flush()
-    return {key: (added.get(u, -1), added[carried]) for key, (u, carried) in found.items()}
+    return {key: (tuple(added[u] for u in sides), added[carried]) for key, (sides, carried) in found.items()}
 
 
 def _two_links(
     add: Gathered, o: Options, rings: IntArray, rate: IntArray, parts: FloatArray,
-    found: dict[tuple[int, int], tuple[int, int]], j: int,
+    found: Links, j: int,
 ) -> None:  # fmt: skip
     """Add C21 for the homes of a job's rings."""
     for home in np.unique(o.home[rings]).tolist():

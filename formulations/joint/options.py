@@ -107,31 +107,37 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     for row in range(len(table)):
         job, ways = int(table.job[row]), table.ways
         site = table.pools[ways.pool[row]].site
-        parts = hosts.parts(row)
+        parts, servers = hosts.parts(row), int(ways.servers[row])
         holds = instance.jobs[job].holds
-        fixed = bool(table.kept[row]) and holds is not None and holds.placement is not None
-        alone = np.isnan(ways.gbps[row]) or fixed or not split
-        for home in of_site[site][-1:] if alone else of_site[site]:
+        fixed = bool(table.kept[row]) and holds is not None and bool(holds.placement or holds.server_placement)
+        stands = hosts.standing(job, parts) if fixed else []
+        here = np.zeros(len(classes), dtype=bool)
+        here[[place for _, place, _ in stands]] = True
+        in_homes = of_site[site]
+        if np.isnan(ways.gbps[row]) or not split or (fixed and servers):
+            in_homes = in_homes[-1:]
+        elif fixed:
+            in_homes = [home for home in in_homes if not (here & ~homes[home]).any()][:1]
+        for home in in_homes:
             # each piece stands on a server of its own
             if any((sizes * (homes[home] & hosts.kinds[k].fits)).sum() < n for k, n, _ in parts):
                 continue
             if (sizes * homes[home]).sum() < sum(n for _, n, _ in parts):
                 continue
             entries += [(len(found), k, n, s) for k, n, s in parts]
-            if fixed:
-                held += [(len(found), *entry) for entry in hosts.standing(job, parts)]
+            held += [(len(found), *entry) for entry in stands]
             found.append((row, home, fixed))
     rows = np.array([row for row, _, _ in found], dtype=np.int64)
     columns = np.array(entries, dtype=np.float64).reshape(-1, 4).T
-    servers = table.ways.servers[rows]
+    rated = ~np.isnan(table.ways.gbps[rows])
     return Options(
         classes=classes, crossings=links, homes=homes,
         inner=~np.isin(np.arange(len(homes)), [last for *_, last in of_site.values()]), row=rows,
         home=np.array([home for _, home, _ in found], dtype=np.int64),
         fixed=np.array([fixed for _, _, fixed in found], dtype=bool), kinds=tuple(hosts.kinds),
         option=columns[0].astype(np.int64), kind=columns[1].astype(np.int64), count=columns[2].astype(np.int64),
-        share=columns[3], rated=~np.isnan(table.ways.gbps[rows]), slow=table.slowest[rows], fast=table.ways.gbps[rows],
-        ring=~np.isnan(table.ways.gbps[rows]) & (servers == 0), held=tuple(held),
+        share=columns[3], rated=rated, slow=table.slowest[rows], fast=table.ways.gbps[rows],
+        ring=rated & (table.ways.servers[rows] == 0), held=tuple(held),
     )  # fmt: skip
 
 
@@ -179,13 +185,12 @@ class _Hosts:
         return found
 
     def standing(self, job: int, parts: list[tuple[int, int, float]]) -> list[tuple[int, int, int]]:
-        """Return (kind, class, count) of what a job holds now on known servers."""
+        """Return (kind, class, count) of the pieces that a job holds now on known servers."""
         instance = self._problem.instance
         holds = instance.jobs[job].holds
         assert holds is not None
-        assert holds.placement is not None
         kind_of = {self.kinds[k].gpus: k for k, _, _ in parts}
-        stands = [(kind_of[count], name) for name, count in holds.placement.items()]
+        stands = [(kind_of[count], name) for name, count in (holds.placement or {}).items()]
         stands += [(kind_of[0], name) for name in holds.server_placement or ()]
         return [(kind, self._class_of[canonical(instance, name)], 1) for kind, name in stands]
 

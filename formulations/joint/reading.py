@@ -157,8 +157,9 @@ def _cross(
     crosses = dict(loads(problem, ground, row, stands))
     below = np.zeros(len(o.classes), dtype=bool)
     below[[k for k, c in enumerate(o.classes) if set(c.names) & set(stands.gpus)]] = True
-    for (owner, link), (u, carried) in traffic.link.items():
+    for (owner, link), (sides, carried) in traffic.link.items():
         if owner == job:
             values[carried] = rate * crosses.get(len(ground.servers) + link, 0.0)
-            if u >= 0 and (o.crossings[link].below & below).any():
-                values[u] = 1.0
+            under = o.crossings[link].below
+            for u, side in zip(sides, (under, ~under), strict=False):
+                values[u] = float((side & below).any())

@@ -23,8 +23,8 @@ def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Co
     reasons = dict.fromkeys(np.flatnonzero((count == 0) & (np.diff(table.first) > 0)).tolist(), reason)
     return replace(
         table, job=job, ways=table.ways.take(keep), kept=table.kept[keep], share=table.share[keep],
-        slowest=table.slowest[keep],        first=np.concatenate([[0], np.cumsum(count)]), used=(place[row[inside]], resource[inside], amount[inside]),
-        reasons={**table.reasons, **reasons},
+        slowest=table.slowest[keep], first=np.concatenate([[0], np.cumsum(count)]),
+        used=(place[row[inside]], resource[inside], amount[inside]), reasons={**table.reasons, **reasons},
     )  # fmt: skip
 
 

@@ -133,7 +133,9 @@ def _held(job: Job, instance: Instance, number: int, pool: Pool, counts: IntArra
     if holds is None or (holds.site, holds.gpu_type) != (pool.site, pool.gpu_type):
         return none()
     unnamed = holds.nodes is None and holds.local_batch is None
-    if unnamed or holds.gpus not in counts:
+    ps = job.parameter_servers
+    servers_fit = ps.minimum <= holds.servers <= ps.maximum if ps else holds.servers == 0
+    if unnamed or holds.gpus not in counts or not servers_fit:
         return none()
     gpus = np.array([holds.gpus])
     fewest = pool.packed_nodes(gpus, job.max_gpus_per_server)

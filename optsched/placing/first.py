@@ -17,6 +17,7 @@ from optsched.backends import Watch
 from optsched.configurations import some_rows
 from optsched.curves import FloatArray, IntArray
 from optsched.heuristics.marginal import marginal_gain
+from optsched.places import canonical
 from optsched.placing.ground import Ground, Piece
 from optsched.placing.rates import best_rates
 from optsched.problem import Places, Plan, Problem
@@ -124,16 +125,22 @@ def _stand(
     """Return servers for a row; what is held on known servers stands there."""
     table = problem.configurations
     holds = problem.instance.jobs[table.job[row]].holds
-    if table.kept[row] and holds is not None and holds.placement is not None:
-        from optsched.places import canonical
+    both = [(home, home) for home in homes]
+    if table.kept[row] and holds is not None:
+        workers, servers = (_named(problem, ground, names) for names in (holds.placement, holds.server_placement))
+        both = [(workers & home if holds.placement is None else workers, servers) for home in homes]
+        if holds.server_placement is None:
+            both = [(mine, home) for (mine, _), home in zip(both, homes, strict=True)]
+    return ground.stand(problem, row, free, both)
 
-        named = {canonical(problem.instance, name) for name in (*holds.placement, *(holds.server_placement or ()))}
-        held = np.zeros(len(ground.servers), dtype=bool)
-        held[[ground.number[name] for name in named]] = True
-        if holds.server_placement is None and table.ways.servers[row]:
-            held[:] = True
-        return ground.stand(problem, row, free, [held])
-    return ground.stand(problem, row, free, homes)
+
+def _named(problem: Problem, ground: Ground, names: dict[str, int] | None) -> NDArray[np.bool_]:
+    """Return the named servers as a set; all where none are."""
+    if names is None:
+        return np.ones(len(ground.servers), dtype=bool)
+    held = np.zeros(len(ground.servers), dtype=bool)
+    held[[ground.number[canonical(problem.instance, name)] for name in names]] = True
+    return held
 
 
 def _rated(

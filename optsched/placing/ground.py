@@ -95,8 +95,9 @@ class Ground:
         return mine
 
     def stand(
-        self, problem: Problem, row: int, free: FloatArray, homes: Sequence[NDArray[np.bool_]]
-    ) -> list[tuple[int, Piece]] | None:
+        self, problem: Problem, row: int, free: FloatArray,
+        homes: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+    ) -> list[tuple[int, Piece]] | None:  # fmt: skip
         """Return servers for the pieces of a row, in the first home that has room; None where there is none.
 
         Within a home, pieces go where they leave the least room.
@@ -106,13 +107,14 @@ class Ground:
         free
             What is left on each server, shape ``(servers, 3)``.
         homes
-            Sets of servers, shape ``(servers,)`` each, those to be tried first coming first.
+            Sets of servers for workers and for parameter servers, shape ``(servers,)`` each, in the order to try.
         """
         parts = pieces_of(problem, row)
-        for home in homes:
+        for own_servers, ps_servers in homes:
             used = np.zeros(len(self.servers), dtype=bool)
             chosen: list[tuple[int, Piece]] = []
             for piece in parts:
+                home = own_servers if piece.gpus else ps_servers
                 fits = home & ~used & self.hosts(problem, row, piece) & (free >= piece.takes - _EPS).all(axis=1)
                 if piece.gpus == 0:
                     fits &= self._fullest_rack(fits)

@@ -55,6 +55,10 @@ class ParameterServer(CurveBase, frozen=True, kw_only=True, forbid_unknown_field
     def throughput(self, points: Points) -> FloatArray:
         return self._evaluated(points, lambda at: np.exp(np.mean([_middle(m, at) for m in self.members], axis=0)))
 
+    def rate_curvature(self, points: Points) -> FloatArray:
+        # the local corrections depend on workers and servers only
+        return np.full(len(points), np.mean([member.rate_curvature() for member in self.members]))
+
     def log_deviation(self, points: Points) -> FloatArray:
         def deviation(at: Layout) -> FloatArray:
             middles = np.var([_middle(m, at) for m in self.members], axis=0)

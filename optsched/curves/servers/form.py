@@ -83,6 +83,14 @@ class FormBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Return ln examples/s for parameters of shape ``(..., P)``: shape ``(..., n)``."""
         raise NotImplementedError
 
+    def rate_curvature(self) -> float:
+        """Return a bound on |d^2 ln throughput / d(ln gbps)^2|; nan: unknown.
+
+        A time ``a + c / b`` has an elasticity ``p`` in ``1 / b`` that changes by ``p (1 - p) <= 1/4``, a smooth
+        maximum of sharpness ``q`` adds at most ``q / 4``, and a further summand 1/4.
+        """
+        return float("nan")
+
     @classmethod
     def name(cls) -> str:
         """Return the form's name, as it stands in files."""

@@ -103,6 +103,9 @@ class AsyncCapacity(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=T
     transfer_share: Share
     sharpness: Sharpness
 
+    def rate_curvature(self) -> float:
+        return (1.0 + self.sharpness) / 4.0
+
     @staticmethod
     def log_rate(z: FloatArray, at: Layout) -> FloatArray:
         scale, server, split, sharp = _columns(z)
@@ -164,6 +167,9 @@ class SyncCapacity(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sharpness: Sharpness
     server_exponent: NonNegative
 
+    def rate_curvature(self) -> float:
+        return (2.0 + self.sharpness) / 4.0
+
     @staticmethod
     def log_rate(z: FloatArray, at: Layout) -> FloatArray:
         scale, compute, update, transfer, overhead, sharp, exponent = _columns(z)
@@ -190,6 +196,9 @@ class SyncIncast(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True
     transfer_s: NonNegative
     worker_s: NonNegative
     sharpness: Sharpness
+
+    def rate_curvature(self) -> float:
+        return 0.25
 
     @staticmethod
     def log_rate(z: FloatArray, at: Layout) -> FloatArray:
@@ -223,6 +232,9 @@ class SyncSerial(FormBase, frozen=True, kw_only=True, forbid_unknown_fields=True
     transfer_s: NonNegative
     serial_share: NonNegative
     sharpness: Sharpness
+
+    def rate_curvature(self) -> float:
+        return (1.0 + self.sharpness) / 4.0
 
     @staticmethod
     def log_rate(z: FloatArray, at: Layout) -> FloatArray:

@@ -1,0 +1,1 @@
+"""Throughput as a function of the network rate."""

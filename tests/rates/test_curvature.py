@@ -1,0 +1,78 @@
+"""Curves bend no more than they claim, and the pieces that stand for them lie nowhere below."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optsched.curves import Points
+from optsched.curves.allreduce import AllReduce
+from optsched.curves.servers import AsyncCapacity, ParameterServer, SyncCapacity, SyncIncast, SyncSerial
+from optsched.instance import load
+from optsched.problem import pose
+from optsched.rates import rate_breakpoints
+from tests.placement.made import made
+
+
+def ring(draw):
+    low, high = draw.uniform(0, 0.2, 2)
+    return AllReduce(
+        example_s=float(draw.uniform(1e-4, 0.01)), pass_s=float(low), local_sync_s=float(draw.uniform(0, 0.1)),
+        local_exponent=0.5, sync_s=float(high + 0.01), node_exponent=0.3, serial=float(draw.uniform(0, 1)),
+        overlap=float(1 + draw.exponential(2)), reference_gbps=10.0, host_s_per_gbit=float(draw.choice([0.0, 0.05])),
+    )  # fmt: skip
+
+
+def star(draw):
+    times = {name: float(draw.uniform(0.001, 0.2)) for name in ("fixed_s", "example_s", "update_s", "transfer_s")}
+    worker = {"worker_s": float(draw.uniform(0, 0.01))}
+    sharp = {"sharpness": float(1 + draw.exponential(3))}
+    forms = [
+        SyncCapacity(**times, **worker, **sharp, server_exponent=0.8),
+        SyncIncast(**times, **worker, **sharp),
+        SyncSerial(**times, **sharp, serial_share=0.3),
+        AsyncCapacity(example_s=0.01, server_s=float(draw.uniform(0.01, 1)), transfer_share=0.7, **sharp),
+    ]
+    return ParameterServer(members=tuple(forms[: int(draw.integers(1, 5))]), reference_gbps=10.0)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_curves_bend_no_more_than_they_claim(seed):
+    draw = np.random.default_rng(seed)
+    curve = (ring if seed % 2 else star)(draw)
+    x = np.linspace(np.log(0.1), np.log(100), 4001)
+    servers = 0 if seed % 2 else int(draw.integers(1, 4))
+    points = Points.of(
+        8, nodes=int(draw.integers(2, 5)), local_batch=int(draw.integers(1, 64)), accumulation=int(draw.integers(1, 4)),
+        servers=servers, gbps=np.exp(x),
+    )  # fmt: skip
+    bend = np.diff(np.log(curve.throughput(points)), 2) / (x[1] - x[0]) ** 2
+    assert np.abs(bend).max() <= curve.rate_curvature(points)[0] + 1e-4
+
+
+def test_corrected_curves_bend_no_more_than_they_claim():
+    curves = [c for c in load("instances/measured-40.json").curves.values() if isinstance(c, AllReduce)]
+    assert curves
+    x = np.linspace(np.log(0.1), np.log(100), 2001)
+    for curve in curves:
+        named = AllReduce(
+            **{f: getattr(curve, f) for f in curve.__struct_fields__ if f != "reference_gbps"}, reference_gbps=10.0
+        )
+        points = Points.of(8, nodes=2, local_batch=16, gbps=np.exp(x))
+        bend = np.diff(np.log(named.throughput(points)), 2) / (x[1] - x[0]) ** 2
+        assert np.abs(bend).max() <= named.rate_curvature(points)[0] + 1e-3
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("error", [0.05, 1e-3])
+def test_pieces_lie_nowhere_below_the_value(seed, error):
+    problem = pose(made(seed, "network"))
+    rated = np.flatnonzero(problem.configurations.slowest < problem.configurations.ways.gbps)
+    found, most = rate_breakpoints(problem, rated, error)
+    for row, (at, value) in zip(rated.tolist(), found, strict=True):
+        rates = np.sort(np.random.default_rng(seed).uniform(at[0], at[-1], 500))
+        true = problem.values(np.full(500, row), rates)
+        above = np.interp(rates, at, value)
+        assert np.all(above >= true * (1 - 1e-12))
+        assert np.max(above - true) <= (most + 0.02) * np.abs(true).max()
+        assert problem.value[row] >= true.max() * (1 - 1e-12)
