@@ -15,7 +15,7 @@ mixed-integer program. Three facts make it exact and short:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ Path = Callable[[NDArray[np.bool_], FloatArray, FloatArray], tuple[Callable[[flo
 
 Rates of those that stay do not change; no rate ever falls, and none exceeds its cap."""
 
-_CLOSE = 1e-10
+_CLOSE = 1e-9
 """Relative excess of the load at which a level counts as reached."""
 _CERTAIN = 1e-9
 """Duals, relative to the whole, below which they are rounding."""
@@ -115,26 +115,25 @@ def _stage(
     rates: Callable[[float], FloatArray], top: float, cap: FloatArray,
 ) -> tuple[float, Point, bool] | None:  # fmt: skip
     """Return the largest level that the capacities allow, its point, and whether all jobs are at their caps there."""
-    level, tries = top, 0
-    best: Point | None = None
-    while tries < _TRIES:
-        tries += 1
+    level = top
+    cut: Point | None = None
+    for tries in range(_TRIES):
         need = rates(level)
         point = _least_load(of, ways, barred, closed, need, need >= cap * (1 - 1e-12))
         if point is None:
             return None
-        best = point
-        load = -point.level
-        if load <= 1.0 + _CLOSE:
-            break
+        if -point.level <= 1.0 + _CLOSE:
+            # what stopped the level is the dual that cut it; the one here may say no more than that some type is full
+            proof = point if cut is None else cut
+            return level, replace(proof, time=point.time), tries == 0
+        cut = point
         u = rents(of, ways, point.prices, point.pressure, point.rents, barred)
         limit = float(point.prices @ of.capacity + of.many @ u)
         lower = _last(_holds(of, rates, point, limit), level)
-        if not lower < level:
-            break
+        if not lower < level * (1 - _CLOSE):
+            return level, point, False
         level = lower
-    assert best is not None
-    return level, best, tries == 1 and -best.level < 1.0 + _CLOSE
+    return None
 
 
 def _holds(of: Market, rates: Callable[[float], FloatArray], point: Point, limit: float) -> Callable[[float], bool]:
