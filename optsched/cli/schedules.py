@@ -23,9 +23,13 @@ def schedule(
     from optsched.cli.progress import shown_progress
     from optsched.schedule import Horizon, load_horizon, plan, save_schedule
     from optsched.schedule.objectives import goal
+    from optsched.schedule.plot import drawable
+    from optsched.schedule.plot import plot as drawn
 
     _writable(out)
     _writable(plot)
+    if plot is not None:
+        drawable(plot)
     loaded = load(instance)
     wanted = Horizon() if horizon is None else load_horizon(horizon)
     lower = goal(options["objective"] or wanted.objective).sense == "min"
@@ -34,8 +38,6 @@ def schedule(
     if out is not None:
         save_schedule(made, out)
     if plot is not None and made.value is not None:
-        from optsched.schedule.plot import plot as drawn
-
         drawn(loaded, made, plot)
     if as_json:
         _print_json(made)

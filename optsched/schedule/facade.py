@@ -285,7 +285,7 @@ def _solved(search: _Search, chosen: TimedFormulation, grid: Grid, watch: Watch,
 
 
 def _true_parts(report: Callable[[Progress], None] | None, grid: Grid) -> Callable[[Progress], None] | None:
-    """Return what hears of a run's progress as far as it is true: bounds of the grid rounded down, values of the other."""
+    """Return what hears of a run as far as it is true: bounds of the grid rounded down, values of the other."""
     if report is None or grid.exact:
         return report
     unknown = {"bound": None} if grid.up else {"value": None}

@@ -15,7 +15,13 @@ from optsched.pools import pools
 from optsched.schedule.objectives import SLACK
 from optsched.schedule.records import Schedule
 
-__all__ = ["lanes", "plot"]
+__all__ = ["drawable", "lanes", "plot"]
+
+
+def drawable(path: Path) -> None:
+    """Raise InputError for a kind of file that cannot be drawn."""
+    if path.suffix not in (".html", ".svg"):
+        raise InputError("a name that ends in .html or .svg", path="--plot", value=str(path))
 
 
 def plot(instance: Instance, schedule: Schedule, path: Path) -> None:
@@ -30,8 +36,7 @@ def plot(instance: Instance, schedule: Schedule, path: Path) -> None:
     SolverError
         Where altair or vl-convert is not installed.
     """
-    if path.suffix not in (".html", ".svg"):
-        raise InputError("a name that ends in .html or .svg", path="--plot", value=str(path))
+    drawable(path)
     try:
         import altair as alt
         import vl_convert
