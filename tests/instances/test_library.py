@@ -26,14 +26,15 @@ def test_every_instance_is_known() -> None:
 def test_best_known(name: str) -> None:
     known = KNOWN[name]
     instance = optsched.load(LIBRARY / name)
-    result = optsched.solve(instance, objective=known["objective"], gap=1e-6, time_limit=60)
+    gap = known.get("gap", 1e-6)  # what is asked for where values over network rates are linearized
+    result = optsched.solve(instance, objective=known["objective"], gap=gap, time_limit=60)
     assert result.status == known["status"]
     if known["status"] == "infeasible":
         assert result.reason
         return
     report = optsched.check(instance, result.allocations, result.objective, result.value)
     assert report.violations == ()
-    assert result.value == pytest.approx(known["value"], rel=2e-6)
+    assert result.value == pytest.approx(known["value"], rel=max(2e-6, gap))
     assert result.bound is not None
     assert result.bound >= known["value"] * (1 - 1e-9)
 
