@@ -82,7 +82,10 @@ def fill(of: Market, ways: Columns, path: Path, first: tuple[float, Point] | Non
         cap = np.maximum(caps(of, ways, barred), rate)
         if (~stays & (cap > rate)).any():
             rates, top = path(stays, rate, cap)
-            found = _stage(of, ways, barred, closed, rates, top, cap) if first is None else (*first, False)
+            found = (
+                (*first, False) if first is not None else _rest(of, ways, barred, closed, stays, time, rates(top), top)
+            )
+            found = found or _stage(of, ways, barred, closed, rates, top, cap)
             if found is None:
                 return None
             first = None
@@ -108,6 +111,34 @@ def fill(of: Market, ways: Columns, path: Path, first: tuple[float, Point] | Non
         on = ~stays[ways.first] | ((ways.second >= 0) & ~stays[ways.second])
         barred |= on & closed[ways.gpu_type] & _unused(of, ways, point)
     return Filled(time, tuple(stages), steps)
+
+
+def _rest(
+    of: Market, ways: Columns, barred: NDArray[np.bool_], closed: NDArray[np.bool_], stays: NDArray[np.bool_],
+    time: FloatArray, need: FloatArray, top: float,
+) -> tuple[float, Point, bool] | None:  # fmt: skip
+    """Return the end of a filling if all jobs that go on can reach their caps beside the others' times as they are.
+
+    That is usual after the first stage, and takes no program over the jobs that stay.
+    """
+    if of.pairs is not None or not closed.any():
+        return None
+    kept = np.where(stays[ways.first], time, 0.0)
+    left = np.maximum(of.capacity - usage_and_rates(of, ways, kept)[0], 0.0)
+    going = np.flatnonzero(~stays)
+    here = np.flatnonzero(~stays[ways.first] & (left[ways.gpu_type] > 0))
+    number = np.cumsum(~stays) - 1
+    some = Market(of.throughput[going], left, of.gang[going], of.weight[going], of.many[going])
+    own = Columns(
+        number[ways.first[here]], ways.second[here], ways.gpu_type[here], ways.gang[here],
+        ways.rate_first[here], ways.rate_second[here],
+    )  # fmt: skip
+    shut = barred[here] | closed[own.gpu_type]
+    point = _least_load(some, own, shut, np.zeros(of.types, dtype=bool), need[going], np.ones(len(going), dtype=bool))
+    if point is None or point.time is None or -point.level > 1.0:
+        return None
+    kept[here] = point.time
+    return top, replace(point, time=kept), True
 
 
 def _stage(

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from optsched.timeshare import (
-    Pairs, cost, finish_time, first_in_first_out, hierarchical, makespan, market, max_min, throughput,
+    Pairs,
+    cost,
+    finish_time,
+    first_in_first_out,
+    hierarchical,
+    makespan,
+    market,
+    max_min,
+    throughput,
 )  # fmt: skip
 
 GAVEL = market([[40, 10], [12, 4], [100, 50]], [1, 1])
