@@ -21,6 +21,7 @@ def schedule(
     """Schedule the jobs of an instance file; print, write and draw the result."""
     from optsched import load
     from optsched.cli.progress import shown_progress
+    from optsched.errors import InputError
     from optsched.schedule import Horizon, load_horizon, plan, save_schedule
     from optsched.schedule.objectives import goal
     from optsched.schedule.plot import drawable
@@ -33,8 +34,12 @@ def schedule(
     loaded = load(instance)
     wanted = Horizon() if horizon is None else load_horizon(horizon)
     lower = goal(options["objective"] or wanted.objective).sense == "min"
-    with shown_progress(options["time_limit"], quiet=as_json, lower=lower) as progress:
-        made = plan(loaded, wanted, progress=progress, **options)
+    try:
+        with shown_progress(options["time_limit"], quiet=as_json, lower=lower) as progress:
+            made = plan(loaded, wanted, progress=progress, **options)
+    except InputError as error:
+        of_horizon = error.path.startswith(("$.reservations", "$.resources"))
+        raise error.within(file=str(horizon if of_horizon else instance if "$" in error.path else "")) from None
     if out is not None:
         save_schedule(made, out)
     if plot is not None and made.value is not None:

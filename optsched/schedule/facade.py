@@ -20,7 +20,7 @@ from optsched.schedule.check import check
 from optsched.schedule.energy import relaxation
 from optsched.schedule.formulation import TimedFormulation, timed_formulation
 from optsched.schedule.grid import Grid, exact_tick, gridded
-from optsched.schedule.lists import list_schedule
+from optsched.schedule.lists import list_schedules
 from optsched.schedule.model import Horizon
 from optsched.schedule.place import replaced
 from optsched.schedule.question import Plan, Question, pose, runs, tightened
@@ -161,11 +161,14 @@ def plan(
     if not search.infeasible:
         search = _listed(search, watch, seed)
         narrow = tightened(question, search.cost)
-        search = _by_energy(search, narrow, watch)
-        if chosen is not None:
+        if not watch.interrupted:
+            search = _by_energy(search, narrow, watch)
+        if chosen is not None and not watch.interrupted:
             search = _on_grids(search, narrow, chosen, ticks, watch, gap)
     if search.proven(gap):
         search = replace(search, stopped="gap")
+    elif watch.interrupted:
+        search = replace(search, stopped="interrupted")
     name = chosen.name if chosen else "lists"
     backend = {"cpsat": "cpsat", "linear": "highs"}[chosen.form] if chosen else ""
     return _result(search, name, backend, gap, seed, began)
@@ -186,10 +189,19 @@ def _tell(search: _Search, watch: Watch, stage: str) -> None:
 
 
 def _listed(search: _Search, watch: Watch, seed: int) -> _Search:
-    """Find a first schedule by lists, in a tenth of the time."""
+    """Find a first schedule by lists, in a tenth of the time or until ``Ctrl-C``."""
     limits = watch.limits
     deadline = None if limits.deadline is None else time.monotonic() + 0.1 * limits.left()
-    search = search.offered(list_schedule(search.question, seed, deadline), "list scheduling")
+    best = None
+    try:
+        for plan in list_schedules(search.question, seed, deadline):
+            best = plan
+    except KeyboardInterrupt:
+        if best is None:
+            raise
+        watch.interrupted = True
+    if best is not None:
+        search = search.offered(best, "list scheduling")
     _tell(search, watch, "list scheduling")
     return search
 
@@ -203,7 +215,9 @@ def _by_energy(search: _Search, question: Question, watch: Watch) -> _Search:
 
     model = relaxation(question, search.plan)
     built = time.monotonic()
-    outcome = highs.solve(model, _part(watch, 0.1), relaxed=True)
+    within = _part(watch, 0.1)
+    outcome = highs.solve(model, within, relaxed=True)
+    watch.interrupted = within.interrupted
     search = replace(search, build_s=search.build_s + built - began, solve_s=search.solve_s + time.monotonic() - built)
     if outcome.status == "optimal" and outcome.bound is not None:
         search = search.bounded(_lowered(-outcome.bound), "the energy relaxation")

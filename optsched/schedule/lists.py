@@ -18,7 +18,7 @@ from optsched.schedule.objectives import SLACK
 from optsched.schedule.place import Choice, placed
 from optsched.schedule.question import Plan, Question
 
-__all__ = ["areas", "list_schedule"]
+__all__ = ["areas", "list_schedule", "list_schedules"]
 
 _EXCHANGES = 300
 """Random exchanges after the lists; a count and no time, so that equal input gives equal schedules."""
@@ -35,7 +35,15 @@ def areas(question: Question) -> FloatArray:
 def list_schedule(
     question: Question, seed: int = 0, deadline: float | None = None, exchanges: int | None = None
 ) -> Plan:
-    """Return the best plan of all lists; the first list is always finished, the rest end at the deadline.
+    """Return the best plan of :func:`list_schedules`."""
+    *_, best = list_schedules(question, seed, deadline, exchanges)
+    return best
+
+
+def list_schedules(
+    question: Question, seed: int = 0, deadline: float | None = None, exchanges: int | None = None
+) -> Iterator[Plan]:
+    """Yield better and better plans; the first list is always finished, the rest end at the deadline.
 
     Parameters
     ----------
@@ -45,19 +53,30 @@ def list_schedule(
         Most random exchanges of two jobs, or moves of one, in the best order; None: 20 a job, at most 300.
     """
     area = areas(question)
-    best, order, choice = None, None, None
     worth: tuple[int, float] = (question.jobs + 1, np.inf)
+    found = False
     for one, how in _lists(question, area):
         plan = placed(question, one.tolist(), how)
-        if best is None or _worth(question, plan) < worth:
-            best, worth, order, choice = plan, _worth(question, plan), one, how
+        if not found or _worth(question, plan) < worth:
+            found, worth, order, choice = True, _worth(question, plan), one, how
+            yield plan
         if deadline is not None and time.monotonic() > deadline:
-            return best
-    assert best is not None
-    assert order is not None
-    assert choice is not None
+            return
+    random = np.random.default_rng(seed)
     steps = min(_EXCHANGES, 20 * question.jobs) if exchanges is None else exchanges
-    return _exchanged(question, best, worth, order, choice, np.random.default_rng(seed), deadline, steps)
+    for _ in range(steps if len(order) > 1 else 0):
+        if deadline is not None and time.monotonic() > deadline:
+            return
+        a, b = random.choice(len(order), 2, replace=False).tolist()
+        tried = order.copy()
+        if random.random() < 0.5:
+            tried[[a, b]] = tried[[b, a]]
+        else:
+            tried = np.insert(np.delete(tried, a), b, order[a])
+        plan = placed(question, tried.tolist(), choice)
+        if (now := _worth(question, plan)) <= worth:  # an equal one may lead on
+            worth, order = now, tried
+            yield plan
 
 
 def _worth(question: Question, plan: Plan) -> tuple[int, float]:
@@ -113,23 +132,3 @@ def _in_time(question: Question, area: FloatArray) -> Choice:
         return int(np.argmin(np.where(kept, area[rows], np.inf)) if kept.any() else np.argmin(ends))
 
     return choice
-
-
-def _exchanged(
-    question: Question, best: Plan, worth: tuple[int, float], order: IntArray, choice: Choice,
-    random: np.random.Generator, deadline: float | None, exchanges: int,
-) -> Plan:  # fmt: skip
-    """Exchange or move jobs in the order, keeping what is no worse."""
-    for _ in range(exchanges if len(order) > 1 else 0):
-        if deadline is not None and time.monotonic() > deadline:
-            break
-        a, b = random.choice(len(order), 2, replace=False).tolist()
-        tried = order.copy()
-        if random.random() < 0.5:
-            tried[[a, b]] = tried[[b, a]]
-        else:
-            tried = np.insert(np.delete(tried, a), b, order[a])
-        plan = placed(question, tried.tolist(), choice)
-        if (now := _worth(question, plan)) <= worth:
-            best, worth, order = plan, now, tried
-    return best

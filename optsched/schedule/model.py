@@ -148,7 +148,7 @@ def validated(instance: Instance, horizon: Horizon) -> Horizon:
     for number, job in enumerate(instance.jobs):
         if job.remaining_examples is None:
             expected = "remaining_examples, without which nobody knows when the job ends"
-            raise InputError(expected, path=f"$.jobs[{number}]", value=f"job {job.id!r} without")
+            raise InputError(expected, path=f"$.jobs[{number}]", value="none")
     for field in ("max_moves", "limits"):
         if (value := getattr(instance, field)) not in (None, ()):
             expected = "none: it is a limit on one decision, which schedules over time do not keep"

@@ -11,7 +11,7 @@ import polars as pl
 from optsched.errors import InputError, SolverError
 from optsched.files import write_bytes
 from optsched.instance import Instance
-from optsched.pools import pools
+from optsched.pools import Pool, pools
 from optsched.schedule.objectives import SLACK
 from optsched.schedule.records import Schedule
 
@@ -43,8 +43,8 @@ def plot(instance: Instance, schedule: Schedule, path: Path) -> None:
     except ImportError as error:
         raise SolverError(f"{error.name} is not installed: pip install 'optsched[plot]'") from None
     bars = list(_bars(instance, schedule))
-    names = [str(pool) for pool in pools(instance)]
-    charts = [_chart(alt, name, [b for b in bars if b["pool"] == name], _lasts(instance, schedule)) for name in names]
+    last = _lasts(instance, schedule)
+    charts = [_chart(alt, pool, [b for b in bars if b["pool"] == str(pool)], last) for pool in pools(instance)]
     with alt.data_transformers.disable_max_rows():
         page = alt.vconcat(*charts).resolve_scale(color="shared")
         if path.suffix == ".svg":
@@ -111,7 +111,7 @@ def _side_by_side(mine: list[int]) -> Iterator[tuple[int, int]]:
             begin = k
 
 
-def _chart(alt: Any, name: str, bars: list[dict[str, Any]], last: float) -> Any:
+def _chart(alt: Any, pool: Pool, bars: list[dict[str, Any]], last: float) -> Any:
     """Return the picture of one pool."""
     schema = {
         "pool": pl.String, "job": pl.String, "GPUs": pl.String, "low": pl.Int64, "high": pl.Int64,
@@ -122,7 +122,7 @@ def _chart(alt: Any, name: str, bars: list[dict[str, Any]], last: float) -> Any:
     base = alt.Chart(data).encode(
         x=alt.X("start:Q", title="minutes from now", scale=alt.Scale(domain=[0, last])),
         x2="end:Q",
-        y=alt.Y("low:Q", title=f"GPUs of {name}"),
+        y=alt.Y("low:Q", title=f"GPUs of {pool}", scale=alt.Scale(domain=[0, pool.capacity])),
         y2="high:Q",
         tooltip=["job", "GPUs", "start", "end", "deadline", "kind"],
     )
