@@ -24,6 +24,7 @@ from optsched.curves.allreduce.transfer import (
     generic_prior,
     learn,
     prior_for,
+    prior_of_others,
     summarize,
     to_record,
     wide_prior,
@@ -226,8 +227,7 @@ def _prior(population: Population, said: list[Summary], key: Key, group: _Group)
     pair = _pair(key)
     if len(group.throughput) >= _FEW:
         return wide_prior(population, *pair)
-    others = [s for s in said if s.pair != pair]
-    return prior_for(learn(others), *pair) if others else generic_prior()
+    return prior_of_others(said, pair)
 
 
 def _fit_one(family: str, group: _Group, prior: Prior) -> Curve:

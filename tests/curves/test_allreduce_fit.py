@@ -12,7 +12,17 @@ from optsched.curves.allreduce.curve import parameters
 from optsched.curves.allreduce.formula import SIZE, step
 from optsched.curves.allreduce.measured import merge
 from optsched.curves.allreduce.posterior import fit
-from optsched.curves.allreduce.transfer import from_record, generic_prior, learn, prior_for, summarize, to_record
+from optsched.curves.allreduce.transfer import (
+    EXPECTED,
+    effects,
+    from_record,
+    generic_prior,
+    learn,
+    prior_for,
+    prior_of_others,
+    summarize,
+    to_record,
+)
 from optsched.curves.design import measure_next
 
 THETA = np.array([-3, -3.5, -6, -4, -0.5, -3, -0.7, -1, 0.3, -2, -2, -0.3, 0.2, 0.9])
@@ -122,6 +132,40 @@ def test_relatives_make_three_rows_tell_more():
         fitted = curve(points.take(few), measured, prior)
         errors[name] = float(np.mean(np.abs(np.log(fitted.step_seconds(asked) / seconds(asked, theta)))))
     assert errors["with relatives"] < 0.7 * errors["alone"]
+
+
+def test_effects_are_those_of_one_large_gaussian():
+    """The first round of EM against the dense system in which each pair's own effect stands, too."""
+    random = np.random.default_rng(3)
+    pairs = [("m0", "g0"), ("m0", "g1"), ("m1", "g0"), ("m2", "g1")]
+    factors = random.standard_normal((4, SIZE, 9))
+    told = [(f @ f.T, random.standard_normal(SIZE)) for f in factors]
+    generic = generic_prior()
+    mean, covariance, _ = effects(pairs, told, generic, rounds=1)
+    scales = [1.0] + 3 * [EXPECTED[0]] + 2 * [EXPECTED[1]] + 4 * [EXPECTED[2]]
+    precision = np.kron(np.diag(1 / np.array(scales)), np.linalg.inv(generic.covariance))
+    linear = np.zeros(10 * SIZE)
+    linear[:SIZE] = np.linalg.solve(generic.covariance, generic.mean)
+    for number, ((model, gpu_type), (shown, b)) in enumerate(zip(pairs, told, strict=True)):
+        z = np.zeros(10)
+        z[[0, 1 + int(model[1]), 4 + int(gpu_type[1]), 6 + number]] = 1
+        precision += np.kron(np.outer(z, z), shown)
+        linear += np.kron(z, b)
+    dense = np.linalg.inv(precision)
+    np.testing.assert_allclose(mean, (dense @ linear)[: 6 * SIZE], rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(covariance, dense[: 6 * SIZE, : 6 * SIZE], rtol=1e-6, atol=1e-8)
+
+
+def test_what_others_say_of_a_pair_is_what_is_learned_without_it():
+    pairs = {p: merge(x, seconds(x, t) * np.exp(e)) for p, (t, x, e) in population().items()}
+    said = summarize(pairs)
+    held = ("m1", "g2")
+    direct = prior_for(learn([s for s in said if s.pair != held]), *held)
+    prior = prior_of_others(said, held)
+    points = grid(5)
+    fitted = [curve(points.take(slice(0, 3)), seconds(points)[:3], p) for p in (prior, direct)]
+    np.testing.assert_array_equal(fitted[0].throughput(points), fitted[1].throughput(points))
+    np.testing.assert_array_equal(prior.covariance, direct.covariance)
 
 
 def test_the_interval_holds_about_four_in_five():

@@ -130,47 +130,48 @@ def effects(
 ) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
     """EM for the effects: mean and covariance of (mu, u, v), and covariances of u, v and w.
 
-    told: ``information`` of each pair.
+    told: ``information`` of each pair. Each step integrates w out of its pair, so that a round costs the
+    cube of the known names rather than of the pairs, too.
     """
     models, types = sorted({m for m, _ in pairs}), sorted({g for _, g in pairs})
-    d, groups, count = SIZE, 1 + len(models) + len(types), len(pairs)
-    total = groups + count
-    data, linear = np.zeros((total, d, total, d)), np.zeros((total, d))
-    for p, ((m, g), (h, b)) in enumerate(zip(pairs, told, strict=True)):
-        blocks = np.array([0, 1 + models.index(m), 1 + len(models) + types.index(g), groups + p])
-        linear[blocks] += b
-        for r in blocks:
-            for c in blocks:
-                data[r, :, c] += h
+    d, groups = SIZE, 1 + len(models) + len(types)
+    own = np.array([[0, 1 + models.index(m), 1 + len(models) + types.index(g)] for m, g in pairs])
+    shown, linear = np.array([h for h, _ in told]), np.array([b for _, b in told])
     base = np.linalg.inv(generic.covariance)
-    data[0, :, 0] += base
-    linear[0] += base @ generic.mean
-    members = (
-        np.arange(1, 1 + len(models)),
-        np.arange(1 + len(models), groups),
-        groups + np.arange(count),
-    )
+    members = (np.arange(1, 1 + len(models)), np.arange(1 + len(models), groups))
     expected = [part * generic.covariance for part in EXPECTED]
     now = list(expected)
-    weight = np.ones(total)  # Student weights, of w only
+    weight = np.ones(len(pairs))  # Student weights of w
     for _ in range(rounds):
-        precision = data.copy()
-        for which, cov in zip(members, now, strict=True):
-            inverse = np.linalg.inv(cov)
-            for i in which:
-                precision[i, :, i] += inverse * weight[i]
-        covariance = np.asarray(np.linalg.inv(precision.reshape(total * d, total * d)), dtype=np.float64)
-        mean = (covariance @ linear.ravel()).reshape(total, d)
-        blocks4 = covariance.reshape(total, d, total, d)
+        # w of each pair integrated out: what its rows say of mu + u + v
+        apart = np.linalg.inv(now[2]) * weight[:, None, None]
+        spread = np.linalg.inv(shown + apart)
+        left = apart @ spread
+        of_sum, of_linear = left @ shown, (left @ linear[:, :, None])[:, :, 0]
+        precision, right = np.zeros((groups, groups, d, d)), np.zeros((groups, d))
+        precision[0, 0], right[0] = base, base @ generic.mean
+        for which, cov in zip(members, now, strict=False):
+            precision[which, which] = np.linalg.inv(cov)
+        for blocks, h, b in zip(own, of_sum, of_linear, strict=True):
+            precision[np.ix_(blocks, blocks)] += h
+            right[blocks] += b
+        flat = precision.transpose(0, 2, 1, 3).reshape(groups * d, groups * d)
+        covariance = np.asarray(np.linalg.inv(flat), dtype=np.float64)
+        mean = (covariance @ right.ravel()).reshape(groups, d)
+        blocks4 = covariance.reshape(groups, d, groups, d).transpose(0, 2, 1, 3)
         for at, which in enumerate(members):
-            seconds = blocks4[which, :, which] + mean[which][:, :, None] * mean[which][:, None]
-            if at == 2:
-                far = np.trace(np.linalg.solve(now[2], seconds), axis1=1, axis2=2)
-                weight[which] = (FREEDOM + d) / (FREEDOM + far)
-                seconds = seconds * weight[which][:, None, None]
+            seconds = blocks4[which, which] + mean[which][:, :, None] * mean[which][:, None]
             now[at] = (STRENGTH[at] * expected[at] + seconds.sum(0)) / (STRENGTH[at] + len(which))
-    keep = groups * d
-    return mean[:groups].ravel(), covariance[:keep, :keep], now
+        # w given the sums, and the sums' own covariance
+        sums = mean[own].sum(1)
+        covs = np.array([blocks4[np.ix_(blocks, blocks)].sum((0, 1)) for blocks in own])
+        lever = spread @ shown
+        middle = (spread @ (linear[:, :, None] - shown @ sums[:, :, None]))[:, :, 0]
+        seconds = spread + lever @ covs @ lever.transpose(0, 2, 1) + middle[:, :, None] * middle[:, None]
+        far = np.trace(np.linalg.solve(now[2], seconds), axis1=1, axis2=2)
+        weight = (FREEDOM + d) / (FREEDOM + far)
+        now[2] = (STRENGTH[2] * expected[2] + (seconds * weight[:, None, None]).sum(0)) / (STRENGTH[2] + len(pairs))
+    return mean.ravel(), covariance, now
 
 
 @dataclass(frozen=True)
@@ -227,19 +228,28 @@ def _effects_of(said: list[Summary], generic: Prior) -> Population:
     )
 
 
-def learn(said: list[Summary], generic: Prior | None = None) -> Population:
-    """Return the population of what pairs say; leave a pair out to learn what the others say of it."""
+def prior_of_others(said: list[Summary], pair: tuple[str, str]) -> Prior:
+    """Return what the other pairs say of one."""
+    others = [s for s in said if s.pair != pair]
+    return prior_for(learn(others, only=pair), *pair) if others else generic_prior()
+
+
+def learn(said: list[Summary], generic: Prior | None = None, only: tuple[str, str] | None = None) -> Population:
+    """Return the population of what pairs say; ``only``: with the shared corrections of one pair's names."""
     generic = generic or generic_prior()
     population = _effects_of(said, generic)
+    models, types = (population.models, population.gpu_types) if only is None else ((only[0],), (only[1],))
     return replace(
         population,
         batches={
             name: common(generic.kernel, [s for s in said if s.pair[0] == name], "compute")
             for name in population.models
+            if name in models
         },
         resources={
             name: common(generic.kernel, [s for s in said if s.pair[1] == name], "sync")
             for name in population.gpu_types
+            if name in types
         },
     )
 
