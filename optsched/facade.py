@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,18 +12,21 @@ from typing import Any
 import numpy as np
 
 from optsched import __version__
-from optsched.backends import BACKENDS, Limits, Outcome, Progress, Watch, form_of
+from optsched.backends import BACKENDS, Limits, Outcome, Progress, Watch, form_of, worker
 from optsched.checker import check
-from optsched.curves import IntArray
+from optsched.curves import FloatArray
 from optsched.errors import InputError, SolverError, shown
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, formulation, formulations
+from optsched.guard import watched
 from optsched.heuristics.marginal import improve, marginal_gain
-from optsched.infeasible import impossible, why_infeasible
+from optsched.infeasible import impossible, proven_infeasible, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
 from optsched.least import highest_level, lexicographic, reach, tightened
+from optsched.objectives import objective as objective_of
+from optsched.opening import Draft, nobody, pieces
 from optsched.problem import Plan, Problem, allocate, pose, rows_of
 from optsched.result import Result
-from optsched.solution import Waiting, allocations_hash
+from optsched.solution import Allocation, Waiting, allocations_hash
 
 __all__ = ["HEURISTICS", "solve"]
 
@@ -48,9 +52,20 @@ class _Search:
         Its objective on the true curves, and a proven bound on any plan's; to be maximized.
     partial
         Whether more is asked for than the bound says: levels beyond the least.
+    name, backend
+        What the result calls the last stage.
+    allocations
+        What the plan means.
+    check_s
+        The longest time that checking a plan took.
     """
 
     problem: Problem
+    board: Board
+    name: str = ""
+    backend: str = ""
+    allocations: tuple[Allocation, ...] = ()
+    check_s: float = 0.0
     plan: Plan | None = None
     value: float = -np.inf
     bound: float | None = None
@@ -76,11 +91,36 @@ class _Search:
 
     def offered(self, plan: Plan, source: str) -> _Search:
         """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""
+        began = time.monotonic()
         problem, sign = self.problem, self.problem.objective.sign
-        report = check(problem.instance, allocate(problem, plan), _spec(problem), claimed=sign * problem.total(plan))
+        allocations = allocate(problem, plan)
+        report = check(problem.instance, allocations, _spec(problem), claimed=sign * problem.total(plan))
+        search = replace(self, check_s=max(self.check_s, time.monotonic() - began))
         if not report.ok:
-            return self.noting(f"the plan of {source} was dropped: {report.violations[0]}")
-        return replace(self, plan=plan, value=sign * report.value) if sign * report.value > self.value else self
+            return search.noting(f"the plan of {source} was dropped: {report.violations[0]}")
+        return search.taken(plan, allocations, sign * report.value) if sign * report.value > self.value else search
+
+    def taken(self, plan: Plan, allocations: tuple[Allocation, ...], value: float) -> _Search:
+        """Return the search with a plan that the checker has confirmed."""
+        search = replace(self, plan=plan, allocations=allocations, value=value)
+        self.board.search = search
+        return search
+
+
+@dataclass
+class Board:
+    """The best of a search for whoever cannot wait for its end: plans that the checker confirmed, and the bound."""
+
+    draft: Draft | None = None
+    search: _Search | None = None
+
+    def drafted(self, draft: Draft | None) -> None:
+        """Take a first plan up, if it is better, or no worse and of more jobs."""
+        mine = self.draft
+        if draft is not None and (
+            mine is None or (draft.value, len(draft.allocations)) > (mine.value, len(mine.allocations))
+        ):
+            self.draft = draft
 
 
 def solve(
@@ -94,6 +134,7 @@ def solve(
     gap: float = 1e-4,
     seed: int = 0,
     threads: int = 1,
+    memory_gb: float | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide who gets what.
@@ -111,11 +152,14 @@ def solve(
     choices
         What the formulation's builder is told, for those who compare models.
     time_limit
-        Seconds from the call; None: until the gap is proven.
+        Seconds from the call; None: until the gap is proven. The best plan found by then is returned, a quarter of
+        a second later at the most, whatever the solvers do.
     gap
         Relative gap that is good enough, >= 0; the linearization may use up half of it.
     seed, threads
         Equal input, seed and version give an equal answer on one thread, unless a time limit ends the search.
+    memory_gb
+        Most address space of a solver's process; None: no limit.
     progress
         Called with every :class:`~optsched.backends.Progress`, from another thread.
 
@@ -136,34 +180,83 @@ def solve(
         raise InputError("a time limit > 0 s", path="time_limit", value=shown(time_limit))
     if not 0 <= gap < np.inf:
         raise InputError("a gap >= 0", path="gap", value=shown(gap))
+    if memory_gb is not None and not memory_gb > 0:
+        raise InputError("a memory limit > 0 GB", path="memory_gb", value=shown(memory_gb))
     deadline = None if time_limit is None else began + time_limit
-    limits = Limits(deadline, gap / 2, seed, threads)
-    spec = ObjectiveSpec(name=objective) if isinstance(objective, str) else objective
-    watch = Watch(limits, report=progress, started=began)
+    limits = Limits(deadline, gap / 2, seed, threads, memory_gb)
+    spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
+    watch, board = Watch(limits, report=progress, started=began), Board()
+    run = partial(_searched, instance, spec, formulation, backend, choices, gap, watch, board)
+    reason = watched(run, watch)
+    if reason is None and board.search is not None:  # it goes on, and nobody waits for it
+        board = Board(board.draft, replace(board.search, stopped="interrupted" if watch.interrupted else "time_limit"))
+    stopped = "interrupted" if watch.interrupted else "time_limit"
+    return _result(instance, spec, board, stopped, gap, seed, began, reason or "")
+
+
+def _searched(
+    instance: Instance, spec: ObjectiveSpec, formulation: str, backend: str, choices: Choices, gap: float,
+    watch: Watch, board: Board,
+) -> str:  # fmt: skip
+    """Search; what is found is on the board at all times. Return why there is no plan, where that is proven."""
     watch.progress("listing configurations", None, None)
+    objective_of(spec)  # what is no objective is refused before anything is done for it
+    worker.warm("highs" if backend == "auto" or form_of(backend) is None else backend.partition(":")[0])
+    board.drafted(nobody(instance, spec))
+    pieces(instance, spec, watch, board.drafted)
     problem = pose(instance, spec, error=gap / 2)
-    watch = replace(watch, scale=problem.objective.sign)
+    outer, watch = watch, replace(watch, scale=problem.objective.sign)
     stages = _stages(problem, formulation, backend, choices, gap, watch)
-    name, used = stages[-1].name, stages[-1].backend
-    search = _Search(problem)
+    search = _Search(problem, board, stages[-1].name, stages[-1].backend)
     if reason := impossible(problem):
-        search = replace(search, infeasible=True, stopped="infeasible")
-        return _result(search, name, used, gap, seed, began, reason)
+        board.search = replace(search, infeasible=True, stopped="infeasible")
+        return reason
     for stage in stages if len(problem.configurations) else [_Stage("", "", _idle)]:
-        name, used = stage.name or name, stage.backend
-        search.tell(watch, name)
-        try:
-            search = stage.run(search)
-        except KeyboardInterrupt:  # outside the solvers: the best plan so far is the answer
-            search = replace(search, stopped="interrupted")
-            break
-        search.tell(watch, name)
-        if search.infeasible or (search.proven(gap) and not search.partial):
+        search = replace(search, name=stage.name or search.name, backend=stage.backend)
+        search.tell(watch, search.name)
+        search = stage.run(search)
+        if search.infeasible:
+            search = _doubted(search, watch)
+        search.tell(watch, search.name)
+        board.search = search
+        if search.infeasible or watch.stopping() or (search.proven(gap) and not search.partial):
             break
     if search.plan is not None and problem.objective.aggregate != "sum":
-        search = _filled(search, deadline)
-    reason = why_infeasible(problem, replace(limits, gap=0.0)) if search.infeasible else ""
-    return _result(search, name, used, gap, seed, began, reason)
+        search = _filled(search, watch.limits.deadline)
+    board.search = replace(search, stopped="interrupted") if outer.interrupted else search
+    return why_infeasible(problem, replace(watch.limits, gap=0.0)) if search.infeasible else ""
+
+
+def _doubted(search: _Search, watch: Watch) -> _Search:
+    """Return the search after a solver said that there is no plan, which is believed if something else says so, too.
+
+    That is the proof by duals, or another solver; a known plan refutes it.
+    """
+    problem, word = search.problem, replace(search, infeasible=False, stopped="failed")
+    draft = search.board.draft
+    if search.plan is not None or draft is not None:
+        return word.noting("a solver calls the instance infeasible, and a feasible plan is known: not believed")
+    if proven_infeasible(problem, watch.limits):
+        return search
+    other = "highs" if search.backend.partition(":")[0] == "cpsat" else "cpsat"
+    name = problem.instance.decides if problem.instance.decides != "counts" else "configuration"
+    chosen, form = formulation(name), str(form_of(other))
+    if form not in chosen.forms or not chosen.supports(problem).ok:
+        return search.noting("infeasible on the word of one solver: no other could be asked")
+    try:
+        built = chosen.forms[form](problem, DEFAULT)
+    except InputError as error:  # e.g. amounts of more decimals than CP-SAT takes
+        return search.noting(f"infeasible on the word of one solver, since {other} cannot be asked: {error}")
+    outcome = _run(form, other, built, replace(watch, scale=watch.scale * built.scale), None)
+    if outcome.status == "infeasible":
+        return search.noting(f"two solvers call the instance infeasible; the second is {other}")
+    if outcome.values is not None:
+        with contextlib.suppress(SolverError):
+            word = word.offered(_read(built, outcome.values), f"{name} on {other}")
+        if word.plan is not None:
+            note = f"a solver calls the instance infeasible, and {other} found a feasible plan: not believed"
+            return _bounded(word.noting(note), outcome.bound, built.scale, other)
+    return word.noting("a solver calls the instance infeasible, and nothing else says so: not believed")
 
 
 @dataclass(frozen=True)
@@ -202,11 +295,10 @@ def _stages(problem: Problem, wanted: str, backend: str, choices: Choices, gap: 
         rest = [_Stage("levels", "", partial(_ordered, watch=watch))] if ordered else []
         return [levelled, first, *rest]
     chosen, note = _chosen(problem, wanted, form, solver)
-    exact = _Stage(
-        chosen.name,
-        solver,
-        partial(_exact, chosen=chosen, choices=choices, form=form, backend=solver, watch=watch, note=note),
-    )
+    run = partial(_exact, chosen=chosen, choices=choices, form=form, backend=solver, watch=watch, note=note)
+    if backend == "auto" and "cpsat" in chosen.forms:
+        run = partial(_in_turn, first=run, then=partial(run, form="cpsat", backend="cpsat", note=""), watch=watch)
+    exact = _Stage(chosen.name, solver, run)
     if (wanted, backend) != ("auto", "auto"):
         return [first, exact]
     if problem.objective.party == "jobs" and counts and not summed:
@@ -245,6 +337,14 @@ def _idle(search: _Search) -> _Search:
     return replace(search, plan=Plan(rows), value=0.0, bound=0.0, stopped="gap").noting(
         "no job can run: nothing to decide"
     )
+
+
+def _read(built: Formulated, values: FloatArray) -> Plan:
+    """Return the plan that a point of the model means; raise SolverError where it means none."""
+    try:
+        return built.read(values)
+    except Exception as error:  # whatever it stumbles over: a solver's point may be anything
+        raise SolverError(f"a point that means no plan ({type(error).__name__}: {error})") from error
 
 
 def _first(search: _Search, watch: Watch) -> _Search:
@@ -300,8 +400,10 @@ def _exact(
 ) -> _Search:  # fmt: skip
     """Formulate, solve and take up what the checker confirms, in a share of the time left."""
     began = time.monotonic()
-    if watch.limits.deadline is not None and share < 1:
-        watch = replace(watch, limits=replace(watch.limits, deadline=began + share * watch.limits.left()))
+    if watch.limits.deadline is not None:
+        # what it finds must be read and checked, too
+        left = max(0.0, share * watch.limits.left() - 2 * search.check_s)
+        watch = replace(watch, limits=replace(watch.limits, deadline=began + left))
     search = search.noting(note) if note else search
     problem = search.problem
     if problem.objective.aggregate == "min":
@@ -320,12 +422,26 @@ def _exact(
     for said in built.notes:
         search = search.noting(said)
     if outcome.values is not None:
-        search = search.offered(built.read(outcome.values), f"{chosen.name} on {backend}")
+        before = search.notes
+        try:
+            search = search.offered(_read(built, outcome.values), f"{chosen.name} on {backend}")
+        except SolverError as error:
+            search = search.noting(f"{backend} answers with {error}")
+        if search.notes != before:
+            return replace(search, stopped="failed").noting(f"nothing else that {backend} says is believed")
     if outcome.status == "infeasible":
-        if search.plan is None:
-            return replace(search, infeasible=True)
-        return search.noting(f"{backend} calls the instance infeasible, and a feasible plan is known: not believed")
+        return replace(search, infeasible=True)
     return _bounded(search, outcome.bound, built.scale, backend)
+
+
+def _in_turn(
+    search: _Search, first: Callable[[_Search], _Search], then: Callable[[_Search], _Search], watch: Watch
+) -> _Search:
+    """Ask a second solver where the first one failed."""
+    search = first(search)
+    if search.stopped != "failed" or watch.limits.left() <= 0 or watch.stopping():
+        return search
+    return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
 
 
 def _bounded(search: _Search, bound: float | None, scale: float, source: str) -> _Search:
@@ -334,7 +450,7 @@ def _bounded(search: _Search, bound: float | None, scale: float, source: str) ->
         return search
     true = bound * scale
     if true < search.value - 1e-6 * max(1e-9, abs(search.value)):
-        return search.noting(
+        return replace(search, stopped="failed").noting(
             f"{source} claims the bound {true:.9g}, and a plan of {search.value:.9g} is known: not believed"
         )
     known = true if search.bound is None else min(true, search.bound)
@@ -392,13 +508,15 @@ def _ordered(search: _Search, watch: Watch) -> _Search:
     found = lexicographic(problem, search.plan.rows, deadline=deadline)
     search = replace(search, solve_s=search.solve_s + time.monotonic() - began, stopped=_stopped(watch))
     plan, sign = Plan(found.rows), problem.objective.sign
-    report = check(problem.instance, allocate(problem, plan), _spec(problem), claimed=sign * problem.total(plan))
+    allocations = allocate(problem, plan)
+    report = check(problem.instance, allocations, _spec(problem), claimed=sign * problem.total(plan))
     if not report.ok:
         return search.noting(f"the plan of levels was dropped: {report.violations[0]}")
     proven = f"{len(found.levels)} of {int((problem.party >= 0).sum())} levels are proven"
     if found.levels:
         search = _bounded(search, found.levels[0], 1.0, "levels")
-    return replace(search, plan=plan, value=sign * report.value, partial=not found.whole).noting(f"levels: {proven}")
+    search = replace(search, partial=not found.whole).noting(f"levels: {proven}")
+    return search.taken(plan, allocations, sign * report.value)
 
 
 def _relaxed(search: _Search, watch: Watch) -> _Search:
@@ -412,7 +530,7 @@ def _relaxed(search: _Search, watch: Watch) -> _Search:
     search = replace(search, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.status == "infeasible" and search.plan is None:
         return replace(search, infeasible=True, stopped="infeasible")
-    return _bounded(search, outcome.objective if outcome.status == "optimal" else None, 1.0, "the LP relaxation")
+    return _bounded(search, outcome.bound if outcome.status == "optimal" else None, 1.0, "the LP relaxation")
 
 
 def _filled(search: _Search, deadline: float | None) -> _Search:
@@ -430,43 +548,65 @@ def _filled(search: _Search, deadline: float | None) -> _Search:
     if np.array_equal(rows, search.plan.rows):
         return search
     plan = Plan(rows)
-    report = check(problem.instance, allocate(problem, plan), _spec(problem))
+    allocations = allocate(problem, plan)
+    report = check(problem.instance, allocations, _spec(problem))
     value = problem.objective.sign * report.value
-    return replace(search, plan=plan, value=value) if report.ok and value >= search.value else search
+    return search.taken(plan, allocations, value) if report.ok and value >= search.value else search
 
 
-def _result(search: _Search, name: str, backend: str, gap: float, seed: int, began: float, reason: str = "") -> Result:
+def _result(
+    instance: Instance,
+    spec: ObjectiveSpec,
+    board: Board,
+    stopped: str,
+    gap: float,
+    seed: int,
+    began: float,
+    reason: str,
+) -> Result:
     """Say what was found and no more than was proven."""
-    problem = search.problem
+    search, draft = board.search, board.draft
+    value, bound, allocations, notes = -np.inf, None, (), ()  # type: tuple[Any, Any, Any, Any]
+    reasons: dict[int, str] = {}
+    nothing = 0.0  # differences that are far below what any job is worth
+    if search is not None:
+        bound, notes, stopped = search.bound, search.notes, search.stopped
+        reasons = search.problem.configurations.reasons
+        nothing = 1e-6 * float(search.problem.value.max(initial=0.0)) + 1e-11
+        if search.plan is not None:
+            value, allocations = search.value, search.allocations
+    if draft is not None and draft.value > value:
+        value, allocations, notes = draft.value, draft.allocations, (*notes, draft.source)
+        bound = None if bound is None else max(bound, value)
     found: dict[str, Any] = {}
-    status = "infeasible" if search.infeasible else "unknown"
-    if search.plan is not None:
-        allocations = allocate(problem, search.plan)
-        proven = None if search.bound is None else max(0.0, search.bound - search.value)
-        # differences far below what any job is worth are the solver's own tolerance, and none of the plan's
-        noise = 1e-6 * float(problem.value.max(initial=0.0)) + 1e-11
-        nothing = proven is not None and abs(search.value) <= noise and proven <= noise
-        relative = 0.0 if nothing else None if proven is None else proven / max(1e-12, abs(search.value))
-        close = relative is not None and relative <= gap + 1e-9 and not search.partial
+    status = "infeasible" if search is not None and search.infeasible else "unknown"
+    if value > -np.inf:
+        proven = None if bound is None else max(0.0, bound - value)
+        # the solver's own tolerance, and none of the plan's
+        small = proven is not None and abs(value) <= nothing and proven <= nothing
+        relative = 0.0 if small else None if proven is None else proven / max(1e-12, abs(value))
+        close = relative is not None and relative <= gap + 1e-9 and not (search is not None and search.partial)
         status = "optimal" if close else "feasible"
-        sign = problem.objective.sign  # and no -0.0
-        bound = None if search.bound is None else sign * search.bound + 0.0
+        sign = objective_of(spec).sign  # and no -0.0
         found = {
-            "value": sign * search.value + 0.0, "bound": bound, "gap": relative, "allocations": allocations,
-            "hash": allocations_hash(allocations), "waiting": _waiting(problem, search.plan.rows),
+            "value": sign * value + 0.0, "bound": None if bound is None else sign * bound + 0.0, "gap": relative,
+            "allocations": allocations, "hash": allocations_hash(allocations),
+            "waiting": _waiting(instance, allocations, reasons),
         }  # fmt: skip
-    elif not search.infeasible:
+    elif status == "unknown":
         reason = "no plan was found in the time given"
     return Result(
-        format="optsched-result/1", instance=fingerprint(problem.instance), version=__version__,
-        objective=_spec(problem),
-        status=status, stopped=search.stopped, reason=reason, formulation=name, backend=backend, seed=seed,  # type: ignore[arg-type]
-        build_s=search.build_s, solve_s=search.solve_s, total_s=time.monotonic() - began, notes=search.notes, **found,
+        format="optsched-result/1", instance=fingerprint(instance), version=__version__, objective=spec,
+        status=status, stopped=stopped, reason=reason, seed=seed,  # type: ignore[arg-type]
+        formulation="" if search is None else search.name, backend="" if search is None else search.backend,
+        build_s=0.0 if search is None else search.build_s, solve_s=0.0 if search is None else search.solve_s,
+        total_s=time.monotonic() - began, notes=notes, **found,
     )  # fmt: skip
 
 
-def _waiting(problem: Problem, rows: IntArray) -> tuple[Waiting, ...]:
+def _waiting(instance: Instance, allocations: tuple[Allocation, ...], reasons: dict[int, str]) -> tuple[Waiting, ...]:
     """Return the jobs that get nothing, with the reason where it is the job's own."""
-    reasons = problem.configurations.reasons
-    jobs = problem.instance.jobs
-    return tuple(Waiting(job=jobs[j].id, reason=reasons.get(j, "")) for j in np.flatnonzero(rows < 0).tolist())
+    runs = {a.job for a in allocations}
+    return tuple(
+        Waiting(job=job.id, reason=reasons.get(j, "")) for j, job in enumerate(instance.jobs) if job.id not in runs
+    )

@@ -12,7 +12,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
 from optsched.problem import Problem
 
-__all__ = ["impossible", "why_infeasible"]
+__all__ = ["impossible", "proven_infeasible", "why_infeasible"]
 
 
 def impossible(problem: Problem) -> str:
@@ -78,8 +78,32 @@ def why_infeasible(problem: Problem, limits: Limits) -> str:
     return f"the required jobs {listed} cannot run together: they need at least {missing}"
 
 
+def proven_infeasible(problem: Problem, limits: Limits) -> bool:
+    """Tell whether it is proven, on no solver's word, that the required jobs do not fit together.
+
+    The linear relaxation of what is missing for them is bounded by its duals (Farkas' lemma): where that
+    is more than nothing, so is what any plan misses. False says no more than that this proof fails.
+    """
+    if np.any(problem.configurations.used[2] < 0):
+        return False  # what others give could help
+    model, _, _ = _elastic(problem, np.flatnonzero(problem.required))
+    bound = solve(model, Watch(limits), relaxed=True).bound
+    return bound is not None and bound < -1e-7
+
+
 def _shortage(problem: Problem, jobs: IntArray, limits: Limits) -> FloatArray | None:
     """Return the least of each resource (as a share of it) that must be added for the jobs to fit."""
+    model, more, finite = _elastic(problem, jobs)
+    outcome = solve(model, Watch(limits))
+    if outcome.values is None:
+        return None
+    short = np.zeros(len(problem.configurations.capacity))
+    short[finite] = np.where(outcome.values[more] > 1e-6, np.ceil(outcome.values[more] - 1e-6), 0.0)
+    return short
+
+
+def _elastic(problem: Problem, jobs: IntArray) -> tuple[LinearModel, IntArray, IntArray]:
+    """Return the model that maximizes minus what is missing, its columns of that, and the resources they stand for."""
     table = problem.configurations
     rows = np.flatnonzero(np.isin(table.job, jobs))
     finite = np.flatnonzero(np.isfinite(table.capacity))
@@ -99,9 +123,4 @@ def _shortage(problem: Problem, jobs: IntArray, limits: Limits) -> FloatArray | 
         np.concatenate([amount[mine], -np.ones(len(finite))]),
     )
     model.add_rows("capacity", entries, upper=table.capacity[finite], size=len(finite))
-    outcome = solve(model, Watch(limits))
-    if outcome.values is None:
-        return None
-    short = np.zeros(len(table.capacity))
-    short[finite] = np.where(outcome.values[more] > 1e-6, np.ceil(outcome.values[more] - 1e-6), 0.0)
-    return short
+    return model, more, finite

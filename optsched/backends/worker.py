@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -34,11 +34,11 @@ from optsched.errors import SolverError
 if TYPE_CHECKING:
     from optsched.curves import FloatArray
 
-__all__ = ["ENTRIES", "GRACE", "alive", "close", "run", "warm"]
+__all__ = ["ENTRIES", "GRACE", "PATIENCE", "alive", "close", "run", "stopped_by", "warm"]
 
 ENTRIES = {name: f"optsched.backends.{name}:run" for name in ("highs", "cpsat", "pyomo")}
 """What runs in the process of each backend, as ``module:function``. Tests put faults in their places."""
-GRACE = 0.1
+GRACE = 0.05
 """Seconds from the deadline, at which a solver is asked to stop, to being killed."""
 PATIENCE = 1.0
 """Seconds from being asked to stop by ``Ctrl-C`` to being killed."""
@@ -263,6 +263,18 @@ def close() -> None:
 
 
 atexit.register(close)
+_ambient = threading.local()
+
+
+@contextlib.contextmanager
+def stopped_by(event: threading.Event) -> Iterator[None]:
+    """Let an event stop all runs that this thread begins, whatever their own watches are."""
+    before = getattr(_ambient, "stop", None)
+    _ambient.stop = event
+    try:
+        yield
+    finally:
+        _ambient.stop = before
 
 
 def run(backend: str, request: Any, watch: Watch) -> Outcome:
@@ -327,11 +339,13 @@ class _Clock:
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
+        self._ambient: threading.Event | None = getattr(_ambient, "stop", None)
         self.asked: float | None = None
 
     def over(self) -> bool:
         """Tell whether the run shall stop."""
-        if self.asked is None and (self._watch.stopping() or self._watch.limits.left() <= 0):
+        stopping = self._watch.stopping() or (self._ambient is not None and self._ambient.is_set())
+        if self.asked is None and (stopping or self._watch.limits.left() <= 0):
             self.asked = time.monotonic()
         return self.asked is not None
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -74,15 +77,31 @@ def save(instance: Instance, path: Path | str) -> None:
     write_json(path, instance)
 
 
+_PLAIN = {bool, float, int, str, type(None)}
+
+
 def fingerprint(instance: Instance) -> str:
     """Return a hash of everything that the instance says: equal instances, equal hashes."""
-    return hashlib.sha256(repr(_canonical(instance)).encode()).hexdigest()[:16]
+    return hashlib.sha256(msgspec.json.encode(_canonical((instance,)), order="deterministic")).hexdigest()[:16]
 
 
-def _canonical(value: object) -> object:
-    """Return a value as nested tuples: all fields, also those at their default, and dictionaries by their keys."""
-    if isinstance(value, msgspec.Struct):
-        return type(value).__name__, *map(_canonical, msgspec.structs.astuple(value))
+def _canonical(values: Sequence[Any]) -> Sequence[Any]:
+    """Return values with all fields of records, also those at their default, column by column: there may be many."""
+    kinds = set(map(type, values))
+    if kinds <= _PLAIN:
+        return values
+    kind = kinds.pop()
+    if not kinds and issubclass(kind, msgspec.Struct):
+        columns = zip(*map(msgspec.structs.astuple, values), strict=True)
+        return [kind.__name__, len(values), *map(_canonical, columns)]
+    if not kinds and kind is dict and set(map(type, chain.from_iterable(map(dict.values, values)))) <= _PLAIN:
+        return values
+    return [_one(value) for value in values]
+
+
+def _one(value: Any) -> Any:
     if isinstance(value, dict):
-        return tuple((key, _canonical(value[key])) for key in sorted(value))
-    return tuple(map(_canonical, value)) if isinstance(value, tuple | list) else value
+        return {key: _one(inner) for key, inner in value.items()}
+    if isinstance(value, tuple | list):
+        return _canonical(value)
+    return _canonical((value,)) if isinstance(value, msgspec.Struct) else value

@@ -23,6 +23,7 @@ LAYERS = (
     {"optsched.heuristics", "optsched.infeasible", "optsched.prices", "optsched.timeshare"},
     {"optsched.least", "optsched.rates"},
     {"optsched.placing"},
+    {"optsched.guard", "optsched.opening"},
     {"optsched.facade"},
 )
 """From the lowest; what is not named here stands above all of them."""

@@ -1,0 +1,108 @@
+"""First plans within any time limit: nobody runs, and then plans over more and more of the jobs.
+
+Tabulating and checking a hundred thousand jobs takes seconds. A plan over some of the jobs, in which the
+others wait, is a plan of the whole; the checker says so of the whole instance.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from optsched.backends import Watch
+from optsched.checker import check
+from optsched.heuristics.marginal import marginal_gain
+from optsched.infeasible import impossible
+from optsched.instance import Instance, ObjectiveSpec
+from optsched.objectives import objective
+from optsched.placing import first_plan
+from optsched.prices import price
+from optsched.problem import Plan, Problem, allocate, pose
+from optsched.solution import Allocation
+
+__all__ = ["Draft", "nobody", "pieces"]
+
+FIRST = 200
+"""Jobs of the first piece."""
+GROWTH = 4
+"""How many times as many jobs the next piece has."""
+SMALL = 1000
+"""Instances of no more jobs are not worth pieces."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A plan that the checker confirmed for the whole instance; ``value`` is to be maximized."""
+
+    allocations: tuple[Allocation, ...]
+    value: float
+    source: str
+
+
+def nobody(instance: Instance, spec: ObjectiveSpec | None) -> Draft | None:
+    """Return the plan in which nobody runs; None where that breaks a rule."""
+    return _confirmed(instance, spec, (), "nobody runs")
+
+
+def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: Callable[[Draft], None]) -> None:
+    """Plan for growing parts of the jobs, as long as the whole would take more than half of the time left.
+
+    Required jobs come first, and those that hold something where moves are limited; then the weightiest.
+    """
+    jobs = instance.jobs
+    if watch.limits.deadline is None or len(jobs) <= SMALL:
+        return
+    moves = instance.max_moves is not None
+    must = [job.required or (moves and job.holds is not None) for job in jobs]
+    order = sorted(range(len(jobs)), key=lambda j: (not must[j], -jobs[j].weight))
+    count = max(FIRST, sum(must))
+    while count < len(jobs) and watch.limits.left() > 0 and not watch.stopping():
+        began = time.monotonic()
+        some = msgspec.structs.replace(instance, jobs=tuple(jobs[j] for j in sorted(order[:count])))
+        plan = _planned(some, spec, watch)
+        draft = None if plan is None else _confirmed(instance, spec, plan, f"a plan over {count} of {len(jobs)} jobs")
+        if draft is not None:
+            found(draft)
+        each = (time.monotonic() - began) / count
+        left = watch.limits.left() / 2
+        if each * len(jobs) < left:
+            return
+        # the most that half of the time allows, if that is worth another try
+        larger = min(GROWTH * count, int(left / each))
+        if larger < 1.5 * count:
+            return
+        count = larger
+
+
+def _planned(instance: Instance, spec: ObjectiveSpec | None, watch: Watch) -> tuple[Allocation, ...] | None:
+    """Return a plan of an instance of few jobs, quickly found; None where none was."""
+    problem = pose(instance, spec)
+    if len(problem.configurations) == 0 or impossible(problem):
+        return None
+    plan = _quick(problem, watch)
+    return None if plan is None else allocate(problem, plan)
+
+
+def _quick(problem: Problem, watch: Watch) -> Plan | None:
+    if problem.instance.decides != "counts":
+        return first_plan(problem, watch)
+    deadline = watch.limits.deadline
+    if problem.objective.aggregate == "sum":
+        rows = price(problem, deadline=deadline, gap=1e-2).rows
+        if rows is not None:
+            return Plan(rows)
+    rows = marginal_gain(problem, deadline)
+    return Plan(rows) if np.any(rows >= 0) else None
+
+
+def _confirmed(
+    instance: Instance, spec: ObjectiveSpec | None, allocations: tuple[Allocation, ...], source: str
+) -> Draft | None:
+    report = check(instance, allocations, spec)
+    sign = objective(spec or instance.objective).sign
+    value = sign * report.value
+    return Draft(allocations, value, source) if report.ok and np.isfinite(value) else None
