@@ -92,6 +92,9 @@ def at_least(problem: Problem, worth: FloatArray, party: np.ndarray, floor: floa
         Of all, or of each party, shape ``(parties,)``.
     """
     parties = int(party.max(initial=-1)) + 1
+    if parties == 0:  # the least value of nobody is 0
+        nothing = np.zeros(len(problem.configurations))
+        return problem if np.max(floor) <= 0 else _row(problem, name, nothing, -float(np.max(floor)))
     floors = np.broadcast_to(np.asarray(floor, dtype=np.float64), parties)
     floors = floors - _CLOSE * np.abs(floors)
     size = np.bincount(party[party >= 0], minlength=parties)

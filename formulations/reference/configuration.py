@@ -31,7 +31,7 @@ def build(problem: Problem) -> Formulated:
     def one_configuration(m: pyo.ConcreteModel, j: str) -> object:
         return pyo.inequality(required[j], sum(m.x[c] for c in C[j]), 1)
 
-    required = {job.id: int(job.required) for job in instance.jobs}
+    required = {job.id: int(r) for job, r in zip(instance.jobs, problem.required, strict=True)}
     m.C1 = pyo.Constraint([j for j in C if C[j]], rule=one_configuration)
     m.C2 = pyo.Constraint([r for r in b if u[r]], rule=lambda m, r: sum(a * m.x[c] for c, a in u[r].items()) <= b[r])
     if instance.max_moves is not None:

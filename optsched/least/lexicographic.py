@@ -134,6 +134,9 @@ def _level(state: _State, values: FloatArray, deadline: float | None) -> _State 
     size, level = int(state.open.sum()), float(values[k])
     if state.below == 0 and level > 0:
         state = replace(state, keep=state.keep & ~(state.open[job] & (value < level)), must=state.must | state.open)
+    elif state.below > 0:  # as many reach this level as reached the one before: a stronger limit in its place
+        reaches = state.open[job] & (value >= level)
+        state = replace(state, limits=(*state.limits[:-1], (reaches, size - state.below)))
     if k + 1 == len(values):
         return replace(state, levels=(*state.levels, *[level] * (size - state.below)), open=state.open & False)
     above = float(values[k + 1])

@@ -135,10 +135,6 @@ class Objective:
                 found[number] = names.setdefault(job.tenant if self.party == "tenants" else job.id, len(names))
         return found
 
-    def counted(self, weights: FloatArray) -> NDArray[np.bool_]:
-        """Return which jobs the total depends on, shape ``(jobs,)`` of bool."""
-        return np.ones(len(weights), dtype=bool) if self.aggregate == "sum" else weights > 0
-
     def total(self, values: FloatArray, party: IntArray) -> float:
         """Return the objective, to be maximized, from the values and parties of *all* jobs, shape ``(jobs,)`` each."""
         counted = party >= 0

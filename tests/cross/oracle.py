@@ -14,7 +14,7 @@ from optsched.curves import AllReduce, Amdahl, Curve, Table
 from optsched.instance import Instance, Job
 from optsched.solution import Allocation
 
-__all__ = ["Way", "best_plan", "ways"]
+__all__ = ["Way", "best_plan", "plans", "pools", "raw", "ways"]
 
 
 @dataclass(frozen=True)
@@ -229,30 +229,20 @@ def value(way: Way | None, name: str) -> float:
     return way.progress / (way.job.weight or 1.0)
 
 
-def best_plan(instance: Instance) -> tuple[float, list[Allocation]] | None:
-    """Return the best objective and a plan of it; None where no plan keeps the rules."""
-    name = instance.objective.name
+def plans(instance: Instance) -> Iterator[list[Way | None]]:
+    """Yield every plan that keeps the rules: the way of each job, None for one that waits."""
     options = [[*ways(instance, job), *([] if job.required else [None])] for job in instance.jobs]
     free: dict[object, float] = {pool: float(sum(sizes)) for pool, sizes in pools(instance).items()}
     for field in ("cpu_cores", "memory_gb"):
         for site in instance.cluster.sites:
             each = [(s.count, getattr(s, field)) for s in instance.cluster.servers if s.site == site.id]
             free[field, site.id] = math.inf if any(x is None for _, x in each) else sum(n * x for n, x in each)
-    best: list[tuple[float, list[Allocation]]] = []
     chosen: list[Way | None] = []
     allowed = math.inf if instance.max_moves is None else instance.max_moves
 
-    def total() -> float:
-        values = [value(way, name) for way in chosen]
-        if name != "max-min":
-            return sum(values)
-        counted = [job.weight > 0 and job.arrival_s <= instance.now_s for job in instance.jobs]
-        return min((v for v, counts in zip(values, counted, strict=True) if counts), default=0.0)
-
-    def go(moves: int) -> None:
+    def go(moves: int) -> Iterator[list[Way | None]]:
         if len(chosen) == len(options):
-            if not best or total() > best[0][0]:
-                best[:] = [(total(), [way.allocation for way in chosen if way])]
+            yield list(chosen)
             return
         job = instance.jobs[len(chosen)]
         for way in options[len(chosen)]:
@@ -273,10 +263,27 @@ def best_plan(instance: Instance) -> tuple[float, list[Allocation]] | None:
                 for what, amount in takes.items():
                     free[what] -= amount
                 chosen.append(way)
-                go(moved)
+                yield from go(moved)
                 chosen.pop()
                 for what, amount in takes.items():
                     free[what] += amount
 
-    go(0)
-    return best[0] if best else None
+    yield from go(0)
+
+
+def best_plan(instance: Instance) -> tuple[float, list[Allocation]] | None:
+    """Return the best objective and a plan of it; None where no plan keeps the rules."""
+    name = instance.objective.name
+    counted = [job.weight > 0 and job.arrival_s <= instance.now_s for job in instance.jobs]
+
+    def total(chosen: list[Way | None]) -> float:
+        values = [value(way, name) for way in chosen]
+        if name != "max-min":
+            return sum(values)
+        return min((v for v, counts in zip(values, counted, strict=True) if counts), default=0.0)
+
+    best: tuple[float, list[Way | None]] | None = None
+    for chosen in plans(instance):
+        if best is None or total(chosen) > best[0]:
+            best = total(chosen), chosen
+    return None if best is None else (best[0], [way.allocation for way in best[1] if way])
