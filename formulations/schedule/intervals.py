@@ -36,7 +36,6 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
-from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import SAFE, whole_amounts
 from optsched.curves import FloatArray, IntArray
@@ -78,6 +77,8 @@ def _amounts(grid: Grid, resource: int) -> tuple[IntArray, int]:
 
 def build(grid: Grid, plan: Plan | None = None, bound: float | None = None) -> Timed:
     """Return the model; the cost is minus ``scale`` times its objective."""
+    from ortools.sat.python import cp_model
+
     question = grid.question
     model = cp_model.CpModel()
     of_job = [np.flatnonzero(grid.job == j) for j in range(question.jobs)]
@@ -214,6 +215,8 @@ def _last_in_time(grid: Grid, c: int) -> int:
 
 def _energy(grid: Grid, model: Any, x: list[Any], late: list[Any], of_job: list[IntArray]) -> None:
     """Add C5 for rows as a whole, and where lateness counts for those that are in time."""
+    from ortools.sat.python import cp_model
+
     question = grid.question
     place = {int(row): c for c, row in enumerate(grid.row)}
     if question.goal.aggregate == "max" or question.goal.name not in ("on-time", "late-jobs"):
@@ -230,15 +233,18 @@ def _energy(grid: Grid, model: Any, x: list[Any], late: list[Any], of_job: list[
         if row in place:
             literal[i] = x[place[row]] if not late else in_time[place[row]] if of.part[i] == 0 else None
     rows = energies(question, of)
+    known = np.array([one is not None for one in literal], dtype=bool)
+    begins = np.searchsorted(rows.window, np.arange(len(rows.limit) + 1))
     for w, limit in enumerate(rows.limit.tolist()):
-        mine = np.flatnonzero(rows.window == w)
-        terms = [
-            (literal[i], a) for i, a in zip(rows.item[mine], rows.amount[mine], strict=True) if literal[i] is not None
-        ]
+        mine = slice(begins[w], begins[w + 1])
+        item, amount = rows.item[mine], rows.amount[mine]
+        item, amount = item[known[item]], amount[known[item]]
         # rounded down, so that nothing true is cut off; small, so that sums are safe
-        unit = max(limit, sum(a for _, a in terms)) / 2**26
-        if terms and unit > 0:
-            model.add(sum(int(np.floor(a / unit)) * v for v, a in terms) <= int(np.ceil(limit / unit)))
+        unit = max(limit, float(amount.sum())) / 2**26
+        if len(item) and unit > 0:
+            whole = np.floor(amount / unit).astype(np.int64).tolist()
+            expression = cp_model.LinearExpr.weighted_sum([literal[i] for i in item.tolist()], whole)
+            model.add(expression <= int(np.ceil(limit / unit)))
 
 
 def _symmetry(

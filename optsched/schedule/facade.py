@@ -23,7 +23,7 @@ from optsched.schedule.grid import Grid, exact_tick, gridded
 from optsched.schedule.lists import list_schedules
 from optsched.schedule.model import Horizon
 from optsched.schedule.place import replaced
-from optsched.schedule.question import Plan, Question, pose, runs, tightened
+from optsched.schedule.question import Plan, Question, cheapest, pose, runs, tightened
 from optsched.schedule.records import Schedule, runs_hash
 from optsched.solution import Waiting
 
@@ -156,8 +156,7 @@ def plan(
     deadline = None if time_limit is None else began + time_limit
     watch = Watch(Limits(deadline, gap, seed, threads), report=progress, started=began)
     question = pose(instance, wanted)
-    search = _Search(question)
-    search = _impossible(search)
+    search = _impossible(_Search(question, bound=cheapest(question)))
     if not search.infeasible:
         search = _listed(search, watch, seed)
         narrow = tightened(question, search.cost)
