@@ -1,18 +1,23 @@
-"""Allocation: how many GPUs of which type in which site for each job, with the curve as linear pieces.
+"""Allocation: how many GPUs (and parameter servers) in which pool for each job, with its curve as linear pieces.
 
 Sets
     J        jobs
-    S_j      segments of job j: runs of GPU counts in one pool on which its value is concave, up to
-             the linearization error; what the job holds now is a segment of its own (a point)
-    K_s      lines of segment s, whose minimum over-estimates the value at every count of it
+    S_j      segments of job j: in one pool, counts of GPUs and of parameter servers without a gap.
+             Where the GPUs alone are chosen, runs of counts on which the value is concave, up to the
+             linearization error; what the job holds now is a segment of its own (a point)
+    K_s      lines of segment s, whose minimum over-estimates the value at every count of it; none
+             where its value is put in linear terms by an encoding of pieces (optsched.linear.piecewise)
     R        shared resources: GPUs of each pool, CPU cores and memory of each site
     H        jobs that hold something now; T_j in S_j: what job j holds
 
 Parameters
     r_s, m_s             a segment's counts are r_s + m_s n, 0 <= r_s < m_s, for n = A_s, ..., B_s
     A_s, B_s             first and last n of segment s
+    P_s, Q_s             fewest and most parameter servers of segment s
     alpha_sk, beta_sk    line k: value <= alpha_sk GPUs + beta_sk
-    a_jr                 what one GPU of job j takes of resource r
+    phi_s(n, p)          where there are no lines: continuous, linear on segments of n (or of p) or on
+                         triangles of (n, p), nowhere below the value at integers
+    a_jr, e_jr           what one GPU, and one parameter server, of job j takes of resource r
     b_r                  capacity of resource r
     M                    most jobs of H that may lose or change what they hold
 
@@ -20,9 +25,10 @@ Variables
     d_s in {0, 1}        job j runs in segment s; continuous where curvature asks for no binary: if it is
                          the only segment of an optional job, starts at one unit (A_s = 1, r_s = 0) and
                          is concave down to 0 GPUs (all beta_sk >= 0), n_s = 0 and n_s >= 1 make it 0 and 1
-    n_s integer >= 0     units of GPUs in segment s (none for a point, where n_s = A_s d_s)
-    y_s >= 0             value in segment s (only where it has more than one line)
-    z                    least value of any party: a job, or a tenant with its jobs (max-min only)
+    n_s integer >= 0     units of GPUs in segment s (none for a single count, where n_s = A_s d_s)
+    p_s integer >= 0     parameter servers in segment s (none for a single number, where p_s = P_s d_s)
+    y_s                  value in segment s (only where it has no line or more than one)
+    z                    least value of any party, i.e. of a job or a tenant (max-min only)
 
     g_s = r_s d_s + m_s n_s              the GPUs in segment s
     f_s = y_s, or alpha_s1 g_s + beta_s1 d_s where there is one line
@@ -35,11 +41,12 @@ Constraints
     C2_s    n_s - A_s d_s >= 0
     C3_s    n_s - B_s d_s <= 0
     C4_sk   y_s - alpha_sk g_s - beta_sk d_s <= 0
-    C5_r    sum_j a_jr sum_{s in S_j} g_s <= b_r
+    C5_r    sum_j sum_{s in S_j} (a_jr g_s + e_jr p_s) <= b_r
     C6      sum_{j in H} sum_{s in T_j} d_s >= |H| - M      limit on moves (where there is one)
-    C7_p    z - sum_{j in p} sum_{s in S_j} f_s <= 0  for every party p that counts (max-min only)
+    C7_q    z - sum_{j in q} sum_{s in S_j} f_s <= 0        for every party q (max-min only)
+    curve.*, grid.*   y_s <= phi_s(n_s, p_s) if d_s = 1, and n_s = p_s = y_s = 0 if d_s = 0, by an encoding
 
-The bound of the model is a bound for the true curves, since no line lies below them. Sources: the
+The bound of the model is a bound for the true curves, since no piece lies below them. Sources: the
 hypograph and the multiple choice of segments of Vielma, Ahmed and Nemhauser (Operations Research
 2010, sec. 2 and 4); the perspective (d_s in C4) of Frangioni and Gentile (Math. Prog. 2006).
 """
@@ -48,21 +55,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from formulations.segments import rows_at, segment_of, segments, usage
+from formulations.segments import LINED, Segments, rows_at, segment_of, segments, usage
 from optsched.curves import FloatArray
+from optsched.errors import InputError, shown
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
 from optsched.linear import LinearModel
+from optsched.linear.piecewise import ENCODINGS, Encoded, encode
+from optsched.linear.piecewise.hypograph import HYPOGRAPH
 from optsched.problem import Plan, Problem
 
-__all__ = ["FORMULATION", "build"]
+__all__ = ["ENCODED", "FORMULATION", "build"]
+
+ENCODED = ("auto", "segments", *(e.name for e in ENCODINGS.values() if e.fits is not HYPOGRAPH.fits))
+"""Encodings by name: ``segments`` are those of the docstring, one for each number of servers; the others put each
+curve in linear terms as a whole. ``auto``: segments without servers, and with servers by curvature and size."""
 
 
 def supports(problem: Problem) -> Support:
-    """Every instance without parameter servers, whose number is no function of the GPUs."""
-    with_servers = np.flatnonzero(problem.configurations.ways.servers > 0)
-    if len(with_servers):
-        job = problem.instance.jobs[problem.configurations.job[with_servers[0]]].id
-        return Support(False, f"job {job!r} has parameter servers: choose their number by 'configuration'")
+    """Every instance that decides on counts only, and whose objective is a sum, or a least value, without limits."""
     if problem.objective.aggregate == "lexmin":
         return Support(False, "it knows the least value only; 'levels' finds the lexicographic order")
     if problem.instance.limits or np.any(problem.value < 0):
@@ -72,14 +82,15 @@ def supports(problem: Problem) -> Support:
 
 def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
+    if choices.encoding not in ENCODED:
+        raise InputError(f"one of {', '.join(ENCODED)}", path="encoding", value=shown(choices.encoding))
     table, goal = problem.configurations, problem.objective
     jobs = [job.id for job in problem.instance.jobs]
-    s = segments(problem)
+    s = segments(problem, choices.encoding)
     size = len(s.job)
-    every = np.arange(size)
     least = goal.aggregate == "min"
     single = s.lines == 1
-    ranged, curved = np.flatnonzero(s.last > s.first), np.flatnonzero(~single)
+    ranged, spread, valued = (np.flatnonzero(a) for a in (s.ranged, s.spread, ~single))
     alpha, beta = np.zeros(size), np.zeros(size)  # of the segments with a single line
     alpha[s.line_of], beta[s.line_of] = s.slope, s.level
     model = LinearModel()
@@ -88,7 +99,8 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         return s.label(problem, k)
 
     gain = np.where(single & (not least), 1.0, 0.0)
-    fixed = s.rest + np.where(s.last > s.first, 0, s.step * s.first)  # GPUs that come with d_s
+    fixed = s.rest + np.where(s.ranged, 0, s.step * s.first)  # GPUs that come with d_s
+    paired = np.where(s.spread, 0, s.fewest)  # servers that come with d_s
     d = model.add_variables(
         "d", size, upper=1.0, integer=s.binary.astype(bool), cost=gain * (alpha * fixed + beta), label=label
     )
@@ -96,19 +108,30 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         "n", len(ranged), upper=s.last[ranged], integer=True, cost=(gain * alpha * s.step)[ranged],
         label=lambda k: label(ranged[k]),
     )  # fmt: skip
-    y = model.add_variables("y", len(curved), cost=0.0 if least else 1.0, label=lambda k: label(curved[k]))
-    n_of, y_of = np.full(size, -1), np.full(size, -1)
-    n_of[ranged], y_of[curved] = n, y
+    p = model.add_variables(
+        "p", len(spread), upper=s.most[spread], integer=True, label=lambda k: label(spread[k])
+    )  # fmt: skip
+    y = model.add_variables(
+        "y",
+        len(valued),
+        lower=s.span[0][valued],
+        upper=s.span[1][valued],
+        cost=0.0 if least else 1.0,
+        label=lambda k: label(valued[k]),
+    )
+    n_of, p_of, y_of = (np.full(size, -1) for _ in range(3))
+    n_of[ranged], p_of[spread], y_of[valued] = n, p, y
 
     required = problem.required.astype(np.float64)
     model.add_rows("C1", (s.job, d, 1.0), lower=required, upper=1.0, size=len(jobs), label=jobs.__getitem__)
-    here = np.arange(len(ranged))
+    lined = np.flatnonzero(s.ranged & (s.lines > 0))
+    here = np.arange(len(lined))
     for name, end, bounds in (("C2", s.first, {"lower": 0.0}), ("C3", s.last, {"upper": 0.0})):
         entries = (
-            np.concatenate([here, here]), np.concatenate([n, d[ranged]]),
-            np.concatenate([np.ones(len(ranged)), -end[ranged]]),
+            np.concatenate([here, here]), np.concatenate([n_of[lined], d[lined]]),
+            np.concatenate([np.ones(len(lined)), -end[lined]]),
         )  # fmt: skip
-        model.add_rows(name, entries, size=len(ranged), label=lambda k: label(ranged[k]), **bounds)
+        model.add_rows(name, entries, size=len(lined), label=lambda k: label(lined[k]), **bounds)
 
     line = np.flatnonzero(~single[s.line_of])
     of = s.line_of[line]
@@ -128,17 +151,23 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     )
     model.add_rows("C4", entries, upper=0.0, size=len(line), label=lambda k: f"{label(of[k])},{within[k]}")
 
-    segment, resource, amount = usage(problem, s)
+    segment, resource, amount, served = usage(problem, s.job, s.pool)
     shared = np.flatnonzero(np.isfinite(table.capacity))
     number = np.full(len(table.capacity), -1)
     number[shared] = np.arange(len(shared))
     bound = number[resource] >= 0
-    segment, resource, amount = segment[bound], number[resource[bound]], amount[bound]
-    stepped = n_of[segment] >= 0
+    segment, resource, amount, served = segment[bound], number[resource[bound]], amount[bound], served[bound]
+    stepped, serving = n_of[segment] >= 0, p_of[segment] >= 0
     entries = (
-        np.concatenate([resource, resource[stepped]]),
-        np.concatenate([d[segment], n_of[segment[stepped]]]),
-        np.concatenate([amount * fixed[segment], (amount * s.step[segment])[stepped]]),
+        np.concatenate([resource, resource[stepped], resource[serving]]),
+        np.concatenate([d[segment], n_of[segment[stepped]], p_of[segment[serving]]]),
+        np.concatenate(
+            [
+                amount * fixed[segment] + served * paired[segment],
+                (amount * s.step[segment])[stepped],
+                served[serving],
+            ]
+        ),
     )
     some = entries[2] != 0
     model.add_rows(
@@ -150,56 +179,84 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         model.add_rows("C6", (0, d[s.kept == 1], 1.0), lower=holding - problem.instance.max_moves, size=1)
     if least:
         parties, party = problem.party_names, problem.party[s.job]
-        z = model.add_variables("z", 1, upper=problem.ceiling * (1 + 2 * problem.error), cost=1.0)
+        z = model.add_variables("z", 1, upper=problem.ceiling * (1 + s.error), cost=1.0)
         parts = [(np.arange(len(parties)), np.repeat(z, len(parties)), np.ones(len(parties)))]
         for which, column, coefficient in (
             (single, d, alpha * fixed + beta),
             (single & (n_of >= 0), n_of, alpha * s.step),
             (~single, y_of, np.ones(size)),
         ):
-            mine = every[which & (party >= 0)]
+            mine = np.flatnonzero(which & (party >= 0))
             parts.append((party[mine], column[mine], -coefficient[mine]))
         entries = tuple(np.concatenate(c) for c in zip(*parts, strict=True))  # type: ignore[assignment]
         model.add_rows("C7", entries, upper=0.0, size=len(parties), label=parties.__getitem__)
 
+    encoded = []
+    how = "auto" if choices.encoding in LINED else choices.encoding
+    for name, pieces, which, argument in (
+        ("curve", s.curves, s.curve_of, np.where(s.ranged, n_of, p_of)),
+        ("grid", s.grids, s.grid_of, np.column_stack([n_of, p_of])),
+    ):
+        if pieces is not None:
+            encoded.append(
+                encode(
+                    model, name, pieces, argument=argument[which], value=y_of[which], switch=d[which],
+                    sense="at-most", method=how, label=lambda k, which=which: label(which[k]),  # type: ignore[misc]
+                )
+            )  # fmt: skip
+
     def read(values: FloatArray) -> Plan:
-        units = np.zeros(size)
-        units[ranged] = values[n]
-        return Plan(rows_at(problem, s, values[d], units))
+        units, servers = np.zeros(size), np.zeros(size)
+        units[ranged], servers[spread] = values[n], values[p]
+        return Plan(rows_at(problem, s, values[d], units, servers))
 
     def start(plan: Plan) -> FloatArray:
         values = np.zeros(model.columns)
         for row in plan.rows[plan.rows >= 0].tolist():
             k = segment_of(problem, s, row)
-            units = (int(table.ways.gpus[row]) - s.rest[k]) // s.step[k]
             values[d[k]] = 1.0
             if n_of[k] >= 0:
-                values[n_of[k]] = units
-            if y_of[k] >= 0:
+                values[n_of[k]] = (int(table.ways.gpus[row]) - s.rest[k]) // s.step[k]
+            if p_of[k] >= 0:
+                values[p_of[k]] = table.ways.servers[row]
+            if s.lines[k] > 1:
                 mine = s.line_of == k
                 values[y_of[k]] = np.min(s.slope[mine] * table.ways.gpus[row] + s.level[mine])
+        for part in encoded:
+            part.fill(values)
         if least:
-            values[-1] = problem.total(plan)
+            values[z] = problem.total(plan)
         return values
 
-    return Formulated(model, read=read, start=start, error=s.error)
+    return Formulated(model, read=read, start=start, error=s.error, notes=_notes(s, encoded))
+
+
+def _notes(s: Segments, encoded: list[Encoded]) -> tuple[str, ...]:
+    """Say what expresses the values, and why."""
+    lined = int((s.lines > 0).sum())
+    notes = [f"least of lines for {lined} segments: concave up to the error, or points"] if lined else []
+    return (*notes, *(note for part in encoded for note in part.notes))
 
 
 def _pyomo(problem: Problem, choices: Choices) -> Formulated:
     from formulations.reference.allocation import build as reference
 
-    return reference(problem)
+    return reference(problem, choices)
 
 
 def _cpsat(problem: Problem, choices: Choices) -> Formulated:
     from formulations.cpsat.allocation import build as native
 
+    if choices.encoding != "auto":
+        expected = "auto: CP-SAT's own form has tables, and no encoding"
+        raise InputError(expected, path="encoding", value=shown(choices.encoding))
     return native(problem)
 
 
 FORMULATION = Formulation(
     name="allocation",
-    decides="GPUs of one type in one site for each job, by piecewise-linear curves",
+    decides="GPUs of one type in one site, and parameter servers, for each job, by piecewise-linear curves",
     supports=supports,
     forms={"linear": build, "pyomo": _pyomo, "cpsat": _cpsat},
+    encodings=(*ENCODED, "pyomo"),
 )

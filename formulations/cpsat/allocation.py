@@ -4,15 +4,16 @@ For each job j and pool p with at least one way to run there:
 
 Variables
     g_jp in {0} + the counts         GPUs
+    q_jp in {0} + their numbers      parameter servers (where the job may have any)
     v_jp                             value, scaled to integers and rounded up
     k_jp in {0, 1}                   the job keeps what it holds there
 
 Constraints
     C1_j    at most one g_jp > 0 (exactly one for a required job)
-    C4_jp   (g_jp, v_jp, k_jp) is a row of the table, or (0, 0, 0)
+    C4_jp   (g_jp, q_jp, v_jp, k_jp) is a row of the table, or (0, 0, 0, 0)
     C5_r    capacities
     C6      sum k_jp >= |H| - M
-    C7_q    z <= sum_{j in q} sum_p v_jp, for every party q that counts (max-min only)
+    C7_q    z <= sum of v_jp over the jobs of party q      (max-min only)
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import whole_amounts, whole_values
+from formulations.segments import usage
 from optsched.curves import FloatArray
 from optsched.formulation import Formulated
 from optsched.problem import Plan, Problem, rows_of
@@ -37,16 +39,18 @@ def build(problem: Problem) -> Formulated:
     ends = np.append(starts[1:], len(key))
     value, unit = whole_values(problem.value)
     cells = list(zip(starts.tolist(), ends.tolist(), strict=True))
-    g, v, k = [], [], []
+    g, q, v, k = [], [], [], []
     for begin, end in cells:
-        counts, worth = table.ways.gpus[begin:end], value[begin:end]
+        counts, servers, worth = (a[begin:end] for a in (table.ways.gpus, table.ways.servers, value))
         held = table.kept[begin:end]
         domain = cp_model.Domain.from_values([0, *counts.tolist()])
         g.append(model.new_int_var_from_domain(domain, ""))
-        v.append(model.new_int_var(0, int(worth.max()), ""))
+        wanted = cp_model.Domain.from_values([0, *servers.tolist()])
+        q.append(model.new_int_var_from_domain(wanted, "") if servers.any() else model.new_constant(0))
+        v.append(model.new_int_var(min(0, int(worth.min())), max(0, int(worth.max())), ""))
         k.append(model.new_bool_var("") if held.any() else model.new_constant(0))
-        ways = zip(counts.tolist(), worth.tolist(), held.astype(int).tolist(), strict=True)
-        model.add_allowed_assignments([g[-1], v[-1], k[-1]], [(0, 0, 0), *ways])  # C4
+        ways = zip(counts.tolist(), servers.tolist(), worth.tolist(), held.astype(int).tolist(), strict=True)
+        model.add_allowed_assignments([g[-1], q[-1], v[-1], k[-1]], [(0, 0, 0, 0), *ways])  # C4
     owner = table.job[starts]
     of_job = [np.flatnonzero(owner == j).tolist() for j in range(table.jobs)]
     for own, required in zip(of_job, problem.required.tolist(), strict=True):  # C1
@@ -56,31 +60,31 @@ def build(problem: Problem) -> Formulated:
             model.add(g[c] >= 1).only_enforce_if(runs[-1])
             model.add(g[c] == 0).only_enforce_if(~runs[-1])
         (model.add_exactly_one if required else model.add_at_most_one)(runs)
-    row, resource, amount = table.used
-    cell_of = np.searchsorted(starts, np.arange(len(key)), side="right") - 1
+    cell, resource, gpu, server = usage(problem, owner, table.ways.pool[starts])
     for r in np.flatnonzero(np.isfinite(table.capacity)).tolist():  # C5
-        of = resource == r
-        per_gpu = {int(c): a for c, a in zip(cell_of[row[of]], amount[of] / table.ways.gpus[row[of]], strict=True)}
-        if per_gpu:
-            amounts, capacity = whole_amounts(np.array(list(per_gpu.values())), float(table.capacity[r]))
-            model.add(cp_model.LinearExpr.weighted_sum([g[c] for c in per_gpu], amounts.tolist()) <= capacity)
+        of = np.flatnonzero(resource == r)
+        if len(of):
+            amounts, capacity = whole_amounts(np.concatenate([gpu[of], server[of]]), float(table.capacity[r]))
+            both = [count[c] for count in (g, q) for c in cell[of].tolist()]
+            model.add(cp_model.LinearExpr.weighted_sum(both, amounts.tolist()) <= capacity)
     if instance.max_moves is not None:
         holding = sum(job.holds is not None for job in instance.jobs)
         model.add(sum(k) >= holding - instance.max_moves)  # C6
     if problem.objective.aggregate == "min":
         z = model.new_int_var(0, int(value.sum()) if problem.party_names else 0, "z")
-        for p in range(len(problem.party_names)):
-            model.add(z <= sum(v[c] for c in np.flatnonzero(problem.party[owner] == p).tolist()))  # C7
+        for number in range(len(problem.party_names)):
+            model.add(z <= sum(v[c] for c in np.flatnonzero(problem.party[owner] == number).tolist()))  # C7
         model.maximize(z)
     else:
         model.maximize(sum(v))
-    places = np.array([[g[c].index, k[c].index] for c in range(len(cells))]).reshape(-1, 2)
+    places = np.array([[g[c].index, q[c].index, k[c].index] for c in range(len(cells))]).reshape(-1, 3)
 
     def read(values: FloatArray) -> Plan:
         chosen = []
-        for (begin, end), gpus, kept in zip(cells, values[places[:, 0]], values[places[:, 1]], strict=True):
+        for (begin, end), (gpus, servers, kept) in zip(cells, values[places], strict=True):
             if gpus > 0:
-                fits = (table.ways.gpus[begin:end] == gpus) & (table.kept[begin:end] >= (kept > 0))
+                fits = (table.ways.gpus[begin:end] == gpus) & (table.ways.servers[begin:end] == servers)
+                fits &= table.kept[begin:end] >= (kept > 0)
                 rows = begin + np.flatnonzero(fits)
                 chosen.append(rows[np.argmax(problem.value[rows])])
         return Plan(rows_of(problem, np.array(chosen, dtype=np.int64)))

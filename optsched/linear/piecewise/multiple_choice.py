@@ -23,8 +23,10 @@ def lower(relation: Relation) -> Fill:
     of, every, axis = pieces.owner, np.arange(relation.pieces.functions), np.arange(relation.pieces.dims)
     polytopes, corners = pieces.corner.shape
     z = relation.variables("z", of, integer=True)
+    corner = pieces.at[pieces.corner]
     w = relation.model.add_variables(
-        f"{relation.name}.w", polytopes * dims, lower=np.minimum(0.0, pieces.at[pieces.corner].min(axis=1)).ravel(),
+        f"{relation.name}.w", polytopes * dims,
+        lower=np.minimum(0.0, corner.min(axis=1)).ravel(), upper=np.maximum(0.0, corner.max(axis=1)).ravel(),
         label=lambda k: f"{relation.label(of[k // dims])},{k}",
     ).reshape(polytopes, dims)  # fmt: skip
     relation.summed("one", z, of)
@@ -43,8 +45,7 @@ def lower(relation: Relation) -> Fill:
 
     def fill(values: FloatArray, chosen: Chosen) -> None:
         values[z[chosen.polytope]] = 1.0
-        corner = pieces.at[pieces.corner[chosen.polytope]]
-        values[w[chosen.polytope]] = np.einsum("fc,fcd->fd", chosen.weight, corner)
+        values[w[chosen.polytope]] = np.einsum("fc,fcd->fd", chosen.weight, corner[chosen.polytope])
 
     return fill
 

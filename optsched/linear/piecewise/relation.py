@@ -82,10 +82,13 @@ class Relation:
     label: Callable[[int], str]
 
     def variables(self, name: str, of: IntArray, *, integer: bool = False) -> IntArray:
-        """Append variables >= 0, binaries where ``integer``, numbered within the function of each."""
+        """Append variables in [0, 1], binaries where ``integer``, numbered within the function of each.
+
+        The upper bound of 1 follows from the rows, but HiGHS 1.13 can loop in its presolve without.
+        """
         number = _within(of)
         return self.model.add_variables(
-            f"{self.name}.{name}", len(of), upper=1.0 if integer else np.inf, integer=integer,
+            f"{self.name}.{name}", len(of), upper=1.0, integer=integer,
             label=lambda k: f"{self.label(of[k])},{number[k]}",
         )  # fmt: skip
 
