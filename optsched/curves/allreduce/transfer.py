@@ -44,7 +44,7 @@ GENERIC = (
     (1.2, 0.7),
 )
 # expected covariance of u, v, w as a part of the generic one, and pairs that would have shown that
-EXPECTED = (0.15, 0.1, 0.05)
+EXPECTED = (0.08, 0.05, 0.03)
 STRENGTH = (6.0, 6.0, 10.0)
 # degrees of freedom of w: some pairs are like no other
 FREEDOM = 4.0
