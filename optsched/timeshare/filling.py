@@ -43,6 +43,10 @@ _HALVINGS = 110
 """Bisections that find a level to the last digit."""
 
 
+_End = tuple[float, Point, tuple[Point, ...], bool]
+"""The end of a stage: its level, the point there, duals that may prove it, and whether all jobs are at their caps."""
+
+
 @dataclass(frozen=True)
 class Filled:
     """Times of the columns, the rates they aim at, and for each stage who stopped and why, as a proof."""
@@ -83,26 +87,29 @@ def fill(of: Market, ways: Columns, path: Path, first: tuple[float, Point] | Non
         if (~stays & (cap > rate)).any():
             rates, top = path(stays, rate, cap)
             found = (
-                (*first, False) if first is not None else _rest(of, ways, barred, closed, stays, time, rates(top), top)
+                (*first, first[1:], False)
+                if first is not None
+                else _rest(of, ways, barred, closed, stays, time, rates(top), top)
             )
             found = found or _stage(of, ways, barred, closed, rates, top, cap)
             if found is None:
                 return None
             first = None
-            level, point, done = found
+            level, point, duals, done = found
             assert point.time is not None
             time, rate, steps = point.time, rates(level), steps + point.steps
         else:
-            point, done = Point(None), True
+            point, duals, done = Point(None), (), True
         capped = ~stays & (done | (rate >= cap * (1 - 1e-12)))
         if capped.any():  # no prices are needed to see that these can rise no further
             pressure = np.where(capped, 1.0 / noticed(of, rate), 0.0)
-            stages.append(Stage(Point(None, prices=np.zeros(of.types), pressure=pressure), capped))
+            stages.append(Stage((Point(None, prices=np.zeros(of.types), pressure=pressure),), capped))
             stays |= capped
         if stays.all():
             break
+        point = replace(duals[0], time=time)
         pressed = _pressed(of, ways, point, rate, stays)
-        stages.append(Stage(point, pressed))
+        stages.append(Stage(duals, pressed))
         stays |= pressed
         worth = point.prices * of.capacity
         unused = of.capacity - usage_and_rates(of, ways, time)[0]
@@ -116,7 +123,7 @@ def fill(of: Market, ways: Columns, path: Path, first: tuple[float, Point] | Non
 def _rest(
     of: Market, ways: Columns, barred: NDArray[np.bool_], closed: NDArray[np.bool_], stays: NDArray[np.bool_],
     time: FloatArray, need: FloatArray, top: float,
-) -> tuple[float, Point, bool] | None:  # fmt: skip
+) -> _End | None:  # fmt: skip
     """Return the end of a filling if all jobs that go on can reach their caps beside the others' times as they are.
 
     That is usual after the first stage, and takes no program over the jobs that stay.
@@ -138,14 +145,14 @@ def _rest(
     if point is None or point.time is None or -point.level > 1.0:
         return None
     kept[here] = point.time
-    return top, replace(point, time=kept), True
+    return top, replace(point, time=kept), (point,), True
 
 
 def _stage(
     of: Market, ways: Columns, barred: NDArray[np.bool_], closed: NDArray[np.bool_],
     rates: Callable[[float], FloatArray], top: float, cap: FloatArray,
-) -> tuple[float, Point, bool] | None:  # fmt: skip
-    """Return the largest level that the capacities allow, its point, and whether all jobs are at their caps there."""
+) -> _End | None:  # fmt: skip
+    """Return the end of a stage: the largest level that the capacities allow."""
     level = top
     cut: Point | None = None
     for tries in range(_TRIES):
@@ -154,17 +161,32 @@ def _stage(
         if point is None:
             return None
         if -point.level <= 1.0 + _CLOSE:
-            # what stopped the level is the dual that cut it; the one here may say no more than that some type is full
-            proof = point if cut is None else cut
-            return level, replace(proof, time=point.time), tries == 0
+            return level, point, _duals(cut, point), tries == 0
         cut = point
         u = rents(of, ways, point.prices, point.pressure, point.rents, barred)
         limit = float(point.prices @ of.capacity + of.many @ u)
         lower = _last(_holds(of, rates, point, limit), level)
         if not lower < level * (1 - _CLOSE):
-            return level, point, False
+            return level, point, (point,), False
         level = lower
     return None
+
+
+def _duals(cut: Point | None, last: Point) -> tuple[Point, ...]:
+    """Return the duals that may prove a stage: that of the last cut, and both together where both are tight.
+
+    The last point's own may say no more than that some type is full whatever the level is; together they
+    are positive wherever one of them is, but less exact.
+    """
+    if cut is None:
+        return (last,)
+    if -last.level < 1.0 - _CLOSE:
+        return (cut,)
+    both = replace(
+        cut, prices=0.5 * (cut.prices + last.prices), pressure=0.5 * (cut.pressure + last.pressure),
+        rents=0.5 * (cut.rents + last.rents),
+    )  # fmt: skip
+    return both, cut
 
 
 def _holds(of: Market, rates: Callable[[float], FloatArray], point: Point, limit: float) -> Callable[[float], bool]:

@@ -96,7 +96,7 @@ def hierarchical(
     gain = possible_gain(of, ways, filled.stages, now.rate)
     sums = np.bincount(whose.astype(np.int64), weights=of.many * now.rate / unit) / weights
     value = float(sums.min())
-    prices = filled.stages[0].point.prices
+    prices = filled.stages[0].duals[0].prices
     notes = (f"{len(filled.stages)} stages",)
     return shares("hierarchical", of, ways, kind, time, now, value, value * (1.0 + gain), prices, filled.steps, notes)
 

@@ -117,13 +117,13 @@ def level_bound(of: Market, ways: Columns, point: Point, base: FloatArray, slope
 class Stage:
     """Why some jobs stopped in a filling.
 
-    point
-        Its dual solution: jobs with a pressure > 0 cannot all gain.
+    duals
+        Dual solutions, any of which may prove it: jobs with a pressure > 0 cannot all gain.
     stops
         The jobs that stop here, shape ``(jobs,)``.
     """
 
-    point: Point
+    duals: tuple[Point, ...]
     stops: NDArray[np.bool_]
 
 
@@ -144,25 +144,35 @@ def possible_gain(of: Market, ways: Columns, stages: tuple[Stage, ...], rate: Fl
     stages left; it is made whole by adding theirs, a large number of times: any number makes a proof, the
     best of a few powers of ten is taken.
     """
+    return min(_gain(of, ways, stages, rate, pick) for pick in (0, -1))
+
+
+def _gain(of: Market, ways: Columns, stages: tuple[Stage, ...], rate: FloatArray, pick: int) -> float:
+    """Return what :func:`possible_gain` does, with one choice of the duals that are handed on to later stages."""
     worst = 0.0
     size = of.many * noticed(of, rate)
     below = np.zeros(of.jobs, dtype=bool)
-    before: tuple[FloatArray, ...] = np.zeros(of.types), np.zeros(of.jobs), np.zeros(of.jobs)
+    none = np.zeros(of.jobs)
+    before: tuple[FloatArray, ...] = np.zeros(of.types), none, none
     for stage in stages:
         below |= stage.stops
-        pressure = np.where(below, stage.point.pressure, 0.0)
-        scale = float((size * pressure).sum()) or 1.0
-        own = stage.point.prices / scale, pressure / scale, np.zeros(of.jobs) + stage.point.rents / scale
-        least, number = np.inf, 0.0
-        for times in (0.0, *_TIMES) if before[1].any() else (0.0,):
-            p, y, known = (mine + times * other for mine, other in zip(own, before, strict=True))
-            missing = float(p @ of.capacity + of.many @ rents(of, ways, p, y, known) - of.many @ (y * rate))
-            gain = np.divide(missing, y * size, out=np.full(of.jobs, np.inf), where=y > 0)
-            most = max(0.0, float(gain[stage.stops].max(initial=0.0)))
-            if most < least:
-                least, number = most, times
-        worst, number = max(worst, least), max(number, 1.0)
-        before = tuple((mine + number * other) / (1.0 + number) for mine, other in zip(own, before, strict=True))
+        least, handed = np.inf, before
+        for dual in stage.duals:
+            pressure = np.where(below, dual.pressure, 0.0)
+            scale = float((size * pressure).sum()) or 1.0
+            own = dual.prices / scale, pressure / scale, none + dual.rents / scale
+            best, number = np.inf, 1.0
+            for times in (0.0, *_TIMES) if before[1].any() else (0.0,):
+                p, y, known = (mine + times * other for mine, other in zip(own, before, strict=True))
+                missing = float(p @ of.capacity + of.many @ rents(of, ways, p, y, known) - of.many @ (y * rate))
+                gain = np.divide(missing, y * size, out=np.full(of.jobs, np.inf), where=y > 0)
+                most = max(0.0, float(gain[stage.stops].max(initial=0.0)))
+                if most < best:
+                    best, number = most, max(times, 1.0)
+            least = min(least, best)
+            if dual is stage.duals[pick]:
+                handed = tuple((a + number * b) / (1.0 + number) for a, b in zip(own, before, strict=True))
+        worst, before = max(worst, least), handed
     return worst
 
 

@@ -57,11 +57,11 @@ def test_a_wrong_stage_is_noticed() -> None:
     time = repaired(of, ways, point.time)
     assert time is not None
     rate, everyone = held(of, ways, time).rate, np.ones(of.jobs, dtype=bool)
-    assert possible_gain(of, ways, (Stage(point, everyone),), rate) < 1e-6
+    assert possible_gain(of, ways, (Stage((point,), everyone),), rate) < 1e-6
     wrong = replace(point, prices=point.prices * 1.01)
-    assert possible_gain(of, ways, (Stage(wrong, everyone),), rate) > 1e-3
+    assert possible_gain(of, ways, (Stage((wrong,), everyone),), rate) > 1e-3
     idle = replace(point, pressure=np.where(np.arange(of.jobs) == 3, 0.0, point.pressure))
-    assert possible_gain(of, ways, (Stage(idle, everyone),), rate) == np.inf
+    assert possible_gain(of, ways, (Stage((idle,), everyone),), rate) == np.inf
 
 
 def test_overuse_is_repaired_or_refused() -> None:

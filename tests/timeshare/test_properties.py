@@ -13,7 +13,7 @@ from optsched.timeshare.programme import Point
 from optsched.timeshare.proof import level_bound, value_bound
 from tests.timeshare.markets import Dense, random_market
 
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 10_000)
 
 
