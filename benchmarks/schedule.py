@@ -41,7 +41,7 @@ class Case:
 CASES = (
     Case("on-time", 2.0, seeds=5),
     Case("on-time", 4.0),
-    Case("weighted-tardiness", 1.0),
+    Case("weighted-tardiness", 4.0),
     Case("makespan", 2.0),
     Case("weighted-completion", 1.0),
 )

@@ -44,7 +44,7 @@ from optsched.formulation import Support
 from optsched.schedule.energy import energies, items
 from optsched.schedule.formulation import Timed, TimedFormulation
 from optsched.schedule.grid import Grid
-from optsched.schedule.objectives import SLACK
+from optsched.schedule.objectives import SLACK, common_unit
 from optsched.schedule.question import Plan
 
 __all__ = ["FORMULATION", "build", "supports"]
@@ -143,15 +143,11 @@ def _whole(weights: FloatArray, most: float) -> tuple[FloatArray, float]:
 
     Their sum times ``most`` stays below SAFE.
     """
-    positive = weights[weights > 0]
-    if len(positive) == 0:
+    if not np.any(weights > 0):
         return weights, 1.0
-    for factor in range(1, 101):
-        unit = float(positive.min()) / factor
-        if np.all(np.abs(weights / unit - np.rint(weights / unit)) < 1e-9 * np.maximum(1.0, weights / unit)):
-            if weights.sum() / unit * most < SAFE:
-                return np.rint(weights / unit), unit
-            break
+    exact = common_unit(weights)
+    if exact is not None and weights.sum() / exact * most < SAFE:
+        return np.rint(weights / exact), exact
     unit = float(weights.sum()) * most / (SAFE - len(weights) * most)  # rounding up adds 1 to each
     return weights / unit, unit
 

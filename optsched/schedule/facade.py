@@ -84,6 +84,8 @@ class _Search:
         """Return the search with a lower bound of the cost, unless a known schedule refutes it."""
         if not math.isfinite(bound):
             return self
+        if (step := self.question.goal.step(self.question.weight)) is not None:
+            bound = step * math.ceil(bound / step - 1e-6)
         if bound > self.cost + 1e-6 * max(1e-9, abs(self.cost)):
             value = self.question.goal.value
             return self.noting(

@@ -17,7 +17,7 @@ import numpy as np
 from optsched.curves import FloatArray
 from optsched.errors import InputError, shown
 
-__all__ = ["GOALS", "SLACK", "Goal", "goal"]
+__all__ = ["GOALS", "SLACK", "Goal", "common_unit", "goal"]
 
 SLACK = 1e-6
 """Seconds by which a time may miss another and count as equal."""
@@ -61,6 +61,10 @@ class Goal:
         """Return the cost of a schedule from those of the jobs that run."""
         return float(costs.sum() if self.aggregate == "sum" else costs.max(initial=0.0))
 
+    def step(self, weights: FloatArray) -> float | None:
+        """Return a number of which every cost is a whole multiple, where costs count jobs; None where they grow."""
+        return common_unit(weights) if self.shape in (_late, _accepted) else None
+
     def value(self, cost: float) -> float:
         """Return what is reported for a cost, and the other way round."""
         return cost if self.sense == "min" else 0.0 - cost
@@ -103,6 +107,16 @@ GOALS = {
     )
 }
 """All but ``on-time`` run every job; the deadlines of ``required`` jobs are hard for all of them."""
+
+
+def common_unit(weights: FloatArray) -> float | None:
+    """Return a number of which all weights are whole multiples; None where no small part of the least is one."""
+    positive = weights[weights > 0]
+    for part in range(1, 101 if len(positive) else 1):
+        unit = float(positive.min()) / part
+        if np.all(np.abs(weights / unit - np.rint(weights / unit)) < 1e-9 * np.maximum(1.0, weights / unit)):
+            return unit
+    return None
 
 
 def goal(name: str) -> Goal:
