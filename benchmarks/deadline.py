@@ -146,10 +146,10 @@ def large(jobs: int) -> bool:
         result = solve(case, time_limit=limit)
         late = time.monotonic() - began - limit
         report = check(case, result.allocations, result.objective, result.value)
-        fine &= report.ok
+        fine &= report.ok and result.value is not None
         what = next((note for note in reversed(result.notes) if "jobs" in note or "nobody" in note), "the whole")
         table.add_row(
-            f"{limit:g}", f"{late:.3f}", result.status, f"{result.value:.1f}", str(len(result.allocations)), what
+            f"{limit:g}", f"{late:.3f}", result.status, f"{result.value or 0.0:.1f}", str(len(result.allocations)), what
         )
         time.sleep(0 if limit < 10 else 5)  # what was left behind ends
     Console(width=120).print(table)

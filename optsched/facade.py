@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,8 @@ HEURISTICS = {
 }
 """What can stand in place of a formulation: no model, but a proven bound beside the plan."""
 
+_OPENING = 5.0
+"""Seconds after the time limit in which the first plan of all, that nobody runs, may still be checked."""
 _LISTABLE = 200_000
 """Most configurations that are listed one by one where the formulation is left to us."""
 
@@ -109,10 +112,18 @@ class _Search:
 
 @dataclass
 class Board:
-    """The best of a search for whoever cannot wait for its end: plans that the checker confirmed, and the bound."""
+    """The best of a search for whoever cannot wait for its end: plans that the checker confirmed, and the bound.
+
+    opened
+        Set once it is known whether nobody may run.
+    stamp
+        The instance's fingerprint, which takes its time where there are many jobs.
+    """
 
     draft: Draft | None = None
     search: _Search | None = None
+    stamp: str = ""
+    opened: threading.Event = field(default_factory=threading.Event)
 
     def drafted(self, draft: Draft | None) -> None:
         """Take a first plan up, if it is better, or no worse and of more jobs."""
@@ -188,9 +199,11 @@ def solve(
     watch, board = Watch(limits, report=progress, started=began), Board()
     run = partial(_searched, instance, spec, formulation, backend, choices, gap, watch, board)
     reason = watched(run, watch)
-    if reason is None and board.search is not None:  # it goes on, and nobody waits for it
-        board = Board(board.draft, replace(board.search, stopped="interrupted" if watch.interrupted else "time_limit"))
     stopped = "interrupted" if watch.interrupted else "time_limit"
+    if reason is None:  # it goes on, and nobody waits for it
+        board.opened.wait(_OPENING)
+        search = board.search
+        board = Board(board.draft, None if search is None else replace(search, stopped=stopped), board.stamp)
     return _result(instance, spec, board, stopped, gap, seed, began, reason or "")
 
 
@@ -203,6 +216,8 @@ def _searched(
     objective_of(spec)  # what is no objective is refused before anything is done for it
     worker.warm("highs" if backend == "auto" or form_of(backend) is None else backend.partition(":")[0])
     board.drafted(nobody(instance, spec))
+    board.opened.set()
+    board.stamp = fingerprint(instance)
     pieces(instance, spec, watch, board.drafted)
     problem = pose(instance, spec, error=gap / 2)
     outer, watch = watch, replace(watch, scale=problem.objective.sign)
@@ -596,7 +611,7 @@ def _result(
     elif status == "unknown":
         reason = "no plan was found in the time given"
     return Result(
-        format="optsched-result/1", instance=fingerprint(instance), version=__version__, objective=spec,
+        format="optsched-result/1", instance=board.stamp or fingerprint(instance), version=__version__, objective=spec,
         status=status, stopped=stopped, reason=reason, seed=seed,  # type: ignore[arg-type]
         formulation="" if search is None else search.name, backend="" if search is None else search.backend,
         build_s=0.0 if search is None else search.build_s, solve_s=0.0 if search is None else search.solve_s,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
 from typing import TypeVar
 
 from optsched.backends import Watch
@@ -20,12 +24,19 @@ THREAD = "optsched-solver"
 T = TypeVar("T")
 
 
+class Abandoned(BaseException):
+    """Raised in a search that nobody waits for any more, so that it ends at its next step."""
+
+
+_searching: set[threading.Thread] = set()
+
+
 def watched(call: Callable[[], T], watch: Watch) -> T | None:
     """Return what ``call`` returns, or None if it did not return in time.
 
     In time is ``WRAP_UP`` seconds after the deadline, or ``PATIENCE`` after ``Ctrl-C``, at which
-    ``watch.stop`` is set: solvers that the call waits for are stopped by it, and killed. What else it does
-    goes on in its thread until it looks at the clock; nobody hears of it.
+    ``watch.stop`` is set: solvers that the call waits for are stopped by it, and killed. What else it does is
+    abandoned at its next step.
 
     Raises
     ------
@@ -44,8 +55,11 @@ def watched(call: Callable[[], T], watch: Watch) -> T | None:
             errors.append(error)
         finally:
             done.set()
+            _searching.discard(threading.current_thread())
 
-    threading.Thread(target=work, daemon=True, name=THREAD).start()
+    thread = threading.Thread(target=work, daemon=True, name=THREAD)
+    _searching.add(thread)
+    thread.start()
     deadline = watch.limits.deadline
     give_up = None if deadline is None else deadline + WRAP_UP
     while not done.is_set():
@@ -64,4 +78,32 @@ def watched(call: Callable[[], T], watch: Watch) -> T | None:
     if results:
         return results[0]
     watch.stop.set()
+    threading.Thread(target=_abandon, args=(thread,), daemon=True, name="optsched-abandon").start()
     return None
+
+
+def _abandon(thread: threading.Thread, seconds: float = 60.0) -> None:
+    """End a thread of Python code, but not within an import, which would stay halfway for all."""
+    until = time.monotonic() + seconds
+    while thread.is_alive() and thread.ident is not None and time.monotonic() < until:
+        if not _imports(sys._current_frames().get(thread.ident)):
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Abandoned))
+        thread.join(0.2)
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if "importlib" in frame.f_code.co_filename:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _leave() -> None:
+    """End what is left at exit: threads that wake in an interpreter that is gone bring the process down."""
+    for thread in list(_searching):
+        if thread is not threading.current_thread():
+            _abandon(thread, 2.0)
+
+
+atexit.register(_leave)

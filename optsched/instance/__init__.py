@@ -78,6 +78,8 @@ def save(instance: Instance, path: Path | str) -> None:
 
 
 _PLAIN = {bool, float, int, str, type(None)}
+_BLOCK = 1024
+"""Records at a time, which stay in the cache."""
 
 
 def fingerprint(instance: Instance) -> str:
@@ -92,9 +94,13 @@ def _canonical(values: Sequence[Any]) -> Sequence[Any]:
         return values
     kind = kinds.pop()
     if not kinds and issubclass(kind, msgspec.Struct):
+        if len(values) > _BLOCK:
+            return [_canonical(values[k : k + _BLOCK]) for k in range(0, len(values), _BLOCK)]
         columns = zip(*map(msgspec.structs.astuple, values), strict=True)
-        return [kind.__name__, len(values), *map(_canonical, columns)]
+        return [kind.__name__, *map(_canonical, columns)]
     if not kinds and kind is dict and set(map(type, chain.from_iterable(map(dict.values, values)))) <= _PLAIN:
+        return values
+    if not kinds and kind is tuple and set(map(type, chain.from_iterable(values))) <= _PLAIN:
         return values
     return [_one(value) for value in values]
 

@@ -237,15 +237,43 @@ def test_errors_of_the_search_reach_the_caller(monkeypatch):
         optsched.solve(instance(job()))
 
 
-def test_a_search_that_is_late_is_left():
+def test_a_search_that_is_late_is_abandoned():
     from optsched.backends import Limits, Watch
 
-    release = threading.Event()
+    ended = threading.Event()
+
+    def endless():
+        try:
+            while True:
+                sum(range(1000))
+        finally:
+            ended.set()
+
     watch = Watch(Limits(deadline=time.monotonic()))
-    assert watched(lambda: release.wait(60), watch) is None
+    assert watched(endless, watch) is None
     assert watch.stopping()
-    release.set()
+    assert ended.wait(30)
     assert watched(lambda: 7, Watch(Limits())) == 7
+
+
+LATE = """
+import optsched, time
+import optsched.facade
+from tests.builders import instance, job
+def endless(*_, **__):
+    while True:
+        sum(range(1000))
+optsched.facade.pose = endless
+result = optsched.solve(instance(job()), time_limit=0.1)
+print(result.status, result.stopped)
+"""
+
+
+def test_a_process_whose_search_was_late_ends_well():
+    done = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout.splitlines(), done.stderr) == (["feasible time_limit"], "")
 
 
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals come to the main thread")
