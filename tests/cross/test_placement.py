@@ -51,6 +51,7 @@ KNOWN = {
     1213: "what is held stands on a server that has not enough memory for it: KeyError",
     2793: "what is held stands on a server that cannot hold it: KeyError",
     2876: "what is held stands on a server that cannot hold it: KeyError",
+    1963: "a plan that lands on what is held, by an option that does not keep it, claims a restart and is dropped",
     2899: "the row of a batch that is only held is on fewer nodes than its placement has servers",
 }
 """Seeds that are solved wrongly, or not at all, and why; whoever sets one right takes it to ``test_once_wrong``."""
