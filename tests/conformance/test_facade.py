@@ -44,9 +44,9 @@ def test_a_solver_that_is_not_there():
 
 
 def test_a_formulation_that_cannot_carry_the_instance():
-    served = job(scaling="parameter_servers", parameter_servers={"maximum": 2})
-    with pytest.raises(InputError, match="job 'a' has parameter servers"):
-        optsched.solve(instance(served), formulation="allocation")
+    ordered = {"name": "max-min", "parameters": {"lexicographic": True}}
+    with pytest.raises(InputError, match="'levels' finds the lexicographic order"):
+        optsched.solve(instance(job(), objective=ordered), formulation="allocation")
 
 
 @pytest.mark.parametrize("backend", ["highs", "cpsat", "pyomo"])
