@@ -42,12 +42,8 @@ def test_places(start):
         assert compare(seed, "placement", "placement", 1e-6), seed
 
 
-AGGREGATOR = "HiGHS 1.12 and 1.13 certify a wrong optimum: their presolve rule 12 (aggregator)"
 KNOWN = {
-    1331: f"{AGGREGATOR}, once they are given a start",
-    1426: AGGREGATOR,
-    2091: AGGREGATOR,
-    2812: AGGREGATOR,
+    1331: "HiGHS, once it is given a start, certifies a wrong optimum: its presolve rule 12, see test_solver.py",
     1213: "what is held stands on a server that has not enough memory for it: KeyError",
     2793: "what is held stands on a server that cannot hold it: KeyError",
     2876: "what is held stands on a server that cannot hold it: KeyError",
@@ -66,9 +62,9 @@ def test_known_to_be_wrong(seed):
 
 
 @pytest.mark.skipif("placement" not in formulations(), reason="the formulation is not installed")
-@pytest.mark.parametrize("seed", [37, 48])
+@pytest.mark.parametrize("seed", [37, 48, 1426, 2091, 2812])
 def test_once_wrong(seed):
-    """Holdings of which only the places of the parameter servers are known."""
+    """Holdings of which only the places of the parameter servers are known; and models as in ``test_solver.py``."""
     assert compare(seed, "placement", "placement", 1e-6)
 
 

@@ -1,0 +1,40 @@
+"""A model of 8 columns whose optimum HiGHS 1.12 and 1.13 miss, and call another point optimal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optsched.backends import Limits, Watch, highs
+from optsched.linear import LinearModel
+from tests.builders import residuals
+
+COST = [1.0, 1.06, 1.01, 0, 0, 0, 0, 0]
+ROWS = [
+    ([1, 1, 1, 0, 0, 0, 0, 0], -np.inf, 1),
+    ([3, 3, 5, 0, 0, 0, 0, 0], -np.inf, 5),
+    ([-1, 0, -2, 1, 0, 0, 0, 0], 0, 0),
+    ([-1, -3, -1, 0, 1, 1, 0, 0], 0, 0),
+    ([-2, -2, -2, 1, 1, 0, 0, 0], -np.inf, 0),
+    ([-1, -1, -1, 0, 0, 1, 0, 0], -np.inf, 0),
+    ([0, 0, 0, 2, 1, 0, 0, 0], -np.inf, 4),
+    ([0, 0, 0, 0, 0, 1, 0, 0], -np.inf, 1),
+    ([0, 0, 0, 1, 0, 0, -1, 0], -np.inf, 0),
+    ([0, 0, 0, 0, 1, 0, 0, -2], -np.inf, 0),
+    ([0, 0, 0, 0, 0, 0, 1, 1], -np.inf, 2),
+]
+"""Coefficients, lower and upper end: pieces of a job of 3, 3 or 5 GPUs on two servers of 2 and one of 1."""
+BETTER = np.array([0, 1, 0, 0, 2, 1, 0, 1], dtype=np.float64)
+
+
+@pytest.mark.xfail(reason="presolve rule 12 (aggregator); the option presolve_rule_off=4096 sets it right", strict=True)
+def test_no_bound_below_a_feasible_point():
+    model = LinearModel()
+    x = model.add_variables("x", 8, upper=np.array([1, 1, 1, 2, 2, 1, 2, 2]), integer=True, cost=np.array(COST))
+    for number, (row, low, high) in enumerate(ROWS):
+        used = np.flatnonzero(row)
+        parts = np.zeros(len(used), dtype=np.int64), x[used], np.array(row, dtype=np.float64)[used]
+        model.add_rows(f"r{number}", parts, lower=low, upper=high, size=1)
+    assert residuals(model, BETTER) == 0
+    outcome = highs.solve(model, Watch(Limits(gap=0.0)))
+    assert outcome.bound >= 1.06 - 1e-9
