@@ -3,7 +3,7 @@
 One variable a (job, type), constraints and objectives as in Narayanan et al. (OSDI 2020), secs. 3 and 4, with
 CVXPY's solver ECOS (Gavel's default) or CLARABEL. CVXPY is no dependency of optsched: this file runs in any
 interpreter that has it, as a process that reads problems as .npz files named on its standard input, one a line,
-and answers each with a line of JSON: CPU seconds from arrays to an answer, the objective and the shares' file.
+and answers each with a line of JSON: seconds from arrays to an answer, the objective and the shares' file.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ def water_filling(data: dict[str, np.ndarray], cp: Any, solver: str) -> np.ndarr
     Gavel finds the jobs that can rise by a mixed-integer program; here one linear program does, which is faster: it
     lifts the sum of small gains, which all jobs that can rise then have a part in. Ends after ``LIMIT`` seconds.
     """
-    began = time.process_time()
+    began = time.perf_counter()
     jobs = len(data["gang"])
     stays, level = np.zeros(jobs, dtype=bool), np.zeros(jobs)
     x = cp.Variable(data["throughput"].shape)
     rate = cp.sum(cp.multiply(data["throughput"] / data["unit"][:, None], x), axis=1)
     base = constraints(x, data, cp)
-    while not stays.all() and time.process_time() - began < LIMIT:
+    while not stays.all() and time.perf_counter() - began < LIMIT:
         z = cp.Variable()
         raised = [rate[~stays] >= z] + ([rate[stays] >= level[stays] * (1 - 1e-7)] if stays.any() else [])
         cp.Problem(cp.Maximize(z), base + raised).solve(solver=solver)
@@ -105,13 +105,13 @@ def main() -> None:
     for line in sys.stdin:
         policy, solver, name = line.rstrip("\n").split("\t")
         data = dict(np.load(name))
-        began = time.process_time()
+        began = time.perf_counter()
         try:
             shares = POLICIES[policy](data, cp, solver)
         except (cp.error.SolverError, cp.error.DCPError, TypeError, AttributeError) as error:
             print(json.dumps({"error": f"{type(error).__name__}: {error}"[:200]}), flush=True)
             continue
-        seconds = time.process_time() - began
+        seconds = time.perf_counter() - began
         out = Path(name).with_suffix(".shares.npy")
         np.save(out, shares)
         print(json.dumps({"seconds": seconds, "shares": str(out)}), flush=True)
