@@ -41,7 +41,8 @@ Constraints
     C5_ph    sum_{k in h} z_pk >= sum_{o with a home within h} n_op x_o
     C6_jk    sum_{p in P_j} z_pk <= |k| sum_{o in O_j} x_o        its pieces stand on servers of their own
     C7_kd    sum_p a_pd z_pk <= |k| b_kd
-    C8_ks    sum of z_pk with s GPUs <= sum_q m_qs w_kq,  sum_q w_kq <= |k|
+    C8_ks    sum of z_pk with s GPUs <= sum_q m_qs w_kq,  sum_q w_kq <= |k|,
+             z_pk <= sum of w_kq with m_qs >= 1 for the size s of kind p
     C9       z_pk >= n x_o where option o keeps n pieces of kind p on class k
     C10_ji   parameter servers: z_pk <= n g_ji for class k in rack i,  sum_i g_ji <= 1
   with network rates:

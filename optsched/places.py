@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networkx as nx
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from optsched.instance import Holding, Instance, ServerGroup
 from optsched.instance.network import link_graph
 
-__all__ = ["Crossing", "ServerClass", "canonical", "crossings", "lawful", "server_classes"]
+__all__ = ["Crossing", "Room", "ServerClass", "canonical", "crossings", "lawful", "server_classes"]
 
 Bools = NDArray[np.bool_]
 
@@ -57,6 +57,26 @@ class Crossing:
     site: str
     capacity: float
     below: Bools
+
+
+@dataclass(frozen=True)
+class Room:
+    """Servers and links that jobs may use: all of a cluster, or what others leave of it."""
+
+    classes: tuple[ServerClass, ...]
+    crossings: tuple[Crossing, ...]
+
+    @staticmethod
+    def of(instance: Instance, *, merge: bool = True) -> Room:
+        """Return all of an instance's cluster."""
+        classes = server_classes(instance, merge=merge)
+        return Room(classes, crossings(instance, classes))
+
+    def apart(self) -> Room:
+        """Return the same room with every server as a class of its own."""
+        owner = [k for k, c in enumerate(self.classes) for _ in c.names]
+        classes = tuple(replace(c, names=(name,)) for c in self.classes for name in c.names)
+        return Room(classes, tuple(replace(e, below=e.below[owner]) for e in self.crossings))
 
 
 def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerClass, ...]:

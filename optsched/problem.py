@@ -14,6 +14,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.limits import keeping_limits
 from optsched.objectives import Objective, Rates, objective
+from optsched.places import Room
 from optsched.solution import Allocation
 
 __all__ = ["Places", "Plan", "Problem", "allocate", "pose", "row_label", "rows_of"]
@@ -59,6 +60,8 @@ class Problem:
         Whether each job must run, shape ``(jobs,)``.
     error
         Largest relative error that a linearization may have.
+    room
+        Where the jobs may stand; None: the whole cluster.
     """
 
     instance: Instance
@@ -68,6 +71,7 @@ class Problem:
     weight: FloatArray
     required: NDArray[np.bool_]
     error: float
+    room: Room | None = None
 
     def total(self, plan: Plan) -> float:
         """Return the objective of a plan."""

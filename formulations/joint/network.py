@@ -85,13 +85,14 @@ def _rates(
     rate = np.full(len(o.row), -1)
     b = model.add_variables("B", len(rated), upper=o.fast[rated], label=lambda k: str(rated[k]))
     rate[rated] = b
-    every = np.arange(len(rated))
-    for end, bounds in ((o.slow, {"lower": 0.0}), (o.fast, {"upper": 0.0})):
-        entries = (
-            np.concatenate([every, every]), np.concatenate([b, x[rated]]),
-            np.concatenate([np.ones(len(rated)), -end[rated]]),
-        )  # fmt: skip
-        model.add_rows("C11", entries, size=len(rated), **bounds)  # type: ignore[arg-type]
+    # where there is a choice, the pieces of the value keep its ends
+    given = np.flatnonzero(o.rated & (o.slow == o.fast))
+    every = np.arange(len(given))
+    entries = (
+        np.concatenate([every, every]), np.concatenate([rate[given], x[given]]),
+        np.concatenate([np.ones(len(given)), -o.fast[given]]),
+    )  # fmt: skip
+    model.add_rows("C11", entries, lower=0.0, upper=0.0, size=len(given))
     option = np.flatnonzero(o.rated & (o.slow < o.fast))
     rows, back = np.unique(o.row[option], return_inverse=True)
     if len(option) == 0:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched.curves import FloatArray, IntArray
-from optsched.places import Crossing, ServerClass, canonical, crossings, server_classes
+from optsched.places import Crossing, Room, ServerClass, canonical
 from optsched.problem import Problem
 
 __all__ = ["Kind", "Options", "options", "pieces_of"]
@@ -96,8 +96,9 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     Without ``merge`` every server is a class of its own; without ``split`` the site is the only home.
     """
     instance, table = problem.instance, problem.configurations
-    classes = server_classes(instance, merge=merge)
-    links = crossings(instance, classes) if instance.decides == "network" else ()
+    room = problem.room or Room.of(instance)
+    room = room if merge else room.apart()
+    classes, links = room.classes, room.crossings if instance.decides == "network" else ()
     homes, of_site = _homes(classes, links)
     sizes = np.array([len(c) for c in classes])
     hosts = _Hosts(problem, classes)

@@ -22,7 +22,7 @@ Shared = Callable[[FloatArray, dict[str, Counter[int]]], None]
 
 def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: tuple[IntArray, IntArray, IntArray]) -> Shared:
     """Add w and C8; return what sets w to servers' contents, given as sizes of pieces by the server's name."""
-    kind, place = pairs[0], pairs[1]
+    kind, place, most = pairs
     gpus = np.array([k.gpus for k in o.kinds], dtype=np.int64)
     columns: dict[int, tuple[list[tuple[int, ...]], IntArray]] = {}
     for number, c in enumerate(o.classes):
@@ -42,6 +42,18 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: tuple[IntAr
         r, col, a = (np.array(part) for part in zip(*slots, strict=True))
         slots_of = [f"{c},{size}" for size in sizes]
         model.add_rows("C8", (r, col, a), upper=0.0, size=len(sizes), label=slots_of.__getitem__)
+        # the equal pieces of one job stand on as many servers that have room for their size
+        several = [k for k in mine.tolist() if most[k] > 1]
+        if several:
+            apart = [(r, int(z[k]), 1.0) for r, k in enumerate(several)]
+            apart += [
+                (r, int(w[q]), -1.0)
+                for r, k in enumerate(several)
+                for q, p in enumerate(shared)
+                if int(gpus[kind[k]]) in p
+            ]
+            r, col, a = (np.array(part) for part in zip(*apart, strict=True))
+            model.add_rows("C8apart", (r, col, a), upper=0.0, size=len(several))
         model.add_rows("C8one", (0, w, 1.0), upper=len(c), size=1, label=[str(c)].__getitem__)
 
     def fill(values: FloatArray, contents: dict[str, Counter[int]]) -> None:

@@ -45,7 +45,7 @@ def reader(
 
     A job whose pieces find no servers is left out.
     """
-    ground = Ground.of(problem.instance)
+    ground = Ground.of(problem)
     servers_of = [tuple(ground.number[name] for name in c.names) for c in o.classes]
     job_of_kind = np.array([kind.job for kind in o.kinds], dtype=np.int64)
 
@@ -96,7 +96,7 @@ def starter(
 ) -> Callable[[Plan], FloatArray]:  # fmt: skip
     """Return what sets the model's values to a plan's."""
     class_of = {name: k for k, c in enumerate(o.classes) for name in c.names}
-    ground = Ground.of(problem.instance)
+    ground = Ground.of(problem)
     number_of = {pair: k for k, pair in enumerate(zip(pairs.kind.tolist(), pairs.place.tolist(), strict=True))}
 
     def start(plan: Plan) -> FloatArray:
@@ -125,7 +125,7 @@ def starter(
                     contents.setdefault(name, Counter())[size] += 1
                 elif (key := (job, o.rack(class_of[name]))) in racks:
                     values[racks[key]] = 1.0
-            if traffic is not None and rate:
+            if traffic is not None:
                 _send(values, o, pairs, traffic, option, rate, columns.z)
                 _cross(values, problem, ground, o, traffic, job, row, stands, rate)
         if shared is not None:

@@ -27,31 +27,45 @@ __all__ = ["first_plan"]
 Stands = dict[int, list[tuple[int, Piece]]]
 
 
-def first_plan(problem: Problem, watch: Watch, *, repair: bool = True) -> Plan | None:
+def first_plan(problem: Problem, watch: Watch, prices: FloatArray | None = None, *, repair: bool = True) -> Plan | None:
     """Return a plan; None where a required job or a limit on moves finds no room.
 
     Parameters
     ----------
+    prices
+        Of each resource of the table, shape ``(resources,)``: in place of marginal gain, each job gets the
+        row of the greatest value less what it takes at these prices.
     repair
         Whether a job that finds no room may take another configuration than the one it was given.
     """
-    ground = Ground.of(problem.instance)
-    rows = _counts(problem, watch)
+    ground = Ground.of(problem)
+    worth = problem.value
+    if prices is None:
+        rows = _counts(problem, watch)
+    else:
+        row, resource, amount = problem.configurations.used
+        worth = worth - np.bincount(row, prices[resource] * amount, minlength=len(worth))
+        rows = _worthiest(problem, worth)
     homes = _homes(ground)
     free = ground.capacity.copy()
     stands: Stands = {}
-    for job in _order(problem, rows):
-        tried = [int(rows[job])] if rows[job] >= 0 else []
-        if repair:
-            tried += [row for row in _by_value(problem, job) if row not in tried]
-        rows[job] = -1
-        for row in tried:
-            found = _stand(problem, ground, row, free, homes)
-            if found is not None:
-                rows[job], stands[job] = row, found
-                for server, piece in found:
-                    free[server] -= piece.takes
-                break
+    order = _order(problem, rows)
+    # who finds no room for what pays at the prices waits until all have been asked
+    for floor in (0.0, -np.inf) if prices is not None else (-np.inf,):
+        for job in order:
+            if job in stands:
+                continue
+            tried = [int(rows[job])] if rows[job] >= 0 else []
+            if repair:
+                tried += [row for row in _by_worth(problem, job, worth) if row not in tried and worth[row] >= floor]
+            for row in tried:
+                found = _stand(problem, ground, row, free, homes)
+                if found is not None:
+                    rows[job], stands[job] = row, found
+                    for server, piece in found:
+                        free[server] -= piece.takes
+                    break
+    rows[[job for job in range(len(rows)) if job not in stands]] = -1
     places = tuple(ground.places(stands[j]) if rows[j] >= 0 else None for j in range(len(rows)))
     if problem.instance.decides == "placement":
         return Plan(rows, None, places)
@@ -108,14 +122,23 @@ def _order(problem: Problem, rows: IntArray) -> list[int]:
     return sorted(jobs, key=key)
 
 
-def _by_value(problem: Problem, job: int) -> list[int]:
-    """Return a job's rows of positive value, the best first; of a required job all of them."""
+def _worthiest(problem: Problem, worth: FloatArray) -> IntArray:
+    """Return each job's row of the greatest worth, shape ``(jobs,)``; -1 where none is worth anything."""
+    rows = np.full(problem.configurations.jobs, -1, dtype=np.int64)
+    for job in range(len(rows)):
+        best = _by_worth(problem, job, worth)
+        rows[job] = best[0] if best else -1
+    return rows
+
+
+def _by_worth(problem: Problem, job: int, worth: FloatArray) -> list[int]:
+    """Return a job's rows of positive worth, the best first; of a required job all of them."""
     table = problem.configurations
     own = np.arange(table.first[job], table.first[job + 1])
     if problem.instance.max_moves is not None and problem.instance.jobs[job].holds is not None:
         own = own[table.kept[own]]
     worthy = own if problem.required[job] else own[problem.value[own] > 0]
-    order: list[int] = worthy[np.argsort(-problem.value[worthy], kind="stable")].tolist()
+    order: list[int] = worthy[np.argsort(-worth[worthy], kind="stable")].tolist()
     return order
 
 

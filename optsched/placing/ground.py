@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched.curves import FloatArray, IntArray
-from optsched.instance import Instance
-from optsched.places import Crossing, ServerClass, crossings, server_classes
+from optsched.places import Crossing, Room, ServerClass
 from optsched.problem import Places, Problem
 
 __all__ = ["Ground", "Piece", "pieces_of"]
@@ -71,14 +70,16 @@ class Ground:
     capacity: FloatArray
 
     @staticmethod
-    def of(instance: Instance) -> Ground:
-        """Return the ground of an instance."""
-        servers = server_classes(instance, merge=False)
+    def of(problem: Problem) -> Ground:
+        """Return the ground of a problem: the room that its jobs have."""
+        instance = problem.instance
+        room = (problem.room or Room.of(instance)).apart()
+        servers = room.classes
         sites = {site.id: k for k, site in enumerate(instance.cluster.sites)}
         types = {gpu.id: k for k, gpu in enumerate(instance.cluster.gpu_types)}
         racks = {key: k for k, key in enumerate(dict.fromkeys((s.site, s.rack) for s in servers))}
         return Ground(
-            servers, crossings(instance, servers), {s.names[0]: k for k, s in enumerate(servers)},
+            servers, room.crossings, {s.names[0]: k for k, s in enumerate(servers)},
             np.array([sites[s.site] for s in servers]), np.array([racks[s.site, s.rack] for s in servers]),
             np.array([-1 if s.gpu_type is None else types[s.gpu_type] for s in servers]),
             np.array([(s.gpus, s.cpu_cores, s.memory_gb) for s in servers], dtype=np.float64),

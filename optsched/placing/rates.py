@@ -40,7 +40,8 @@ def best_rates(
     rate = model.add_variables("B", len(rated), lower=slow, upper=fast)
     entries = [(r, k, a) for k, j in enumerate(rated.tolist()) for r, a in loads(problem, ground, rows[j], places[j])]
     row, which, amount = (np.array(part) for part in zip(*entries, strict=True))
-    model.add_rows("network", (row, rate[which], amount), upper=_capacities(ground), size=len(_capacities(ground)))
+    capacity = _capacities(ground)
+    model.add_rows("network", (row, rate[which], amount), upper=capacity, size=len(capacity))
     free = np.flatnonzero(slow < fast)
     worth = np.zeros(len(rows))
     fixed = np.setdiff1d(running, rated[free])
@@ -62,8 +63,8 @@ def best_rates(
         return None
     # the solver's tolerance is not ours: stay a little inside
     gbps = np.clip(outcome.values[rate], slow, fast)
-    used = np.bincount(row, amount * gbps[which], minlength=len(_capacities(ground)))
-    over = float(np.max(used / _capacities(ground), initial=0.0))
+    used = np.bincount(row, amount * gbps[which], minlength=len(capacity))
+    over = float(np.max(used[used > 0] / capacity[used > 0], initial=0.0))
     if over > 1:
         gbps = np.maximum(slow, gbps / over)
     assert plan.gbps is not None

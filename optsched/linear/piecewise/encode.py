@@ -14,6 +14,7 @@ from optsched.linear.model import LinearModel
 from optsched.linear.piecewise.convex_combination import CONVEX_COMBINATION
 from optsched.linear.piecewise.disaggregated import DISAGGREGATED
 from optsched.linear.piecewise.disaggregated_logarithmic import DISAGGREGATED_LOGARITHMIC
+from optsched.linear.piecewise.envelope import ENVELOPE
 from optsched.linear.piecewise.hypograph import HYPOGRAPH
 from optsched.linear.piecewise.incremental import INCREMENTAL
 from optsched.linear.piecewise.logarithmic import LOGARITHMIC
@@ -26,7 +27,7 @@ __all__ = ["ENCODINGS", "Encoded", "choose", "encode"]
 ENCODINGS: dict[str, Encoding] = {
     e.name: e
     for e in (
-        HYPOGRAPH, INCREMENTAL, MULTIPLE_CHOICE, CONVEX_COMBINATION, DISAGGREGATED, LOGARITHMIC,
+        HYPOGRAPH, ENVELOPE, INCREMENTAL, MULTIPLE_CHOICE, CONVEX_COMBINATION, DISAGGREGATED, LOGARITHMIC,
         DISAGGREGATED_LOGARITHMIC,
     )
 }  # fmt: skip
