@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -65,6 +66,7 @@ class _Search:
 
     problem: Problem
     board: Board
+    executor: Executor | None = None
     name: str = ""
     backend: str = ""
     allocations: tuple[Allocation, ...] = ()
@@ -146,6 +148,7 @@ def solve(
     seed: int = 0,
     threads: int = 1,
     memory_gb: float | None = None,
+    executor: Executor | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
     """Decide who gets what.
@@ -171,6 +174,8 @@ def solve(
         Equal input, seed and version give an equal answer on one thread, unless a time limit ends the search.
     memory_gb
         Most address space of a solver's process; None: no limit.
+    executor
+        Passes of the price engine run on it; None: in this process. See :mod:`optsched.executor`.
     progress
         Called with every :class:`~optsched.backends.Progress`, from another thread.
 
@@ -197,7 +202,7 @@ def solve(
     limits = Limits(deadline, gap / 2, seed, threads, memory_gb)
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
     watch, board = Watch(limits, report=progress, started=began), Board()
-    run = partial(_searched, instance, spec, formulation, backend, choices, gap, watch, board)
+    run = partial(_searched, instance, spec, formulation, backend, choices, gap, executor, watch, board)
     reason = watched(run, watch)
     stopped = "interrupted" if watch.interrupted else "time_limit"
     if reason is None:  # it goes on, and nobody waits for it
@@ -209,7 +214,7 @@ def solve(
 
 def _searched(
     instance: Instance, spec: ObjectiveSpec, formulation: str, backend: str, choices: Choices, gap: float,
-    watch: Watch, board: Board,
+    executor: Executor | None, watch: Watch, board: Board,
 ) -> str:  # fmt: skip
     """Search; what is found is on the board at all times. Return why there is no plan, where that is proven."""
     watch.progress("listing configurations", None, None)
@@ -222,7 +227,7 @@ def _searched(
     problem = pose(instance, spec, error=gap / 2)
     outer, watch = watch, replace(watch, scale=problem.objective.sign)
     stages = _stages(problem, formulation, backend, choices, gap, watch)
-    search = _Search(problem, board, stages[-1].name, stages[-1].backend)
+    search = _Search(problem, board, executor, stages[-1].name, stages[-1].backend)
     if reason := impossible(problem):
         board.search = replace(search, infeasible=True, stopped="infeasible")
         return reason
@@ -478,7 +483,7 @@ def _priced(search: _Search, watch: Watch, gap: float, share: float) -> _Search:
 
     began = time.monotonic()
     deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
-    found = price(search.problem, deadline=deadline, gap=gap)
+    found = price(search.problem, deadline=deadline, gap=gap, executor=search.executor)
     stopped = "time_limit" if watch.limits.left() <= 0 else "gap" if found.gap <= gap else "heuristic"
     search = replace(search, solve_s=time.monotonic() - began, stopped=stopped)
     for note in found.notes:

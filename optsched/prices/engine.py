@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.prices.equal import Groups
 from optsched.prices.passes import Look, dual_bound, look
 from optsched.prices.search import State, greedy, impossible, kernels, polished
-from optsched.prices.smooth import Descent, descend, first_guess
+from optsched.prices.smooth import Descent, Spread, descend, first_guess
 from optsched.prices.table import Table, table_of
 from optsched.problem import Plan, Problem
 
@@ -75,6 +76,7 @@ def price(
     gap: float,
     start: FloatArray | None = None,
     enough: float | None = None,
+    executor: Executor | None = None,
 ) -> Priced:
     """Find a plan of a sum objective, and bound all others.
 
@@ -88,6 +90,8 @@ def price(
         Prices to begin from, e.g. the last round's: shape ``(resources,)``.
     enough
         A value that ends the search once a plan has it, or once it is proven that none has.
+    executor
+        Passes over the table, in blocks; None: this process does.
 
     Raises
     ------
@@ -102,12 +106,13 @@ def price(
         return Priced(None, None, -np.inf, nothing, notes=("a required job has no configuration that fits",))
     if table.groups == 0:
         return Priced(np.empty(0, dtype=np.int64), 0.0, 0.0, nothing)
-    found = _descent(table, start, deadline)
+    found, note = _descent(table, start, deadline, executor)
     seen = look(table, found.prices)
     state = State(
         table, seen, deadline, gap, bound=seen.dual, passes=found.passes + 1,
         enough=None if enough is None else enough / table.scale * (1 - 1e-9),
     )  # fmt: skip
+    state = state.noting(note) if note else state
     if groups.merged:
         state = state.noting(f"{problem.configurations.jobs} jobs are {groups.count} kinds")
     state = greedy(state, _at_best(table, seen))
@@ -120,8 +125,10 @@ def price(
     return _priced(problem, groups, state)
 
 
-def _descent(table: Table, start: FloatArray | None, deadline: float | None) -> Descent:
-    """Return prices near the least dual: temperatures fall, the first of them over a sample."""
+def _descent(
+    table: Table, start: FloatArray | None, deadline: float | None, executor: Executor | None
+) -> tuple[Descent, str]:
+    """Return prices near the least dual, and a note: temperatures fall, the first of them over a sample."""
     prices, temperatures = first_guess(table), COLD
     if start is not None:
         known = np.append(start, 0.0)  # the limit on moves starts without a price
@@ -131,15 +138,22 @@ def _descent(table: Table, start: FloatArray | None, deadline: float | None) -> 
         # any fixed seed does: equal input gives an equal sample
         groups = np.random.default_rng(0).choice(table.groups, SAMPLE, replace=False)
         sample = table.take(np.sort(groups))
-    passes = 0
+    spread = None if executor is None else Spread(table, executor)
+    passes, note = 0, "" if spread is None else f"passes over {len(spread.ranges)} blocks on {type(executor).__name__}"
     for temperature in temperatures:
-        rough = temperature >= SAMPLED_FROM
-        found = descend(sample if rough else table, prices, temperature, STEPS)
+        rough = temperature >= SAMPLED_FROM and sample is not table
+        try:
+            found = descend(sample if rough else table, prices, temperature, STEPS, None if rough else spread)
+        except Exception as error:  # whatever befalls an executor: the table is here, too
+            if spread is None:
+                raise
+            spread, note = None, f"the executor failed ({type(error).__name__}: {error}); passes in this process"
+            found = descend(table, prices, temperature, STEPS)
         prices = found.prices
-        passes += 0 if rough and sample is not table else found.passes
+        passes += 0 if rough else found.passes
         if deadline is not None and time.monotonic() > deadline:
             break
-    return Descent(prices, passes)
+    return Descent(prices, passes), note
 
 
 def _at_best(table: Table, seen: Look) -> IntArray:

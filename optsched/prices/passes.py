@@ -39,9 +39,9 @@ class Look:
     used: FloatArray
 
 
-def spans(table: Table) -> list[tuple[int, int]]:
-    """Return ranges of groups of about ``BLOCK`` rows each."""
-    cuts = np.searchsorted(table.first, np.arange(0, len(table) + BLOCK, BLOCK))
+def spans(table: Table, rows: int = BLOCK) -> list[tuple[int, int]]:
+    """Return ranges of groups of about so many rows each."""
+    cuts = np.searchsorted(table.first, np.arange(0, len(table) + rows, rows))
     cuts = np.unique(np.minimum(np.append(cuts, table.groups), table.groups))
     return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
 

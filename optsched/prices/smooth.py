@@ -9,18 +9,23 @@ not grow with the number of prices, unlike those of cutting planes. Smoothing: N
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
 from optsched.curves import FloatArray
+from optsched.executor import Blocks
 from optsched.prices.passes import spans
 from optsched.prices.table import Table
 
-__all__ = ["Descent", "descend", "first_guess"]
+__all__ = ["Descent", "Spread", "descend", "first_guess"]
 
 _NEGLIGIBLE = 30.0
 """Rows this many temperatures below the best have a weight of e^-30 and are left out."""
+
+SPREAD = 200_000
+"""Rows of a block that travels: a few MB, which take no longer to send than some passes over them."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +57,22 @@ def first_guess(table: Table) -> FloatArray:
     return 0.5 * value / np.maximum(count, 1.0)
 
 
-def descend(table: Table, prices: FloatArray, temperature: float, steps: int) -> Descent:
+def descend(table: Table, prices: FloatArray, temperature: float, steps: int, spread: Spread | None = None) -> Descent:
     """Minimize the smoothed dual over prices >= 0 by at most so many Newton steps.
 
     Parameters
     ----------
     temperature
         As a part of each group's best value.
+    spread
+        The table in blocks on other processes, which pass over them.
     """
     best = np.maximum.reduceat(table.value, table.first[:-1])
     heat = temperature * np.where(best > 0, best, 1.0)
     # the longest step; a price that nothing tells of may rise by a mean job's best value
     roof = 4.0 * np.maximum(first_guess(table), prices)
     roof[roof == 0] = 1.0
-    here = _evaluate(table, prices, heat)
+    here = _evaluate(table, prices, heat, spread)
     passes = 1
     for _ in range(steps):
         free = (prices > 0) | (here.gradient < 0)
@@ -83,7 +90,7 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int) ->
         length = min(1.0, float(np.min(roof[step > 0] / step[step > 0], initial=np.inf)))
         for _ in range(6):
             trial = np.maximum(0.0, prices + length * step)
-            there = _evaluate(table, trial, heat)
+            there = _evaluate(table, trial, heat, spread)
             passes += 1
             if there.value <= here.value + 1e-4 * float(here.gradient @ (trial - prices)):
                 prices, here = trial, there
@@ -96,9 +103,31 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int) ->
     return Descent(prices, passes)
 
 
-def _evaluate(table: Table, prices: FloatArray, heat: FloatArray) -> _Local:
+class Spread:
+    """A table in blocks on an executor, each of about so many rows."""
+
+    def __init__(self, table: Table, executor: Executor, rows: int = SPREAD) -> None:
+        self.ranges = spans(table, rows)
+        self._blocks = Blocks(executor, [table.part(begin, end) for begin, end in self.ranges])
+
+    def collect(self, prices: FloatArray, heat: FloatArray) -> list[_Local]:
+        """Return what a pass collects of each block."""
+        return self._blocks.map(_collect, [(prices, heat[begin:end]) for begin, end in self.ranges])
+
+
+def _evaluate(table: Table, prices: FloatArray, heat: FloatArray, spread: Spread | None) -> _Local:
+    parts = [_collect(table, prices, heat)] if spread is None else spread.collect(prices, heat)
+    return _Local(
+        float(table.capacity @ prices) + sum(part.value for part in parts),
+        table.capacity - np.sum([part.gradient for part in parts], axis=0),
+        np.sum([part.hessian for part in parts], axis=0),
+    )
+
+
+def _collect(table: Table, prices: FloatArray, heat: FloatArray) -> _Local:
+    """Return what the units of a table add to the smoothed dual, what they use, and the covariance of that."""
     resources = table.resources
-    value = float(table.capacity @ prices)
+    value = 0.0
     used, squares = np.zeros(resources), np.zeros((resources, resources))
     for begin, end in spans(table):
         low, high = int(table.first[begin]), int(table.first[end])
@@ -128,4 +157,4 @@ def _evaluate(table: Table, prices: FloatArray, heat: FloatArray) -> _Local:
         else:
             taken = table.matrix[rows + low]
             squares += (taken.T @ taken.multiply((weight / warm[owner])[:, None])).toarray()
-    return _Local(value, table.capacity - used, squares)
+    return _Local(value, used, squares)

@@ -6,7 +6,7 @@ that every job takes exactly one row; rows that no plan can hold are gone; equal
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,15 @@ class Table:
         place, resource, amount = self.entries(rows)
         used = np.bincount(resource, weights=amount * units[place], minlength=self.resources)
         return np.asarray(used, dtype=np.float64)
+
+    def part(self, begin: int, end: int) -> Table:
+        """Return groups ``begin:end`` as a table of their own, with the whole capacity."""
+        rows = slice(int(self.first[begin]), int(self.first[end]))
+        return replace(
+            self, value=self.value[rows], first=self.first[begin : end + 1] - self.first[begin],
+            many=self.many[begin:end], resource=self.resource[rows], amount=self.amount[rows],
+            matrix=None if self.matrix is None else self.matrix[rows], offset=self.offset[rows],
+        )  # fmt: skip
 
     def take(self, groups: IntArray) -> Table:
         """Return a sample: some of the groups (in increasing order), and the same share of the capacity."""

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LAYERS = (
     {"optsched.errors"},
-    {"optsched.files"},
+    {"optsched.files", "optsched.executor"},
     {"optsched.curves"},
     {"optsched.instance"},
     {"optsched.pools", "optsched.places", "optsched.objectives", "optsched.solution"},
