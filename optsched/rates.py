@@ -26,6 +26,8 @@ def rate_breakpoints(
     (de Boor, "A Practical Guide to Splines", 2001, ch. XII), and lifted by what they miss.
     """
     gbps, value = problem.over_rates(rows, _FINE)
+    if problem.objective.aggregate != "sum":  # what exceeds the least value that all can reach serves nobody
+        value = np.minimum(value, max(problem.ceiling, 0.0))
     best = np.maximum(np.abs(value).max(axis=1, initial=0.0), 1e-300)
     bends = _bends(gbps, value)
     found: list[tuple[FloatArray, FloatArray]] = [(np.empty(0), np.empty(0))] * len(rows)

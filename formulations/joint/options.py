@@ -112,6 +112,8 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
         holds = instance.jobs[job].holds
         fixed = bool(table.kept[row]) and holds is not None and bool(holds.placement or holds.server_placement)
         stands = hosts.standing(job, parts) if fixed else []
+        if any(not hosts.kinds[kind].fits[place] for kind, place, _ in stands):
+            continue  # what is held cannot stand where it does
         here = np.zeros(len(classes), dtype=bool)
         here[[place for _, place, _ in stands]] = True
         in_homes = of_site[site]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what make
 
 __all__ = ["Request", "prepare", "run", "solve"]
 
+_AGGREGATOR = 1 << 12
+"""A rule of the presolve of HiGHS 1.12 and 1.13 by which it calls points optimal that are not (tests/cross)."""
 _LARGE = 20_000
 """Columns from which HiGHS's presolve costs more on multiple-choice knapsacks than it saves: up to 40 times."""
 _FEASIBLE = 1e-5
@@ -143,6 +145,7 @@ def run(request: Request, watch: Watch) -> Outcome:
     solver = highspy.Highs()
     highspy.Highs.resetGlobalScheduler(True)
     options: dict[str, Any] = {
+        "presolve_rule_off": _AGGREGATOR,
         "output_flag": False,
         "threads": watch.limits.threads,
         "random_seed": watch.limits.seed,

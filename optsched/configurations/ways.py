@@ -132,14 +132,16 @@ def _held(job: Job, instance: Instance, number: int, pool: Pool, counts: IntArra
     holds = job.holds
     if holds is None or (holds.site, holds.gpu_type) != (pool.site, pool.gpu_type):
         return none()
-    unnamed = holds.nodes is None and holds.local_batch is None
+    placed = len(holds.placement) if holds.placement and instance.decides != "counts" else None
+    held_nodes = holds.nodes or placed
+    unnamed = held_nodes is None and holds.local_batch is None
     ps = job.parameter_servers
     servers_fit = ps.minimum <= holds.servers <= ps.maximum if ps else holds.servers == 0
     if unnamed or holds.gpus not in counts or not servers_fit:
         return none()
     gpus = np.array([holds.gpus])
     fewest = pool.packed_nodes(gpus, job.max_gpus_per_server)
-    nodes = fewest if holds.nodes is None else np.array([holds.nodes])
+    nodes = fewest if held_nodes is None else np.array([held_nodes])
     if not fewest[0] <= nodes[0] <= len(pool.sizes):
         return none()
     if instance.decides != "counts" and nodes[0] not in pool.even_nodes(holds.gpus, job.max_gpus_per_server):

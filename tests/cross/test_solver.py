@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from optsched.backends import Limits, Watch, highs
 from optsched.linear import LinearModel
@@ -27,7 +26,6 @@ ROWS = [
 BETTER = np.array([0, 1, 0, 0, 2, 1, 0, 1], dtype=np.float64)
 
 
-@pytest.mark.xfail(reason="presolve rule 12 (aggregator); the option presolve_rule_off=4096 sets it right", strict=True)
 def test_no_bound_below_a_feasible_point():
     model = LinearModel()
     x = model.add_variables("x", 8, upper=np.array([1, 1, 1, 2, 2, 1, 2, 2]), integer=True, cost=np.array(COST))
