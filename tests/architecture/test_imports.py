@@ -20,11 +20,12 @@ LAYERS = (
     {"optsched.linear"},
     {"optsched.backends"},
     {"optsched.checker", "optsched.result", "optsched.formulation"},
-    {"optsched.heuristics", "optsched.infeasible", "optsched.prices", "optsched.timeshare"},
+    {"optsched.divisible", "optsched.heuristics", "optsched.infeasible", "optsched.prices", "optsched.timeshare"},
     {"optsched.least", "optsched.rates"},
     {"optsched.placing"},
     {"optsched.guard", "optsched.opening"},
     {"optsched.facade"},
+    {"optsched.goals"},
 )
 """From the lowest; what is not named here stands above all of them."""
 CHECKER_SEES = {

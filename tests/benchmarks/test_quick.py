@@ -20,7 +20,9 @@ def run(script: str, *arguments: object) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("script", ["build_and_solve.py", "prices.py", "timeshare.py", "schedule.py"])
+@pytest.mark.parametrize(
+    "script", ["build_and_solve.py", "divisible.py", "fairness.py", "prices.py", "timeshare.py", "schedule.py"]
+)
 def test_solving(script: str) -> None:
     assert "HiGHS" in (out := run(script)) or "Pyomo" in out
 
