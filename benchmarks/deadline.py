@@ -4,19 +4,23 @@ Each run solves one of a few instances with a random time limit, formulation and
 faults of ``tests/trust/faults.py`` stand in the places of HiGHS and CP-SAT, beneath the protocol that the
 real ones use. Checked are: that there is a plan which the checker confirms, how late it came, that its
 bound is none that the true optimum refutes, and that "optimal" is true. In the end there must be no
-process and no temporary file left. ``--large`` solves a hundred thousand jobs within short limits instead.
+process and no temporary file left. ``--large`` solves a hundred thousand jobs within short limits instead;
+``--costs`` measures what processes cost beside threads of this one.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import statistics
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
 
 import msgspec
 from rich.console import Console
@@ -26,9 +30,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from optsched import Instance, ObjectiveSpec, check, solve  # noqa: E402
-from optsched.backends import worker  # noqa: E402
+from optsched.backends import Limits, Watch, cpsat, highs, pyomo, worker  # noqa: E402
 from optsched.curves.fitted import load_curves  # noqa: E402
+from optsched.formulation import DEFAULT, formulation  # noqa: E402
 from optsched.generate import generate  # noqa: E402
+from optsched.problem import pose  # noqa: E402
 from tests.trust import faults  # noqa: E402
 
 PROMISED = 0.25
@@ -157,6 +163,36 @@ def large(jobs: int) -> bool:
     return fine
 
 
+def costs(quick: bool) -> bool:
+    """Print what it costs to run a solver in a process of its own."""
+    case = generate(load_curves(ROOT / "instances" / "curves.json"), {"t4": 8, "v100": 4}, 12, seed=3)
+    problem = pose(case)
+    table = Table("solver", "start of its process s", "run in it ms", "run in a thread ms", "difference ms")
+    for form, backend in (("linear", highs), ("cpsat", cpsat), ("pyomo", pyomo)):
+        model = formulation("configuration").forms[form](problem, DEFAULT).model
+        starts, inside, beside = [], [], []
+        for _ in range(1 if quick else 5):
+            worker.close()
+            starts.append(_seconds(backend, model))
+        for _ in range(3 if quick else 50):
+            inside.append(_seconds(backend, model))
+            with patch.object(worker, "_possible", lambda: False):
+                beside.append(_seconds(backend, model))
+        start, own, same = (statistics.median(each) for each in (starts, inside, beside))
+        cells = (start - own, 1e3 * own, 1e3 * same, 1e3 * (own - same))
+        table.add_row(form, *(f"{x:.2f}" for x in cells))
+    Console(width=120).print(table)
+    print("a model of 12 jobs; medians; the first run in a thread of each solver, which imports it, is among 50")
+    return True
+
+
+def _seconds(backend: ModuleType, model: object) -> float:
+    began = time.monotonic()
+    if backend.solve(model, Watch(Limits())).status != "optimal":
+        sys.exit(f"{backend.__name__} found no optimum")
+    return time.monotonic() - began
+
+
 def main() -> None:
     """Run the benchmark; exit code 1 where the contract was broken."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -164,7 +200,10 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--large", type=int, default=0, metavar="JOBS", help="so many jobs, within short limits")
+    parser.add_argument("--costs", action="store_true", help="of processes beside threads")
     wanted = parser.parse_args()
+    if wanted.costs:
+        sys.exit(0 if costs(wanted.quick) else 1)
     kept = (
         large(wanted.large) if wanted.large else faulted(10 if wanted.quick else wanted.runs, wanted.seed, wanted.quick)
     )

@@ -27,6 +27,12 @@ def test_solving(script: str) -> None:
     assert "HiGHS" in (out := run(script)) or "Pyomo" in out
 
 
+def test_trust() -> None:
+    assert "without a checked plan: 0" in run("deadline.py")
+    assert "start of its process" in run("deadline.py", "--costs")
+    assert "prices agree" in run("executors.py")
+
+
 def test_prediction(tmp_path: Path) -> None:
     measured.write(tmp_path / "throughput.csv")
     out = run("prediction.py", "--data", tmp_path)
