@@ -16,7 +16,7 @@ import numpy as np
 from optsched import __version__
 from optsched.backends import BACKENDS, Limits, Outcome, Progress, Watch, form_of, worker
 from optsched.checker import check
-from optsched.curves import FloatArray
+from optsched.curves import FloatArray, IntArray
 from optsched.errors import InputError, SolverError, shown
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, formulation, formulations
 from optsched.guard import watched
@@ -42,6 +42,10 @@ HEURISTICS = {
 
 _OPENING = 5.0
 """Seconds after the time limit in which the first plan of all, that nobody runs, may still be checked."""
+_SMALL = 600
+"""Rows below which a model of all places is solved as fast as neighbourhoods of a plan."""
+_AROUND = 120.0
+"""Most seconds for neighbourhoods of a plan."""
 _LISTABLE = 200_000
 """Most configurations that are listed one by one where the formulation is left to us."""
 
@@ -60,6 +64,8 @@ class _Search:
         What the result calls the last stage.
     allocations
         What the plan means.
+    prices
+        Of each resource, where places are decided and the objective is a sum.
     check_s
         The longest time that checking a plan took.
     """
@@ -72,6 +78,7 @@ class _Search:
     allocations: tuple[Allocation, ...] = ()
     check_s: float = 0.0
     plan: Plan | None = None
+    prices: FloatArray | None = None
     value: float = -np.inf
     bound: float | None = None
     stopped: str = "heuristic"
@@ -333,6 +340,8 @@ def _placed_stages(
     first = _Stage("one-by-one", "", partial(_one_by_one, watch=watch))
     if wanted == "one-by-one":
         return [first, _Stage("one-by-one", "highs", partial(_relaxed, watch=watch))]
+    if choices == DEFAULT:
+        return _joint_stages(problem, wanted, solver, form, first, watch)
     chosen, note = _chosen(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
     run = partial(_exact, chosen=chosen, form=form, backend=solver, watch=watch, note=note)
     apart = replace(choices, without=choices.without | {"merge"})
@@ -343,12 +352,68 @@ def _placed_stages(
     return [*stages, _Stage(chosen.name, solver, partial(run, choices=apart))]
 
 
+def _joint_stages(problem: Problem, wanted: str, solver: str, form: str, first: _Stage, watch: Watch) -> list[_Stage]:
+    """Return the stages where no choices are made: rows without need or hope are left out before models are built."""
+    chosen, note = _chosen(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
+    run = partial(_exact, chosen=chosen, form=form, backend=solver, watch=watch)
+    apart = replace(DEFAULT, without=frozenset({"merge"}))
+    bounds = partial(_placed_prices, watch=watch)
+    around = [_Stage("neighbourhoods", "", partial(_neighbourhoods, watch=watch, share=share)) for share in (0.35, 0.3)]
+    merged = _Stage(chosen.name, solver, partial(run, choices=DEFAULT, note=note, share=0.5))
+    exact = _Stage(chosen.name, solver, partial(run, choices=apart, note=""))
+    return [_Stage("prices", "", bounds), first, around[0], merged, around[1], exact]
+
+
+def _placed_prices(search: _Search, watch: Watch) -> _Search:
+    """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum."""
+    from optsched.placing import needed, part_of
+    from optsched.prices import price
+
+    keep = needed(search.problem)
+    problem, _ = part_of(search.problem, keep)
+    search = replace(search, problem=problem).noting(f"{len(keep) - keep.sum()} of {len(keep)} rows are needless")
+    if problem.objective.aggregate != "sum":
+        return search
+    deadline = None if watch.limits.deadline is None else time.monotonic() + watch.limits.left() / 4
+    found = price(problem, deadline=deadline, gap=1e-3)
+    if found.rows is None and found.bound == -np.inf:
+        return replace(search, infeasible=True, stopped="infeasible")
+    return _bounded(replace(search, prices=found.prices), found.bound, 1.0, "prices")
+
+
+def _neighbourhoods(search: _Search, watch: Watch, share: float) -> _Search:
+    """Better the plan around itself, where a model of everything would be large."""
+    from optsched.placing import improved
+
+    problem = search.problem
+    if search.plan is None or search.prices is None or len(problem.configurations) < _SMALL:
+        return search
+    deadline = time.monotonic() + min(share * watch.limits.left(), _AROUND)
+    plan = improved(
+        problem, search.plan, search.prices, replace(watch, limits=replace(watch.limits, deadline=deadline))
+    )
+    return search.offered(plan, "neighbourhoods")
+
+
+def _hopeful(search: _Search) -> tuple[Problem, IntArray | None]:
+    """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
+    from optsched.placing import part_of, promising
+
+    problem = search.problem
+    if search.plan is None or search.prices is None or problem.instance.max_moves is not None:
+        return problem, None
+    return part_of(problem, promising(problem, search.prices, search.value, search.plan.rows))
+
+
 def _one_by_one(search: _Search, watch: Watch) -> _Search:
     """Find a plan with places and rates, one decision after the other."""
     from optsched.placing import first_plan
 
-    plan = first_plan(search.problem, watch)
-    return search if plan is None else search.offered(plan, "one decision after the other")
+    for prices in (None,) if search.prices is None else (None, search.prices):
+        plan = first_plan(search.problem, watch, prices)
+        if plan is not None:
+            search = search.offered(plan, "one decision after the other")
+    return search
 
 
 def _idle(search: _Search) -> _Search:
@@ -429,12 +494,18 @@ def _exact(
     if problem.objective.aggregate == "min":
         problem, level = tightened(problem, watch)
         search = _bounded(search, level, 1.0, "the LP relaxation")
+    number = None
+    if problem.instance.decides != "counts" and problem is search.problem:
+        problem, number = _hopeful(search)
+    start = search.plan
+    if number is not None and start is not None:
+        start = replace(start, rows=np.where(start.rows >= 0, np.searchsorted(number, start.rows), -1))
     built = chosen.forms[form](problem, choices)
     build_s = time.monotonic() - began
     if watch.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
     # only the solver speaks in the model's units
-    outcome = _run(form, backend, built, replace(watch, scale=watch.scale * built.scale), search.plan)
+    outcome = _run(form, backend, built, replace(watch, scale=watch.scale * built.scale), start)
     build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:
@@ -444,7 +515,10 @@ def _exact(
     if outcome.values is not None:
         before = search.notes
         try:
-            search = search.offered(_read(built, outcome.values), f"{chosen.name} on {backend}")
+            plan = _read(built, outcome.values)
+            if number is not None:
+                plan = replace(plan, rows=np.where(plan.rows >= 0, number[plan.rows], -1))
+            search = search.offered(plan, f"{chosen.name} on {backend}")
         except SolverError as error:
             search = search.noting(f"{backend} answers with {error}")
         if search.notes != before:

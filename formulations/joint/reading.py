@@ -15,7 +15,7 @@ from formulations.joint.patterns import Shared
 from optsched.backends import Limits, Watch
 from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
-from optsched.placing import Dealt, Ground, best_rates, deal, loads, pieces_of
+from optsched.placing import Dealt, Ground, best_rates, deal, loads, pieces_of, settled
 from optsched.problem import Places, Plan, Problem
 
 __all__ = ["reader", "starter"]
@@ -76,6 +76,7 @@ def reader(
                 places[job] = ground.places(stands[job])
             else:
                 rows[job] = -1
+        rows = settled(problem, Plan(rows, None, tuple(places))).rows
         if traffic is None:
             return Plan(rows, None, tuple(places))
         found = best_rates(problem, ground, rows, tuple(places), watch)

@@ -1,9 +1,28 @@
 """From chosen rows to servers and network rates, and first plans that have both."""
 
 from optsched.placing.deal import Dealt, deal
+from optsched.placing.dominance import needed
 from optsched.placing.first import first_plan
 from optsched.placing.generate import on_network
 from optsched.placing.ground import Ground, Piece, pieces_of
+from optsched.placing.holdings import part_of, promising, settled
 from optsched.placing.rates import best_rates, loads
+from optsched.placing.search import improved, room_left
 
-__all__ = ["Dealt", "Ground", "Piece", "best_rates", "deal", "first_plan", "loads", "on_network", "pieces_of"]
+__all__ = [
+    "Dealt",
+    "Ground",
+    "Piece",
+    "best_rates",
+    "deal",
+    "first_plan",
+    "improved",
+    "loads",
+    "needed",
+    "on_network",
+    "part_of",
+    "pieces_of",
+    "promising",
+    "room_left",
+    "settled",
+]

@@ -53,7 +53,7 @@ def _needless(gpus: NDArray[np.int64], nodes: NDArray[np.int64], below: np.ndarr
     piece = np.where(place < nodes[:, None], whole[:, None] + (place < more[:, None]), 0)
     inside = (piece[None, :, :] <= piece[:, None, :]).all(axis=2)  # [row, other]: the other stands inside the row
     worth = (below[None, :, :] >= above[:, None, :]).all(axis=2)
-    other = inside & worth
+    other: NDArray[np.bool_] = np.asarray(inside & worth)
     np.fill_diagonal(other, False)
     equal = other & other.T
     first = np.arange(len(gpus))

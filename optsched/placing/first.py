@@ -19,6 +19,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.heuristics.marginal import marginal_gain
 from optsched.places import canonical
 from optsched.placing.ground import Ground, Piece
+from optsched.placing.holdings import settled
 from optsched.placing.rates import best_rates
 from optsched.problem import Places, Plan, Problem
 
@@ -43,8 +44,8 @@ def first_plan(problem: Problem, watch: Watch, prices: FloatArray | None = None,
     if prices is None:
         rows = _counts(problem, watch)
     else:
-        row, resource, amount = problem.configurations.used
-        worth = worth - np.bincount(row, prices[resource] * amount, minlength=len(worth))
+        of, resource, amount = problem.configurations.used
+        worth = worth - np.bincount(of, prices[resource] * amount, minlength=len(worth))
         rows = _worthiest(problem, worth)
     homes = _homes(ground)
     free = ground.capacity.copy()
@@ -67,6 +68,7 @@ def first_plan(problem: Problem, watch: Watch, prices: FloatArray | None = None,
                     break
     rows[[job for job in range(len(rows)) if job not in stands]] = -1
     places = tuple(ground.places(stands[j]) if rows[j] >= 0 else None for j in range(len(rows)))
+    rows = settled(problem, Plan(rows, None, places)).rows
     if problem.instance.decides == "placement":
         return Plan(rows, None, places)
     return _rated(problem, ground, rows, places, watch)

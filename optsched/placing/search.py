@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from optsched.backends import Limits, Watch
-from optsched.configurations import some_rows
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Choices, formulation
 from optsched.places import Crossing, Room, ServerClass
 from optsched.placing.ground import Ground, pieces_of
+from optsched.placing.holdings import part_of
 from optsched.placing.rates import best_rates, loads
 from optsched.problem import Plan, Problem
 
@@ -25,7 +25,7 @@ _ROWS = 12
 """Rows of each job in a neighbourhood: those of the greatest value less what they take at the prices."""
 _ERROR = 1e-2
 """Of the values at network rates: what is found is rated anew."""
-_PATIENCE = 60
+_PATIENCE = 30
 """Neighbourhoods without a better plan after which the search ends."""
 
 
@@ -107,11 +107,9 @@ def _part(
     required[chosen] = problem.required[chosen]
     others = Plan(plan.rows.copy(), plan.gbps, plan.places)
     others.rows[chosen] = -1
-    part = replace(
-        problem, configurations=some_rows(table, keep, ""), value=problem.value[keep], required=required,
-        error=max(problem.error, _ERROR), room=room_left(problem, ground, others),
-    )  # fmt: skip
-    return part, np.flatnonzero(keep)
+    part, number = part_of(problem, keep)
+    room = room_left(problem, ground, others)
+    return replace(part, required=required, error=max(problem.error, _ERROR), room=room), number
 
 
 def _only(plan: Plan, chosen: IntArray, number: IntArray) -> Plan:
