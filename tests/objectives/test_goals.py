@@ -123,7 +123,7 @@ def test_hierarchical_policies_follow_in_order() -> None:
 
 
 def test_as_many_as_possible_and_then_nash() -> None:
-    """Caragiannis et al. (EC'16): three on 3 GPUs run on one each, though two would be worth 16 x 10 > 10 x 10 x 10^-2."""
+    """Caragiannis et al. (EC'16): three jobs on 3 GPUs run on one each, though 16 x 10 > 10 x 10."""
     case = instance(*(job(n, configurations=listed(10, 16)) for n in "abc"), cluster=cluster(3))
     result = in_order(case, objectives_of("running,proportional:epsilon=1e-6"))
     assert {a.gpus for a in result.allocations} == {1}
@@ -166,7 +166,7 @@ def test_what_cannot_be_ordered_is_refused() -> None:
         pareto(two(), (ObjectiveSpec(), ObjectiveSpec()))
 
 
-def test_the_commands(run, quickstart, tmp_path) -> None:  # noqa: F811
+def test_the_commands(run, quickstart, tmp_path) -> None:
     solved = run("solve", quickstart, "--objective", "max-min,progress", "--limit", "running>=8", "--out", "plan.json")
     assert solved.returncode == 0, solved.stderr
     assert "then progress" in solved.stdout
