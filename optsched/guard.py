@@ -85,6 +85,7 @@ def watched(call: Callable[[], T], watch: Watch) -> T | None:
 def _abandon(thread: threading.Thread, seconds: float = 60.0) -> None:
     """End a thread of Python code, but not within an import, which would stay halfway for all."""
     until = time.monotonic() + seconds
+    thread.join(0.3)  # most end by themselves, at the next look at the clock
     while thread.is_alive() and thread.ident is not None and time.monotonic() < until:
         if not _imports(sys._current_frames().get(thread.ident)):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Abandoned))

@@ -51,19 +51,30 @@ def nobody(instance: Instance, spec: ObjectiveSpec | None) -> Draft | None:
 def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: Callable[[Draft], None]) -> None:
     """Plan for growing parts of the jobs, as long as the whole would take more than half of the time left.
 
-    Required jobs come first, and those that hold something where moves are limited; then the weightiest.
+    Required jobs come first, and those that hold something where moves are limited: alone, if there are any,
+    in the quickest way; then the weightiest.
     """
     jobs = instance.jobs
-    if watch.limits.deadline is None or len(jobs) <= SMALL:
+    if watch.limits.deadline is None:
         return
     moves = instance.max_moves is not None
     must = [job.required or (moves and job.holds is not None) for job in jobs]
+    if any(must):
+        some = msgspec.structs.replace(
+            instance, jobs=tuple(job for job, needed in zip(jobs, must, strict=True) if needed)
+        )
+        plan = _planned(some, spec, watch, greedy=True)
+        draft = None if plan is None else _confirmed(instance, spec, plan, "a plan of what must run")
+        if draft is not None:
+            found(draft)
+    if len(jobs) <= SMALL:
+        return
     order = sorted(range(len(jobs)), key=lambda j: (not must[j], -jobs[j].weight))
     count = max(FIRST, sum(must))
     while count < len(jobs) and watch.limits.left() > 0 and not watch.stopping():
         began = time.monotonic()
         some = msgspec.structs.replace(instance, jobs=tuple(jobs[j] for j in sorted(order[:count])))
-        plan = _planned(some, spec, watch)
+        plan = _planned(some, spec, watch, greedy=False)
         draft = None if plan is None else _confirmed(instance, spec, plan, f"a plan over {count} of {len(jobs)} jobs")
         if draft is not None:
             found(draft)
@@ -78,20 +89,22 @@ def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: 
         count = larger
 
 
-def _planned(instance: Instance, spec: ObjectiveSpec | None, watch: Watch) -> tuple[Allocation, ...] | None:
+def _planned(
+    instance: Instance, spec: ObjectiveSpec | None, watch: Watch, *, greedy: bool
+) -> tuple[Allocation, ...] | None:
     """Return a plan of an instance of few jobs, quickly found; None where none was."""
     problem = pose(instance, spec)
     if len(problem.configurations) == 0 or impossible(problem):
         return None
-    plan = _quick(problem, watch)
+    plan = _quick(problem, watch, greedy)
     return None if plan is None else allocate(problem, plan)
 
 
-def _quick(problem: Problem, watch: Watch) -> Plan | None:
+def _quick(problem: Problem, watch: Watch, greedy: bool) -> Plan | None:
     if problem.instance.decides != "counts":
         return first_plan(problem, watch)
     deadline = watch.limits.deadline
-    if problem.objective.aggregate == "sum":
+    if problem.objective.aggregate == "sum" and not greedy:
         rows = price(problem, deadline=deadline, gap=1e-2).rows
         if rows is not None:
             return Plan(rows)

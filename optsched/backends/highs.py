@@ -90,7 +90,24 @@ def _confirmed(request: Request, outcome: Outcome) -> Outcome:
             return Outcome("unknown", "failed", None, None, None, outcome.solve_s, message)
         outcome = replace(outcome, objective=objective)
     if outcome.duals is not None and not request.integer.any():
-        outcome = replace(outcome, bound=_dual_bound(request, outcome.duals))
+        return replace(outcome, bound=_dual_bound(request, outcome.duals))
+    return _unrefuted(request, outcome)
+
+
+def _unrefuted(request: Request, outcome: Outcome) -> Outcome:
+    """Return an outcome without claims that a known point refutes: its own, or the one that it began from."""
+    known = -np.inf if outcome.objective is None else outcome.objective
+    if request.point is not None and not _broken(request, request.point):
+        known = max(known, request.offset + float(request.cost @ request.point))
+    if known == -np.inf:
+        return outcome
+    if outcome.status == "infeasible":
+        message = "HiGHS calls a model infeasible of which a point is known: not believed"
+        return replace(outcome, status="unknown", stopped="failed", message=message)
+    if outcome.bound is not None and outcome.bound < known - 1e-5 * max(1.0, abs(known)):
+        message = f"HiGHS claims the bound {outcome.bound:.9g}, and a point of {known:.9g} is known: not believed"
+        status: Status = "unknown" if outcome.values is None else "feasible"
+        return replace(outcome, status=status, stopped="failed", bound=None, message=message)
     return outcome
 
 

@@ -188,6 +188,17 @@ def test_of_a_point_that_breaks_the_model_nothing_is_believed(fault, words, faul
     assert words in outcome.message
 
 
+def test_a_known_point_refutes_bounds_and_infeasibility(faulty, optimum):
+    faulty(faults.bound_too_low)
+    outcome = highs.solve(MODEL, Watch(Limits(gap=0.0)))
+    assert (outcome.status, outcome.bound, outcome.objective) == ("feasible", None, pytest.approx(optimum))
+    assert "claims the bound" in outcome.message
+    faulty(faults.infeasible)
+    nothing = np.zeros(MODEL.columns)
+    assert highs.solve(MODEL, Watch(Limits(gap=0.0))).status == "infeasible"
+    assert highs.solve(MODEL, Watch(Limits(gap=0.0)), start=nothing).status == "unknown"
+
+
 @pytest.mark.parametrize("fault", [faults.bound_too_low, faults.wrong_duals, faults.honest])
 def test_the_bound_of_a_relaxation_is_proven_by_its_duals(fault, faulty, optimum):
     true = highs.solve(MODEL, Watch(Limits()), relaxed=True)
