@@ -21,6 +21,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from optsched.curves.allreduce.compress import compress
+from optsched.curves.allreduce.measured import merge
+from optsched.curves.allreduce.posterior import fit as posterior
+from optsched.curves.allreduce.transfer import from_record, prior_for
+from optsched.curves.design import measure_next
 from optsched.curves.fit import fit
 from optsched.curves.fitted import CurveFile
 from optsched.curves.measurements import Configured, Measurements, read_measurements
@@ -44,33 +49,49 @@ def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
     """Yield the cases of a task; fits that several cases share are made once."""
     groups = {f"{m}/{g}": rows for (m, g, _), rows in data.configured.groups().items()}
     everything = np.arange(len(data.throughput))
-    if task == "unseen rows, 80/20":
-        for draw in range(min(draws, 3)):
-            hidden = np.random.default_rng(draw).random(len(everything)) < 0.2
-            curves = fit(data.take(everything[~hidden]), family="allreduce")
+    if not task.startswith("new"):
+        for draw in range(min(draws, 3) if "80/20" in task else 1):
+            hidden = _hidden(data, task, draw)
+            curves = fit(data.take(everything[~hidden]), family="allreduce", cross_validate=False)
             for pair, rows in groups.items():
-                yield Case(pair, rows[~hidden[rows]], rows[hidden[rows]], lambda c=curves: c)
-    elif task == "more than 16 GPUs":
-        many = data.configured.points.gpus > 16
-        curves = fit(data.take(everything[~many]), family="allreduce")
-        for pair, rows in groups.items():
-            if many[rows].sum() >= 5:
-                yield Case(pair, rows[~many[rows]], rows[many[rows]], lambda: curves)
+                if hidden[rows].any():
+                    yield Case(pair, rows[~hidden[rows]], rows[hidden[rows]], lambda c=curves: c)
     else:
         kind, _, count = task.partition(", ")
         for pair, rows in groups.items():
             model, gpu_type = pair.split("/")
             others = [p for p in groups if _known(kind, p, model, gpu_type)]
-            known = fit(data.take(np.concatenate([groups[p] for p in others])), family="allreduce")
+            known = fit(
+                data.take(np.concatenate([groups[p] for p in others])), family="allreduce", cross_validate=False
+            )
             for draw in range(draws):
                 order = np.random.default_rng(draw).permutation(rows)
-                own = order[: int(count.split()[0])]
+                number = int(count.split()[0])
+                own = _chosen(known, data, pair, order[:60], number) if "chosen" in count else order[:number]
                 yield Case(
                     pair,
                     own,
-                    order[len(own) :],
-                    lambda o=own, k=known: fit(data.take(o), earlier=k, family="allreduce"),
+                    order[~np.isin(order, own)],
+                    lambda o=own, k=known: fit(data.take(o), earlier=k, family="allreduce", cross_validate=False),
                 )
+
+
+def _hidden(data: Measurements, task: str, draw: int) -> NDArray[np.bool_]:
+    """Return the rows that a task hides: a random fifth, those with more GPUs than it names, or a fifth of those."""
+    fifth = np.random.default_rng(draw).random(len(data.throughput)) < 0.2
+    if not task.startswith("more than"):
+        return fifth
+    many = data.configured.points.gpus > int(task.split()[2])
+    return many & fifth if "80/20" in task else many
+
+
+def _chosen(known: CurveFile, data: Measurements, pair: str, candidates: Rows, count: int) -> Rows:
+    """Return the rows among the candidates that would narrow the predictions of a pair without a curve the most."""
+    assert known.population is not None
+    nothing = merge(Points.of(np.empty(0), nodes=np.empty(0), local_batch=np.empty(0)), np.empty(0))
+    believed = compress(posterior(nothing, prior_for(from_record(known.population), *pair.split("/"))))
+    chosen, _ = measure_next(believed, data.configured.points.take(candidates), count)
+    return candidates[np.array(chosen)]
 
 
 def _known(kind: str, pair: str, model: str, gpu_type: str) -> bool:
@@ -97,11 +118,16 @@ def baseline(name: str, data: Measurements, case: Case) -> FloatArray:
 
 TASKS = (
     "unseen rows, 80/20",
+    "more than 8 GPUs",
     "more than 16 GPUs",
+    "more than 16 GPUs, 80/20 of them",
     "new model, 6 rows",
     "new model, 3 rows",
     "new pair, 3 rows",
     "new GPU type, 3 rows",
+    "new model, 3 chosen rows",
+    "new pair, 3 chosen rows",
+    "new GPU type, 3 chosen rows",
 )
 
 
@@ -146,7 +172,9 @@ def seconds(call: Callable[[], object], runs: int = 15) -> float:
 def speed(data: Measurements) -> Table:
     """Return the table of times: fits of one pair with known relatives, and a million predictions."""
     rows = next(rows for (m, g, _), rows in data.configured.groups().items() if (m, g) == ("bert", "t4"))
-    known = fit(data.take(np.setdiff1d(np.arange(len(data.throughput)), rows)), family="allreduce")
+    known = fit(
+        data.take(np.setdiff1d(np.arange(len(data.throughput)), rows)), family="allreduce", cross_validate=False
+    )
     table = Table("what", "optsched s", "Pollux s", "Pollux / optsched")
     for count in (450, 6):
         own = np.random.default_rng(0).permutation(rows)[:count]
@@ -168,13 +196,15 @@ def main() -> None:
     """Run the comparison and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with throughput.csv")
-    parser.add_argument("--draws", type=int, default=10, help="draws of each task (3 at most for 80/20)")
+    parser.add_argument(
+        "--draws", type=int, default=10, help="draws of each task (3 at most for 80/20, 1 above a number of GPUs)"
+    )
     parser.add_argument("--no-placement", action="store_true", help="hide the placement of the rows asked for")
     parser.add_argument("--quick", action="store_true", help="one draw of two tasks")
     arguments = parser.parse_args()
     data = read_measurements(arguments.data / "throughput.csv")
     console = Console(width=120)
-    tasks, draws = (TASKS[:2], 1) if arguments.quick else (TASKS, arguments.draws)
+    tasks, draws = ((TASKS[0], TASKS[2]), 1) if arguments.quick else (TASKS, arguments.draws)
     console.print(accuracy(data, draws, tasks, not arguments.no_placement))
     console.print(speed(data))
 
