@@ -78,6 +78,26 @@ class Room:
         classes = tuple(replace(c, names=(name,)) for c in self.classes for name in c.names)
         return Room(classes, tuple(replace(e, below=e.below[owner]) for e in self.crossings))
 
+    def homes(self) -> tuple[Bools, dict[str, list[int]]]:
+        """Return sets of classes, ``(homes, classes)``, in which a job may stand without crossing all links.
+
+        What the links part least is a home, and what lies below a link, and the site. The homes of each site come
+        with it, small ones first and the site last.
+        """
+        homes: list[Bools] = []
+        of_site: dict[str, list[int]] = {}
+        for site in {c.site: None for c in self.classes}:
+            mine = np.array([c.site == site for c in self.classes])
+            own = [link.below for link in self.crossings if link.site == site]
+            sides = np.array(own, dtype=bool).reshape(-1, len(self.classes))
+            atoms = [mine & (sides == pattern[:, None]).all(axis=0) for pattern in np.unique(sides[:, mine], axis=1).T]
+            sets = {home.tobytes(): home for home in (*atoms, *own)}
+            sets.pop(mine.tobytes(), None)
+            ordered = [*sorted(sets.values(), key=lambda home: int(home.sum())), mine]
+            of_site[site] = list(range(len(homes), len(homes) + len(ordered)))
+            homes += ordered
+        return np.array(homes), of_site
+
 
 def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerClass, ...]:
     """Return the classes of the cluster's servers; without ``merge`` every server is a class of its own.

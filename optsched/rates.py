@@ -9,7 +9,8 @@ from optsched.problem import Problem
 
 __all__ = ["rate_breakpoints"]
 
-_FINE = 257
+_FINE = ((1e-2, 65), (1e-3, 129), (0.0, 257))
+"""Fine samples for errors from so large on."""
 _COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of pieces that are tried."""
 
@@ -25,25 +26,49 @@ def rate_breakpoints(
     as the error allows: spread so that each piece bends alike, by the integral of the root of the second derivative
     (de Boor, "A Practical Guide to Splines", 2001, ch. XII), and lifted by what they miss.
     """
-    gbps, value = problem.over_rates(rows, _FINE)
+    fine = next(count for least, count in _FINE if error >= least)
+    gbps, value = problem.over_rates(rows, fine)
     if problem.objective.aggregate != "sum":  # what exceeds the least value that all can reach serves nobody
         value = np.minimum(value, max(problem.ceiling, 0.0))
     best = np.maximum(np.abs(value).max(axis=1, initial=0.0), 1e-300)
     bends = _bends(gbps, value)
-    found: list[tuple[FloatArray, FloatArray]] = [(np.empty(0), np.empty(0))] * len(rows)
-    missed = np.full(len(rows), np.inf)
+    chosen: list[IntArray] = [np.empty(0, dtype=np.int64)] * len(rows)
+    missed, lift = np.full(len(rows), np.inf), np.zeros(len(rows))
     for count in _COUNTS:
-        open_rows = np.flatnonzero(missed > error)
-        if len(open_rows) == 0:
+        left = np.flatnonzero(missed > error)
+        if len(left) == 0:
             break
-        for r in open_rows.tolist():
-            wanted = np.interp(np.linspace(0.0, 1.0, count + 1), bends[r], np.arange(_FINE))
-            kept = np.unique(np.rint(wanted).astype(np.int64))
-            off = float(np.max(value[r] - np.interp(gbps[r], gbps[r, kept], value[r, kept])))
-            if max(off, 0.0) / best[r] < missed[r]:
-                missed[r] = max(off, 0.0) / best[r]
-                found[r] = gbps[r, kept], value[r, kept] + max(off, 0.0) + 1e-13 * best[r]
+        wanted = np.linspace(0.0, 1.0, count + 1)
+        kept = np.stack([np.minimum((bends[left] < w).sum(axis=1), fine - 1) for w in wanted], axis=1)
+        kept[:, 0], kept[:, -1] = 0, fine - 1
+        off = np.maximum(0.0, _missed(gbps[left], value[left], kept))
+        better = off / best[left] < missed[left]
+        missed[left[better]] = off[better] / best[left[better]]
+        lift[left[better]] = off[better] + 1e-13 * best[left[better]]
+        for k in np.flatnonzero(better).tolist():
+            chosen[left[k]] = kept[k]
+    found = []
+    for r, kept in enumerate(chosen):
+        at = kept[np.append(True, np.diff(kept) > 0)]
+        found.append((gbps[r, at], value[r, at] + lift[r]))
     return found, float(missed.max(initial=0.0))
+
+
+def _missed(gbps: FloatArray, value: FloatArray, kept: IntArray) -> FloatArray:
+    """Return by how much the interpolation of each row's kept breakpoints falls short of its values, ``(rows,)``."""
+    fine = np.arange(gbps.shape[1])
+    every = np.arange(len(gbps))
+    short = np.full(len(gbps), -np.inf)
+    for k in range(kept.shape[1] - 1):
+        left, right = kept[:, k], kept[:, k + 1]
+        wide = np.maximum(gbps[every, right] - gbps[every, left], 1e-300)
+        slope = (value[every, right] - value[every, left]) / wide
+        first, last = int(left.min(initial=0)), int(right.max(initial=0)) + 1
+        at = slice(first, last)
+        line = value[every, left][:, None] + slope[:, None] * (gbps[:, at] - gbps[every, left][:, None])
+        inside = (fine[at] >= left[:, None]) & (fine[at] <= right[:, None])
+        short = np.maximum(short, np.where(inside, value[:, at] - line, -np.inf).max(axis=1, initial=-np.inf))
+    return short
 
 
 def _bends(gbps: FloatArray, value: FloatArray) -> FloatArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,7 +99,7 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     room = problem.room or Room.of(instance)
     room = room if merge else room.apart()
     classes, links = room.classes, room.crossings if instance.decides == "network" else ()
-    homes, of_site = _homes(classes, links)
+    homes, of_site = replace(room, crossings=links).homes()
     sizes = np.array([len(c) for c in classes])
     hosts = _Hosts(problem, classes)
     found: list[tuple[int, int, bool]] = []
@@ -142,26 +142,6 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
         share=columns[3], rated=rated, slow=table.slowest[rows], fast=table.ways.gbps[rows],
         ring=rated & (table.ways.servers[rows] == 0), held=tuple(held),
     )  # fmt: skip
-
-
-def _homes(classes: tuple[ServerClass, ...], links: tuple[Crossing, ...]) -> tuple[Bools, dict[str, list[int]]]:
-    """Return sets of classes in which a job may stand without crossing all links, and those of each site, all last.
-
-    What the links part least is a home, and what lies below a link, and the site.
-    """
-    homes: list[Bools] = []
-    of_site: dict[str, list[int]] = {}
-    for site in {c.site: None for c in classes}:
-        mine = np.array([c.site == site for c in classes])
-        own = [link.below for link in links if link.site == site]
-        sides = np.array(own).reshape(-1, len(classes))
-        atoms = [mine & (sides == pattern[:, None]).all(axis=0) for pattern in np.unique(sides[:, mine], axis=1).T]
-        sets = {home.tobytes(): home for home in (*atoms, *own)}
-        sets.pop(mine.tobytes(), None)
-        ordered = [*sorted(sets.values(), key=lambda home: int(home.sum())), mine]
-        of_site[site] = list(range(len(homes), len(homes) + len(ordered)))
-        homes += ordered
-    return np.array(homes), of_site
 
 
 class _Hosts:

@@ -132,13 +132,15 @@ def throughputs(instance: Instance, pools: tuple[Pool, ...], job: IntArray, ways
         Of each way, shape ``(n,)``.
     """
     rates = ways.throughput.copy()
-    of_curve: dict[str, list[int]] = {}
     rated = np.flatnonzero(~np.isnan(gbps))
-    for k, j, p in zip(rated.tolist(), job[rated].tolist(), ways.pool[rated].tolist(), strict=True):
-        if curves := instance.jobs[j].curves:
-            of_curve.setdefault(curves[pools[p].gpu_type], []).append(k)
-    for name, which in of_curve.items():
-        rates[which] = instance.curves[name].throughput(points_of(ways.take(np.array(which)), gbps[which]))
+    pairs, number = np.unique(job[rated] * len(pools) + ways.pool[rated], return_inverse=True)
+    names = [instance.jobs[pair // len(pools)].curves.get(pools[pair % len(pools)].gpu_type, "") for pair in pairs]
+    curves = {name: k for k, name in enumerate(dict.fromkeys(names))}
+    curve = np.array([curves[name] for name in names], dtype=np.int64)[number.ravel()]
+    for name, k in curves.items():
+        if name:  # what a job lists is as fast at any rate
+            which = rated[curve == k]
+            rates[which] = instance.curves[name].throughput(points_of(ways.take(which), gbps[which]))
     return rates
 
 

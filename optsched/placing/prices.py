@@ -1,0 +1,218 @@
+"""Prices of racks and links: a bound, and what each row is worth in its best home at its best network rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.configurations import Configurations
+from optsched.curves import FloatArray, IntArray
+from optsched.places import Room
+from optsched.placing.ground import pieces_of
+from optsched.prices import price
+from optsched.problem import Problem
+from optsched.rates import rate_breakpoints
+
+__all__ = ["Worth", "worth_of"]
+
+_ERROR = 3e-3
+"""Of the values at network rates, which are bounded from above."""
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What the rows of a problem are worth at prices of all that homes share.
+
+    net
+        Value of each row less what it takes, in its best home at its best rate, shape ``(rows,)``.
+    home
+        Classes of that home, shape ``(rows, classes)``.
+    bound
+        On any plan's value: the Lagrangian dual at the prices, recomputed.
+    room
+        Whose classes these are.
+    """
+
+    net: FloatArray
+    home: NDArray[np.bool_]
+    bound: float
+    room: Room
+
+    def promising(self, problem: Problem, value: float, keep: IntArray) -> NDArray[np.bool_]:
+        """Return which rows a plan that is better than a known one may use, shape ``(rows,)``.
+
+        A plan with a row is worth at most the bound less what the row is worse than its job's best choice
+        (reduced-cost fixing: Crowder, Johnson and Padberg, Operations Research 31, 1983).
+
+        Parameters
+        ----------
+        value, keep
+            Of the known plan, and its rows.
+        """
+        job = problem.configurations.job
+        chosen = self.bound - _best(problem, job, self.net)[job] + self.net >= value - 1e-9 * abs(value)
+        chosen[keep[keep >= 0]] = True
+        return np.asarray(chosen)
+
+
+def worth_of(problem: Problem, deadline: float | None) -> Worth:
+    """Price what homes share, for a sum objective without a limit on moves.
+
+    Columns are rows in homes at breakpoints of their rates. Beside the resources of pools and sites they share: the
+    GPUs of each type in each inner home (all that stand within it), its servers, for pieces larger than half of
+    one, and their network; and for what spreads over several parts of a home, the links between these, of
+    which a ring crosses two at least (one, if servers hang on the home itself). Every plan is a mixture of columns
+    that keeps all of these, so that their Lagrangian dual bounds it.
+    """
+    table = problem.configurations
+    room = problem.room or Room.of(problem.instance)
+    homes, of_site = room.homes()
+    row, home, rate, value = _columns(problem, room, homes, of_site)
+    shared = _Shared(problem, room, homes, of_site)
+    used, capacity = shared.of_columns(row, home, rate)
+    start, resource, amount = table.used_by_row
+    count = np.diff(start)[row]
+    entry = np.arange(count.sum()) + np.repeat(start[row] - np.cumsum(count) + count, count)
+    every = len(table.capacity)
+    whole = (
+        np.concatenate([np.repeat(np.arange(len(row)), count), used[0]]),
+        np.concatenate([resource[entry], used[1] + every]),
+        np.concatenate([amount[entry], used[2]]),
+    )
+    limits = np.concatenate([table.capacity, capacity])
+    job = table.job[row]
+    columns = Configurations(
+        job=job, ways=table.ways.take(row), kept=table.kept[row], share=table.share[row], slowest=table.slowest[row],
+        first=np.searchsorted(job, np.arange(table.jobs + 1)), reference=table.reference, pools=table.pools,
+        used=whole, capacity=limits, resource_names=tuple(map(str, range(len(limits)))), reasons=table.reasons,
+    )  # fmt: skip
+    found = price(replace(problem, configurations=columns, value=value), deadline=deadline, gap=0.05)
+    prices = np.where(np.isfinite(limits), found.prices, 0.0)
+    net = value - np.bincount(whole[0], prices[whole[1]] * whole[2], minlength=len(row))
+    priced = prices > 0
+    bound = float(prices[priced] @ limits[priced])
+    # of each row, the best of its columns
+    order = np.lexsort((-net, row))
+    first = order[np.unique(row[order], return_index=True)[1]]
+    best = np.full(len(table), -np.inf)
+    best[row[first]] = net[first]
+    in_home = np.zeros((len(table), len(room.classes)), dtype=bool)
+    in_home[row[first]] = homes[home[first]]
+    has = np.diff(table.first) > 0
+    return Worth(best, in_home, bound + float(_best(problem, table.job, best)[has].sum()), room)
+
+
+def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:
+    """Return the best choice of each job, which for one that need not run is at least 0; shape ``(jobs,)``."""
+    best = np.where(problem.required, -np.inf, 0.0)
+    np.maximum.at(best, job, net)
+    return best
+
+
+def _columns(
+    problem: Problem, room: Room, homes: NDArray[np.bool_], of_site: dict[str, list[int]]
+) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+    """Return row, home, rate (nan: none) and value of each column, by rows."""
+    table = problem.configurations
+    chosen = np.flatnonzero(table.slowest < table.ways.gbps)
+    found, _ = rate_breakpoints(problem, chosen, _ERROR)
+    at = dict(zip(chosen.tolist(), found, strict=True))
+    gpus = np.array([len(c) * c.gpus for c in room.classes], dtype=np.float64)
+    servers = np.array([len(c) for c in room.classes], dtype=np.float64)
+    room_of = {
+        (p, h): (float(gpus[mine].sum()), float(servers[mine].sum()))
+        for p, pool in enumerate(table.pools)
+        for h in of_site.get(pool.site, [])
+        for mine in [homes[h] & np.array([c.gpu_type == pool.gpu_type for c in room.classes])]
+    }
+    rows, at_home, rates, values = [], [], [], []
+    for row in range(len(table)):
+        pool = int(table.ways.pool[row])
+        places = of_site[table.pools[pool].site]
+        rated = not np.isnan(table.ways.gbps[row]) and not table.kept[row]
+        gbps, worth = at.get(row, (table.ways.gbps[row : row + 1], problem.value[row : row + 1]))
+        for home in places if rated else places[-1:]:
+            has_gpus, has_servers = room_of[pool, home]
+            if has_gpus < table.ways.gpus[row] or has_servers < table.ways.nodes[row]:
+                continue
+            rows.append(np.full(len(gbps), row))
+            at_home.append(np.full(len(gbps), home))
+            rates.append(gbps)
+            values.append(worth)
+    none = np.empty(0)
+    return (
+        np.concatenate([none, *rows]).astype(np.int64), np.concatenate([none, *at_home]).astype(np.int64),
+        np.concatenate([none, *rates]), np.concatenate([none, *values]),
+    )  # fmt: skip
+
+
+class _Shared:
+    """What columns share beyond pools and sites."""
+
+    def __init__(self, problem: Problem, room: Room, homes: NDArray[np.bool_], of_site: dict[str, list[int]]) -> None:
+        self._problem, self._room, self._homes, self._of_site = problem, room, homes, of_site
+        # which homes lie within which
+        self._within = np.array([[not (mine & ~other).any() for other in homes] for mine in homes], dtype=bool)
+
+    def of_columns(
+        self, row: IntArray, home: IntArray, rate: FloatArray
+    ) -> tuple[tuple[IntArray, IntArray, FloatArray], FloatArray]:
+        """Return what columns take as coordinates (column, resource, amount), and the capacities."""
+        table, ways = self._problem.configurations, self._problem.configurations.ways
+        sends, large = self._pieces(np.unique(row))
+        traffic = np.nan_to_num(rate) * sends[row]
+        parts: list[tuple[IntArray, IntArray, FloatArray]] = []
+        capacity: list[float] = []
+
+        def add(columns: IntArray, amount: FloatArray, limit: float) -> None:
+            some = amount > 0
+            if np.isfinite(limit) and some.any():
+                parts.append((columns[some], np.full(int(some.sum()), len(capacity)), amount[some]))
+                capacity.append(limit)
+
+        for p, pool in enumerate(table.pools):
+            own = np.array([c.gpu_type == pool.gpu_type and c.site == pool.site for c in self._room.classes])
+            of_pool = ways.pool[row] == p
+            for h in self._of_site.get(pool.site, []):
+                mine = [c for c, inside in zip(self._room.classes, self._homes[h] & own, strict=True) if inside]
+                columns = np.flatnonzero(of_pool & self._within[home, h])
+                if not mine or len(columns) == 0:
+                    continue
+                if h != self._of_site[pool.site][-1]:
+                    add(columns, ways.gpus[row[columns]].astype(np.float64), sum(len(c) * c.gpus for c in mine))
+                sizes = max(c.gpus for c in mine)
+                add(columns, large[row[columns], min(sizes, large.shape[1] - 1)], sum(len(c) for c in mine))
+                add(columns, traffic[columns], sum(len(c) * c.network_gbps for c in mine))
+        for h in range(len(self._homes)):
+            links = [
+                c
+                for c in self._room.crossings
+                if (self._homes[h] & c.below).any() and (self._homes[h] & ~c.below).any()
+            ]
+            columns = np.flatnonzero((home == h) & (ways.servers[row] == 0) & ~table.kept[row])
+            if links and len(columns):
+                below = np.logical_or.reduce([c.below for c in links])
+                times = 1.0 if (self._homes[h] & ~below).any() else 2.0
+                add(columns, times * np.nan_to_num(rate[columns]), sum(c.capacity for c in links))
+        none = np.empty(0, dtype=np.int64)
+        used = tuple(np.concatenate([none, *(part[k] for part in parts)]) for k in range(3))
+        return (used[0].astype(np.int64), used[1].astype(np.int64), used[2].astype(np.float64)), np.array(capacity)
+
+    def _pieces(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Return what the workers of each row send at rate 1, and how many pieces exceed half a server of each size."""
+        table = self._problem.configurations
+        largest = max((c.gpus for c in self._room.classes), default=1)
+        sends = np.zeros(len(table))
+        large = np.zeros((len(table), largest + 1))
+        for row in rows.tolist():
+            gpus, servers = int(table.ways.gpus[row]), int(table.ways.servers[row])
+            for piece in pieces_of(self._problem, row):
+                if piece.gpus:
+                    share = piece.gpus * servers / max(gpus, servers) if servers else 1.0
+                    sends[row] += piece.count * share
+                    # of a server with s GPUs, a piece of more than s / 2 shares it with none of its kind
+                    large[row, : 2 * piece.gpus] += piece.count
+        large[:, 0] = 0.0
+        return sends, large
