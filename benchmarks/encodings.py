@@ -4,7 +4,8 @@ Every side poses the formulation *allocation* of the same instance, and is timed
 configurations to a plan with a proven gap: building, handing over and solving. No first plan is
 given. Plans go through the checker, and the gap counts from the plan's true value to the model's
 bound. "optimal" is a gap of 1e-5, with breakpoints that are exact at every count; at 1 % half of the
-gap is the linearization's. A side that does not get there within the limit counts as twice the limit.
+gap is the linearization's. A side that does not get there within the limit counts as twice the limit,
+and is not tried on further seeds where that is so on the first. Runs below 0.5 s are medians of three.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def stored(name: str) -> Case:
 
 CASES = (
     *(stored(name) for name in ("quickstart", "measured-40", "measured-120", "measured-300")),
-    *(generated(jobs, each) for jobs in (5, 10, 20, 40, 80, 160, 320) for each in (1.5, 6)),
+    *(generated(jobs, each) for jobs in (5, 10, 20, 40, 80, 160) for each in (1.5, 6)),
     *(served(*size) for size in ((4, 8, 4), (8, 8, 4), (16, 8, 4), (32, 8, 4), (8, 16, 8), (16, 16, 8))),
 )
 QUICK = (generated(5, 2), served(2, 4, 2))
@@ -128,11 +129,24 @@ def measure(instance: Instance, form: str, encoding: str, gap: float, limit: flo
     return seconds if proven <= gap * (1 + 1e-6) + 2e-6 else 2 * limit
 
 
+def median(instances: list[Instance], form: str, encoding: str, gap: float, limit: float) -> float:
+    """Return the median of the seconds over instances, each the median of three runs where they are short."""
+    found: list[float] = []
+    for instance in instances:
+        runs = [measure(instance, form, encoding, gap, limit)]
+        if runs[0] < 0.5:
+            runs += [measure(instance, form, encoding, gap, limit) for _ in range(2)]
+        found.append(statistics.median(runs))
+        if found[0] >= 2 * limit:
+            break  # hopeless on the first seed
+    return statistics.median(found)
+
+
 def main() -> None:
     """Run the comparison and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two small cases, once")
-    parser.add_argument("--limit", type=float, default=20.0, help="seconds a run")
+    parser.add_argument("--limit", type=float, default=8.0, help="seconds a run")
     parser.add_argument("--only", default="", help="cases whose name contains this")
     arguments = parser.parse_args()
     cases = [case for case in (QUICK if arguments.quick else CASES) if arguments.only in case.name]
@@ -146,10 +160,9 @@ def main() -> None:
         )
         for case in cases:
             instances = [case.make(seed) for seed in range(1 if arguments.quick else case.seeds)]
-            seconds = {
-                side: statistics.median(measure(one, *how, gap, arguments.limit) for one in instances)
-                for side, how in SIDES.items()
-            }
+            seconds = {side: median(instances, *how, gap, arguments.limit) for side, how in SIDES.items()}
+            if all(job.parameter_servers is None for job in instances[0].jobs):
+                seconds["HiGHS: segments"] = seconds["HiGHS: auto"]  # one and the same model
             for side, taken in seconds.items():
                 totals[side].append(taken)
             default = seconds["HiGHS: auto"]

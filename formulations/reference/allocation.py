@@ -1,8 +1,8 @@
 """The Pyomo reference of :mod:`formulations.allocation`.
 
 Encodings of pieces are taken over row by row from the fast model, or, with the encoding ``pyomo``,
-left to Pyomo's own ``Piecewise``. Its default representation is SOS2, which HiGHS does not take, and
-so its next one, binaries, is used (``REPRESENTATION``).
+left to Pyomo's own ``Piecewise``. Its default representation, SOS2, is refused by HiGHS; of those that
+run, the incremental one is about as fast as any (``REPRESENTATION``).
 """
 
 from __future__ import annotations

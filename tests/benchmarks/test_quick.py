@@ -21,8 +21,11 @@ def run(script: str, *arguments: object) -> str:
 
 
 @pytest.mark.parametrize(
-    "script", ["build_and_solve.py", "divisible.py", "fairness.py", "prices.py", "timeshare.py", "schedule.py"]
-)
+    "script",
+    [
+        "build_and_solve.py", "divisible.py", "encodings.py", "fairness.py", "prices.py", "timeshare.py", "schedule.py",
+    ],
+)  # fmt: skip
 def test_solving(script: str) -> None:
     assert "HiGHS" in (out := run(script)) or "Pyomo" in out
 

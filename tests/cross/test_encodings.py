@@ -153,7 +153,7 @@ def test_what_was_chosen_is_said():
     assert notes["logarithmic"] == ("logarithmic for 2 functions: as asked",)
     assert notes["incremental"] == ("incremental for 6 functions: as asked",)
     assert "least of lines for" in notes["segments"][0]
-    assert "pieces" in notes["auto"][0]
+    assert notes["auto"][0].startswith("logarithmic for 2 functions: not concave")
 
 
 def test_unknown_encodings_are_refused():

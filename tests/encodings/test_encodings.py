@@ -161,7 +161,7 @@ def test_a_mixed_batch_is_split():
     assert parts.pop("hypograph") == [0, 2]
     assert sorted(itertools.chain(*parts.values())) == [1, 3]
     encoded = built(pieces, "auto", "at-most").encoded
-    assert encoded.notes[0] == "hypograph for 2 functions: concave and maximized, so that no binaries are needed"
+    assert encoded.notes[0] == "hypograph for 2 functions: concave, so that no binaries are needed"
 
 
 def test_names_are_unique_and_say_the_function():

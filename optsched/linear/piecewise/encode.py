@@ -33,9 +33,6 @@ ENCODINGS: dict[str, Encoding] = {
 }  # fmt: skip
 """Every encoding by its name."""
 
-_FEW = 8
-"""Most pieces for which HiGHS is faster with one binary a piece than with bits (benchmarks/encodings.py)."""
-
 
 @dataclass(frozen=True)
 class Encoded:
@@ -60,7 +57,8 @@ class Encoded:
 def choose(pieces: Pieces, sense: Sense, method: str = "auto") -> list[tuple[Encoding, NDArray[np.bool_], str]]:
     """Return the encodings to use, the functions that each one serves, and why.
 
-    By default, what needs no binaries is expressed without; the rest by its number of pieces.
+    By default, what needs no binaries is expressed without, and the rest by bits: with HiGHS no other encoding is
+    faster throughout, and the others fall behind where pieces are many (benchmarks/encodings.py).
 
     Raises
     ------
@@ -77,13 +75,10 @@ def choose(pieces: Pieces, sense: Sense, method: str = "auto") -> list[tuple[Enc
             raise InputError(expected, path="encoding", value=f"function {misfits[0]} of {pieces.functions}")
         return [(chosen, np.ones(pieces.functions, dtype=bool), "as asked")] if pieces.functions else []
     bare = HYPOGRAPH.fits(pieces, sense)
-    why = {"at-most": "concave and maximized", "at-least": "convex and minimized", "equal": "linear"}[sense]
-    few = ~bare & (pieces.count <= _FEW)
-    some = INCREMENTAL if pieces.dims == 1 else DISAGGREGATED
+    shape = {"at-most": "concave", "at-least": "convex", "equal": "linear"}[sense]
     groups = [
-        (HYPOGRAPH, bare, f"{why}, so that no binaries are needed"),
-        (some, few, f"at most {_FEW} pieces"),
-        (LOGARITHMIC, ~bare & ~few, f"more than {_FEW} pieces"),
+        (HYPOGRAPH, bare, f"{shape}, so that no binaries are needed"),
+        (LOGARITHMIC, ~bare, f"not {shape}, and these are the fewest binaries"),
     ]
     return [group for group in groups if group[1].any()]
 
