@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optsched.checker import Report, check
     from optsched.errors import InputError, OptschedError, SolverError
+    from optsched.exporting import Exported, export
     from optsched.facade import solve
     from optsched.instance import Instance, ObjectiveSpec, load, loads, save
     from optsched.result import Result, load_result, save_result
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Exported",
     "InputError",
     "Instance",
     "ObjectiveSpec",
@@ -29,6 +31,7 @@ __all__ = [
     "Result",
     "SolverError",
     "check",
+    "export",
     "load",
     "load_result",
     "loads",
@@ -41,7 +44,7 @@ _HOME = {
     "InputError": "errors", "OptschedError": "errors", "SolverError": "errors",
     "Instance": "instance", "ObjectiveSpec": "instance", "load": "instance", "loads": "instance", "save": "instance",
     "Result": "result", "load_result": "result", "save_result": "result",
-    "Report": "checker", "check": "checker", "solve": "facade",
+    "Exported": "exporting", "export": "exporting", "Report": "checker", "check": "checker", "solve": "facade",
 }  # fmt: skip
 
 

@@ -100,6 +100,21 @@ class Formulation:
     encodings: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
 
+    def admit(self, choices: Choices) -> None:
+        """Raise InputError for choices that name what the formulation does not have."""
+        known = self.encodings or (DEFAULT.encoding,)
+        if choices.encoding not in known:
+            raise InputError(
+                f"an encoding of formulation {self.name}: {', '.join(known)}", path="encoding",
+                value=shown(choices.encoding),
+            )  # fmt: skip
+        for name in sorted(choices.without):
+            if name not in self.cuts:
+                expected = (
+                    f"a part of formulation {self.name} that can be left out: {', '.join(self.cuts) or 'it has none'}"
+                )
+                raise InputError(expected, path="without", value=shown(name))
+
 
 def counts_only(problem: Problem) -> Support:
     """Tell whether a problem decides on counts only, for formulations that know no places."""
