@@ -25,7 +25,7 @@ LAYERS = (
     {"optsched.placing"},
     {"optsched.guard", "optsched.opening"},
     {"optsched.facade"},
-    {"optsched.goals", "optsched.explain"},
+    {"optsched.explain", "optsched.exporting", "optsched.goals"},
 )
 """From the lowest; what is not named here stands above all of them."""
 CHECKER_SEES = {
