@@ -40,8 +40,6 @@ HEURISTICS = {
 }
 """What can stand in place of a formulation: no model, but a proven bound beside the plan."""
 
-_OPENING = 5.0
-"""Seconds after the time limit in which the first plan of all, that nobody runs, may still be checked."""
 _SMALL = 600
 """Rows below which a model of all places is solved as fast as neighbourhoods of a plan."""
 _AROUND = 120.0
@@ -124,7 +122,7 @@ class Board:
     """The best of a search for whoever cannot wait for its end: plans that the checker confirmed, and the bound.
 
     opened
-        Set once it is known whether nobody may run.
+        Set once it is known whether nobody may run, and the stamp is there.
     stamp
         The instance's fingerprint, which takes its time where there are many jobs.
     """
@@ -210,10 +208,9 @@ def solve(
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
     watch, board = Watch(limits, report=progress, started=began), Board()
     run = partial(_searched, instance, spec, formulation, backend, choices, gap, executor, watch, board)
-    reason = watched(run, watch)
+    reason = watched(run, watch, board.opened)
     stopped = "interrupted" if watch.interrupted else "time_limit"
     if reason is None:  # it goes on, and nobody waits for it
-        board.opened.wait(_OPENING)
         search = board.search
         board = Board(board.draft, None if search is None else replace(search, stopped=stopped), board.stamp)
     return _result(instance, spec, board, stopped, gap, seed, began, reason or "")
@@ -228,8 +225,8 @@ def _searched(
     objective_of(spec)  # what is no objective is refused before anything is done for it
     worker.warm("highs" if backend == "auto" or form_of(backend) is None else backend.partition(":")[0])
     board.drafted(nobody(instance, spec))
-    board.opened.set()
     board.stamp = fingerprint(instance)
+    board.opened.set()
     pieces(instance, spec, watch, board.drafted)
     problem = pose(instance, spec, error=gap / 2)
     outer, watch = watch, replace(watch, scale=problem.objective.sign)

@@ -18,6 +18,8 @@ __all__ = ["WRAP_UP", "watched"]
 
 WRAP_UP = 0.12
 """Seconds after the deadline in which a search may still end by itself: solvers are killed, points read and checked."""
+FIRST = 5.0
+"""Seconds after that in which what must be there at the least may still come."""
 THREAD = "optsched-solver"
 """Name of the thread: who ends the process need not wait for it."""
 
@@ -31,12 +33,12 @@ class Abandoned(BaseException):
 _searching: set[threading.Thread] = set()
 
 
-def watched(call: Callable[[], T], watch: Watch) -> T | None:
+def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None = None) -> T | None:
     """Return what ``call`` returns, or None if it did not return in time.
 
     In time is ``WRAP_UP`` seconds after the deadline, or ``PATIENCE`` after ``Ctrl-C``, at which
     ``watch.stop`` is set: solvers that the call waits for are stopped by it, and killed. What else it does is
-    abandoned at its next step.
+    abandoned at its next step, but not before ``first`` is set, or ``FIRST`` seconds have gone by.
 
     Raises
     ------
@@ -78,6 +80,8 @@ def watched(call: Callable[[], T], watch: Watch) -> T | None:
     if results:
         return results[0]
     watch.stop.set()
+    if first is not None:
+        first.wait(FIRST)
     threading.Thread(target=_abandon, args=(thread,), daemon=True, name="optsched-abandon").start()
     return None
 

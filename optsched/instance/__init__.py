@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from itertools import chain
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -84,30 +85,48 @@ _BLOCK = 1024
 
 def fingerprint(instance: Instance) -> str:
     """Return a hash of everything that the instance says: equal instances, equal hashes."""
-    return hashlib.sha256(msgspec.json.encode(_canonical((instance,)), order="deterministic")).hexdigest()[:16]
+    digest = hashlib.sha256()
+    encoder = msgspec.json.Encoder(order="deterministic")
+    for part in _canonical((instance,)):
+        digest.update(encoder.encode(part))
+    return digest.hexdigest()[:16]
 
 
-def _canonical(values: Sequence[Any]) -> Sequence[Any]:
-    """Return values with all fields of records, also those at their default, column by column: there may be many."""
+def _canonical(values: Sequence[Any]) -> Iterator[Any]:
+    """Yield all that values say, records with all their fields, also those at their default, field by field."""
     kinds = set(map(type, values))
-    if kinds <= _PLAIN:
-        return values
-    kind = kinds.pop()
-    if not kinds and issubclass(kind, msgspec.Struct):
-        if len(values) > _BLOCK:
-            return [_canonical(values[k : k + _BLOCK]) for k in range(0, len(values), _BLOCK)]
-        columns = zip(*map(msgspec.structs.astuple, values), strict=True)
-        return [kind.__name__, *map(_canonical, columns)]
-    if not kinds and kind is dict and set(map(type, chain.from_iterable(map(dict.values, values)))) <= _PLAIN:
-        return values
-    if not kinds and kind is tuple and set(map(type, chain.from_iterable(values))) <= _PLAIN:
-        return values
-    return [_one(value) for value in values]
+    if len(kinds) == 1 and issubclass(kind := next(iter(kinds)), msgspec.Struct):
+        plain, nested = _fields(kind)
+        yield kind.__name__, len(values)
+        for k in range(0, len(values), _BLOCK):
+            yield list(map(plain, values[k : k + _BLOCK]))
+        for name in nested:
+            yield from _canonical([getattr(value, name) for value in values])
+    elif kinds <= _PLAIN:
+        yield values
+    else:
+        for value in values:
+            inner = [*value.items()] if isinstance(value, dict) else value
+            inner = sorted(inner) if isinstance(value, dict) else inner
+            if isinstance(inner, tuple | list):
+                yield type(value).__name__, len(inner)
+                yield from _canonical(inner)
+            else:
+                yield from _canonical((inner,))
 
 
-def _one(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _one(inner) for key, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return _canonical(value)
-    return _canonical((value,)) if isinstance(value, msgspec.Struct) else value
+@cache
+def _fields(kind: type[msgspec.Struct]) -> tuple[Callable[[Any], Any], tuple[str, ...]]:
+    """Return what takes the fields of a record that hold no others, and the names of those that do."""
+    nested = {f.name for f in msgspec.structs.fields(kind) if _nests(msgspec.inspect.type_info(f.type))}
+    names = [f.name for f in msgspec.structs.fields(kind)]
+    plain = [name for name in names if name not in nested]
+    return attrgetter(*plain) if plain else type, tuple(name for name in names if name in nested)
+
+
+def _nests(info: Any) -> bool:
+    """Tell whether values of a type hold records."""
+    if isinstance(info, msgspec.inspect.StructType | msgspec.inspect.AnyType):
+        return True
+    inner = [getattr(info, part) for part in ("item_type", "value_type", "type") if hasattr(info, part)]
+    return any(map(_nests, [*inner, *getattr(info, "types", ()), *getattr(info, "item_types", ())]))
