@@ -103,7 +103,7 @@ def print_frontier(objectives: Sequence[ObjectiveSpec], rows: Sequence[Any]) -> 
     console = _console()
     console.print(table)
     console.print(
-        f"{len(rows)} plans, each checked; gap of {first}: of all plans with as good a {second} as was asked for; "
+        f"plans: {len(rows)}, each checked; gap of {first}: of all plans with as good a {second} as was asked for; "
         f"gap of {second}: of those whose {first} is as good"
     )
 

@@ -123,7 +123,7 @@ def _claims(
         )
         values = np.zeros(len(numbers))
         values[rates.job] = goal.value(rates)
-        return goal.sign * goal.total(values, goal.parties(truth.instance))
+        return goal.sign * goal.total(values, goal.parties(truth.instance)) + 0.0  # and no -0.0
 
     wrong += _broken_limits(truth.instance, value)
     total = value(spec)

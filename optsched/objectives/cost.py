@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import msgspec
 
-from optsched.objectives.base import Objective
+from optsched.curves import FloatArray
+from optsched.errors import InputError
+from optsched.objectives.base import Objective, Rates
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """None."""
+
+
+def value(rates: Rates) -> FloatArray:
+    """GPUs times their hourly price, negative; raise InputError where no GPU type has a price."""
+    if not any(gpu.hourly_price for gpu in rates.instance.cluster.gpu_types):
+        expected = "an hourly_price > 0 of some GPU type, without which cost says nothing"
+        raise InputError(expected, path="$.cluster.gpu_types")
+    return -rates.gpus * rates.of_type(lambda gpu: gpu.hourly_price)
 
 
 def make(parameters: Parameters) -> Objective:
@@ -18,6 +28,6 @@ def make(parameters: Parameters) -> Objective:
         meaning="sum over running jobs of GPUs x hourly price; least",
         source="Gavel (OSDI'20, sec. 4.1)",
         unit="currency/h",
-        value=lambda rates: -rates.gpus * rates.of_type(lambda gpu: gpu.hourly_price),
+        value=value,
         sign=-1.0,
     )

@@ -180,6 +180,8 @@ def test_what_an_objective_needs_is_asked_for():
     bare = instance(job("a"), job("b", remaining_examples=10.0))
     with pytest.raises(InputError, match="watts of GPU types v"):
         pose(bare, ObjectiveSpec(name="energy"))
+    with pytest.raises(InputError, match="hourly_price > 0"):
+        pose(bare, ObjectiveSpec(name="cost"))
     with pytest.raises(InputError, match="remaining_examples of job 'a'"):
         pose(bare, ObjectiveSpec(name="finish-time"))
 
