@@ -12,7 +12,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
 from optsched.problem import Problem
 
-__all__ = ["impossible", "proven_infeasible", "why_infeasible"]
+__all__ = ["impossible", "proven_infeasible", "shortage", "why_infeasible"]
 
 
 def impossible(problem: Problem) -> str:
@@ -54,10 +54,10 @@ def why_infeasible(problem: Problem, limits: Limits) -> str:
         capacity = table.capacity.copy()
         capacity[limited] = np.inf
         problem = replace(problem, configurations=replace(table, capacity=capacity))
-        without = _shortage(problem, jobs, limits)
+        without = shortage(problem, jobs, limits)
         if without is not None and not without.any():
             return f"no plan keeps {' and '.join(table.resource_names[k] for k in limited)} beside all that must hold"
-    short = _shortage(problem, jobs, limits)
+    short = shortage(problem, jobs, limits)
     if short is None:
         return "the required jobs cannot all run (no conflict could be named in the time given)"
     if not short.any():
@@ -65,7 +65,7 @@ def why_infeasible(problem: Problem, limits: Limits) -> str:
         return f"the required jobs cannot all run without more than {most} jobs losing or changing what they hold"
     for job in jobs.tolist():
         rest = jobs[jobs != job]
-        less = _shortage(problem, rest, limits)
+        less = shortage(problem, rest, limits)
         if less is not None and less.any():
             jobs, short = rest, less
     names = [problem.instance.jobs[j].id for j in jobs]
@@ -91,8 +91,11 @@ def proven_infeasible(problem: Problem, limits: Limits) -> bool:
     return bound is not None and bound < -1e-7
 
 
-def _shortage(problem: Problem, jobs: IntArray, limits: Limits) -> FloatArray | None:
-    """Return the least of each resource (as a share of it) that must be added for the jobs to fit."""
+def shortage(problem: Problem, jobs: IntArray, limits: Limits) -> FloatArray | None:
+    """Return the least of each resource (as a share of it) that must be added for the jobs to fit; None: not found.
+
+    Rounded up to whole units; shape ``(resources,)``. Limits on moves are left out.
+    """
     model, more, finite = _elastic(problem, jobs)
     outcome = solve(model, Watch(limits))
     if outcome.values is None:

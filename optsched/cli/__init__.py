@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from optsched import __version__
+from optsched.cli import bench
 
 __all__ = ["app", "main"]
 
@@ -23,8 +24,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(bench.app, name="bench")
 
 InstanceFile = Annotated[Path, typer.Argument(help="Instance file (optsched/1).", metavar="INSTANCE")]
+Encoding = Annotated[str, typer.Option(help="How piecewise-linear functions become rows: see `optsched formulations`.")]
+Without = Annotated[
+    str, typer.Option(help="Parts of the model to leave out, e.g. homes,merge: see `optsched formulations`.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]
 
 
@@ -100,6 +106,8 @@ def solve(
     ] = 1e-6,
     formulation: Annotated[str, typer.Option(help="See `optsched formulations`; auto chooses by size.")] = "auto",
     backend: Annotated[str, typer.Option(help="highs, cpsat, pyomo or pyomo:SOLVER.")] = "auto",
+    encoding: Encoding = "auto",
+    without: Without = "",
     time_limit: Annotated[float | None, typer.Option(help="Seconds; the best plan found by then is returned.")] = None,
     gap: Annotated[float, typer.Option(help="Relative gap that is good enough.")] = 1e-4,
     seed: Annotated[int, typer.Option(help="Of the solver's random choices.")] = 0,
@@ -112,10 +120,31 @@ def solve(
 
     raise SystemExit(
         commands.solve(
-            instance, out, as_json, objective, limit or [], tolerance, formulation=formulation, backend=backend,
-            time_limit=time_limit, gap=gap, seed=seed, threads=threads,
+            instance, out, as_json, objective, limit or [], tolerance, encoding, without, formulation=formulation,
+            backend=backend, time_limit=time_limit, gap=gap, seed=seed, threads=threads,
         )
     )  # fmt: skip
+
+
+@app.command()
+def export(
+    instance: InstanceFile,
+    out: Annotated[
+        Path, typer.Option(help="Write the model here: .mps, .lp, or for CP-SAT .pb, .pbtxt.", show_default=False)
+    ],
+    formulation: Annotated[
+        str, typer.Option(help="See `optsched formulations`; auto: what the instance decides on.")
+    ] = "auto",
+    objective: Annotated[str | None, typer.Option(help="One objective; default: the instance's own.")] = None,
+    encoding: Encoding = "auto",
+    without: Without = "",
+    gap: Annotated[float, typer.Option(help="Half of it is what the linearization may over-estimate by.")] = 1e-4,
+    as_json: AsJson = False,
+) -> None:
+    """Write the model of a formulation for other solvers."""
+    from optsched.cli import commands
+
+    raise SystemExit(commands.export(instance, out, as_json, formulation, objective, encoding, without, gap))
 
 
 @app.command()
@@ -172,6 +201,48 @@ def check(
     from optsched.cli import commands
 
     raise SystemExit(commands.check(instance, plan, as_json))
+
+
+@app.command()
+def explain(
+    instance: InstanceFile,
+    plan: Annotated[
+        Path | None, typer.Argument(help="Result (optsched-result/1); default: it is solved first.", metavar="[PLAN]")
+    ] = None,
+    job: Annotated[
+        list[str] | None, typer.Option(help="Whom to explain; may be given again; default: who got nothing or little.")
+    ] = None,
+    meaning: Annotated[
+        str, typer.Option(help="optimal: the best plans run the job; nobody-loses: no other job is slower than now.")
+    ] = "optimal",
+    worth: Annotated[bool, typer.Option("--worth", help="Add what one more of each resource is worth.")] = False,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds; what is not decided by then is named.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why jobs wait and what would change it, or what keeps the instance from having a plan (exit code 1)."""
+    from optsched.cli import explaining
+
+    raise SystemExit(explaining.explain(instance, plan, job or [], meaning, worth, time_limit, as_json))
+
+
+@app.command()
+def audit(
+    instance: InstanceFile,
+    plan: Annotated[
+        Path | None, typer.Argument(help="Result (optsched-result/1); default: it is solved first.", metavar="[PLAN]")
+    ] = None,
+    sensitivity: Annotated[
+        bool, typer.Option("--sensitivity", help="Add whose share flips if predictions are off by their intervals.")
+    ] = False,
+    draws: Annotated[int, typer.Option(min=0, help="With --sensitivity: random worlds, all curves off.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random worlds.")] = 0,
+    time_limit: Annotated[float | None, typer.Option(help="Seconds; what is not decided by then is said.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a plan is Pareto-efficient, gives everybody a share's worth, and is free of envy, with witnesses."""
+    from optsched.cli import explaining
+
+    raise SystemExit(explaining.audit(instance, plan, sensitivity, draws, seed, time_limit, as_json))
 
 
 @app.command()

@@ -1,0 +1,60 @@
+"""Explanations: why a job waits and what would change it, what is in conflict, what more would be worth, and audits."""
+
+from optsched.explain.conflict import conflict
+from optsched.explain.levers import Lever, lever_of, own_levers, relaxed, shared_levers
+from optsched.explain.named import constraints_of, without
+from optsched.explain.properties import DEFINITIONS, audit
+from optsched.explain.records import (
+    Audit,
+    Change,
+    Conflict,
+    Envy,
+    Explanation,
+    Flip,
+    Meaning,
+    Named,
+    Pareto,
+    Reason,
+    Relaxation,
+    Repair,
+    Sensitivity,
+    Share,
+    World,
+    Worth,
+)
+from optsched.explain.sensitivity import sensitivity, shifted
+from optsched.explain.waiting import explain
+from optsched.explain.worth import worths
+
+__all__ = [
+    "DEFINITIONS",
+    "Audit",
+    "Change",
+    "Conflict",
+    "Envy",
+    "Explanation",
+    "Flip",
+    "Lever",
+    "Meaning",
+    "Named",
+    "Pareto",
+    "Reason",
+    "Relaxation",
+    "Repair",
+    "Sensitivity",
+    "Share",
+    "World",
+    "Worth",
+    "audit",
+    "conflict",
+    "constraints_of",
+    "explain",
+    "lever_of",
+    "own_levers",
+    "relaxed",
+    "sensitivity",
+    "shared_levers",
+    "shifted",
+    "without",
+    "worths",
+]

@@ -1,0 +1,77 @@
+"""Questions to the solver: how much is an instance worth, and has it a plan at all?"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from optsched.facade import solve
+from optsched.instance import Instance, ObjectiveSpec
+from optsched.objectives import objective
+from optsched.result import Result
+
+__all__ = ["Asker", "Verdict", "verdict"]
+
+Verdict = Literal["yes", "no", "unknown"]
+
+
+@dataclass
+class Asker:
+    """Asks :func:`optsched.solve`, and counts.
+
+    gap
+        Relative gap of every answer.
+    seconds
+        Most of one question; None: no limit.
+    deadline
+        Of all questions, on the clock of ``time.monotonic``; then every answer is "unknown".
+    """
+
+    spec: ObjectiveSpec
+    gap: float = 1e-4
+    seconds: float | None = 60.0
+    deadline: float | None = None
+    questions: int = 0
+
+    @property
+    def sign(self) -> float:
+        """1 for an objective that is maximized, -1 for one that is minimized."""
+        return objective(self.spec).sign
+
+    def left(self) -> float | None:
+        """Return the seconds that the next question may take; None: any."""
+        whole = None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+        known = [s for s in (whole, self.seconds) if s is not None]
+        return min(known) if known else None
+
+    @property
+    def late(self) -> bool:
+        """Whether no more can be asked."""
+        left = self.left()
+        return left is not None and left <= 0.0
+
+    def best(self, instance: Instance, spec: ObjectiveSpec | None = None) -> Result | None:
+        """Return the best plan of an instance; None where no time is left."""
+        left = self.left()
+        if left is not None and left <= 0.0:
+            return None
+        self.questions += 1
+        return solve(instance, objective=spec or self.spec, gap=self.gap, time_limit=left)
+
+    def possible(self, instance: Instance) -> Verdict:
+        """Tell whether an instance has a plan: "no" is proven, and "yes" is a plan that was checked."""
+        left = self.left()
+        if left is not None and left <= 0.0:
+            return "unknown"
+        self.questions += 1
+        # any plan will do: a gap of 1 ends the search at the first one that half the bound is known of
+        found = solve(instance, objective="running", gap=1.0, time_limit=left)
+        return verdict(found)
+
+
+def verdict(found: Result | None) -> Verdict:
+    """Return whether a result shows a plan, proves that there is none, or neither."""
+    if found is None or found.status == "unknown":
+        return "unknown"
+    return "no" if found.status == "infeasible" else "yes"
