@@ -1,0 +1,208 @@
+"""One run: solve, check once more, and say what it took. Runs in a process of an executor."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from functools import cache, lru_cache
+from multiprocessing import parent_process
+from typing import Any
+
+import msgspec
+
+from optsched.backends import Progress, form_of, worker
+from optsched.bench.features import Features, features
+from optsched.bench.machine import machine, peak_memory, versions
+from optsched.bench.spec import Task, unsupported
+from optsched.bench.table import Row, Trace
+from optsched.checker import check
+from optsched.errors import OptschedError
+from optsched.facade import solve
+from optsched.formulation import Choices, formulations
+from optsched.guard import THREAD
+from optsched.instance import (
+    Cluster,
+    Configuration,
+    GpuType,
+    Instance,
+    Job,
+    ObjectiveSpec,
+    ServerGroup,
+    fingerprint,
+    load,
+)
+from optsched.objectives import objective
+from optsched.problem import pose
+from optsched.result import Result
+
+__all__ = ["measure", "skeleton"]
+
+_MOST_POINTS = 200
+"""Points of a trace that are kept."""
+_PATIENCE = 60.0
+"""Seconds that a search which was given up may take to end, before the next run begins beside it."""
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: str, stamp: str) -> tuple[Instance, Features]:
+    """Return an instance and its features; several runs in turn are on the same one."""
+    instance = load(path)
+    if fingerprint(instance) != stamp:
+        raise OptschedError(f"{path} changed while it was measured")
+    return instance, features(instance)
+
+
+@lru_cache(maxsize=2)
+def _refusals(path: str, stamp: str, wanted: bytes) -> dict[str, str]:
+    """Return which formulations do not take an instance, and why; it is posed once for all of them."""
+    problem = pose(_loaded(path, stamp)[0], msgspec.json.decode(wanted, type=ObjectiveSpec))
+    answers = {name: one.supports(problem) for name, one in formulations().items()}
+    return {name: answer.reason for name, answer in answers.items() if not answer.ok}
+
+
+def _refusal(task: Task) -> str:
+    """Return why a task's formulation does not take its instance; empty where it does, or is a heuristic."""
+    if task.method.formulation not in formulations():
+        return ""
+    return _refusals(task.path, task.fingerprint, msgspec.json.encode(task.objective)).get(task.method.formulation, "")
+
+
+def skeleton(task: Task, found: Features) -> dict[str, Any]:
+    """Return what is known of a run before it."""
+    method = task.method
+    own = {name: getattr(found, name) for name in ("jobs", "gpus", "gpu_types", "sites", "servers", "links")}
+    return {
+        **own, "key": task.key(versions()), "instance": task.name, "fingerprint": task.fingerprint,
+        "decides": found.decides, "configurations": found.configurations, "objective": _named(task),
+        "sense": "least" if objective(task.objective).sign < 0 else "most", "formulation": method.formulation,
+        "encoding": method.encoding, "without": ",".join(method.without), "backend": method.backend, "seed": task.seed,
+        "threads": task.threads, "time_limit": task.time_limit, "gap": task.gap, "memory_gb": task.memory_gb,
+        **versions(), **machine(), "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+
+
+def _named(task: Task) -> str:
+    given = task.objective.parameters
+    return task.objective.name + "".join(f":{key}={msgspec.json.encode(given[key]).decode()}" for key in sorted(given))
+
+
+def measure(task: Task) -> Row:
+    """Run a task and return its row; nothing that happens in it is raised."""
+    _die_with_parent()
+    instance, found = _loaded(task.path, task.fingerprint)
+    known = skeleton(task, found)
+    if reason := unsupported(task.method) or _refusal(task):
+        return Row(**known, outcome="unsupported", reason=reason)
+    _warm(task, instance)
+    seen: list[Progress] = []
+    gc.collect()
+    with peak_memory(worker.alive) as peak:
+        began = time.monotonic()
+        try:
+            result = _solved(instance, task, seen)
+        except OptschedError as error:  # the instance is valid: it is this method that does not take it
+            return Row(**known, outcome="unsupported", reason=str(error))
+        except Exception as error:
+            return Row(**known, outcome="failed", reason=f"{type(error).__name__}: {error}")
+        total_s = time.monotonic() - began
+        memory = peak()
+    _settled()
+    return Row(**known, outcome="done", total_s=total_s, peak_mb=memory, **_outcome(instance, result, seen, total_s))
+
+
+@cache
+def _die_with_parent() -> None:
+    """End this process when the one that started it is gone: nobody would hear what it finds."""
+    if (parent := parent_process()) is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        worker.close()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="optsched-parent").start()
+
+
+def _solved(instance: Instance, task: Task, seen: list[Progress]) -> Result:
+    return solve(
+        instance, objective=task.objective, formulation=task.method.formulation, backend=task.method.backend,
+        choices=Choices(task.method.encoding, frozenset(task.method.without)), time_limit=task.time_limit, gap=task.gap,
+        seed=task.seed, threads=task.threads, memory_gb=task.memory_gb, progress=seen.append,
+    )  # fmt: skip
+
+
+def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: float) -> dict[str, Any]:
+    """Return what the result claims, and beside it what the checker finds, asked once more."""
+    sign = objective(result.objective).sign
+    claimed: dict[str, Any] = {
+        "claimed_status": result.status, "stopped": result.stopped, "claimed_objective": result.value,
+        "claimed_bound": result.bound, "claimed_gap": result.gap, "reason": result.reason, "hash": result.hash,
+        "build_s": result.build_s, "solve_s": result.solve_s, "notes": "; ".join(result.notes),
+        "solved_by": "/".join(part for part in (result.formulation, result.backend) if part),
+    }  # fmt: skip
+    verified: dict[str, Any] = {"verified_status": "none"}
+    if result.value is not None:
+        report = check(instance, result.allocations, result.objective, result.value)
+        verified = {
+            "verified_status": "feasible" if report.ok else "violated", "verified_objective": report.value,
+            "violations": "; ".join(map(str, report.violations[:5])),
+        }  # fmt: skip
+        if result.bound is not None:
+            verified["verified_gap"] = max(0.0, sign * (result.bound - report.value)) / max(1e-12, abs(report.value))
+    last = (total_s, result.value, result.bound)
+    trace = _trace([(p.seconds, p.value, p.bound) for p in seen if p.seconds <= total_s] + [last], sign)
+    first = next((seconds for seconds, value, _ in trace if value is not None), None)
+    return {**claimed, **verified, "first_s": first, "trace": trace}
+
+
+def _trace(points: list[tuple[float, float | None, float | None]], sign: float) -> Trace:
+    """Return where the best value or the bound got better, thinned out evenly where there are very many."""
+    kept: list[tuple[float, float | None, float | None]] = []
+    value: float | None = None
+    bound: float | None = None
+    for seconds, more, less in sorted(points, key=lambda point: point[0]):
+        before = value, bound
+        if more is not None and (value is None or sign * more > sign * value):
+            value = more
+        if less is not None and (bound is None or sign * less < sign * bound):
+            bound = less
+        if (value, bound) != before:
+            kept.append((round(seconds, 4), value, bound))
+    steps = -(-len(kept) // _MOST_POINTS) if kept else 1
+    return tuple(kept[::-1][::steps][::-1])
+
+
+_METHODS = {"placement": "placement", "network": "network"}
+
+
+def _warm(task: Task, instance: Instance) -> None:
+    """Import what the method needs and start its solver's process, on an instance of one job.
+
+    Otherwise the first run in each process would take up to seconds more than those after it.
+    """
+    way = Configuration(gpu_type="gpu", gpus=1, throughput=1.0)
+    tiny = Instance(
+        format="optsched/1", jobs=(Job(id="job", configurations=(way,)),), decides=instance.decides,
+        cluster=Cluster(
+            gpu_types=(GpuType(id="gpu"),), servers=(ServerGroup(id="s", gpu_type="gpu", gpus=1, network_gbps=1.0),)
+        ),
+    )  # fmt: skip
+    name = task.method.formulation
+    for one in {name, name if name in formulations() else _METHODS.get(instance.decides, "configuration")}:
+        form = form_of(task.method.backend)
+        backend = task.method.backend if form is not None and one in formulations() else "auto"
+        try:
+            solve(tiny, formulation=one, backend=backend, time_limit=60.0)
+        except OptschedError:  # the run itself will say so
+            continue
+
+
+def _settled() -> None:
+    """Wait for a search that was given up at its deadline, so that it does not run beside the next one."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until and any(thread.name == THREAD for thread in threading.enumerate()):
+        time.sleep(0.01)
