@@ -10,10 +10,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from optsched.checker.places import found_places
+from optsched.checker.traffic import sent_by
+from optsched.checker.truth import Truth
 from optsched.curves.fitted import CurveFile
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.pools import pools
 from optsched.result import Result
+from optsched.solution import Allocation
 
 __all__ = [
     "print_fits",
@@ -42,21 +46,29 @@ def _table(*columns: str, left: int = 1) -> Table:
 
 
 def print_result(instance: Instance, result: Result) -> None:
-    """Print who holds what, how full the pools are, and what was proven."""
+    """Print who holds what and where, how full the pools and links are, and what was proven."""
     console = _console()
     if result.allocations:
-        table = _table("job", "GPU type", "site", "GPUs", "nodes", "PS", "batch", "examples/s", "progress", left=3)
+        rated = any(a.gbps is not None for a in result.allocations)
+        placed = any(a.placement for a in result.allocations)
+        numbers = ("GPUs", "nodes", "PS", "batch", *(["Gb/s"] if rated else []), "examples/s", "progress")
+        table = _table("job", "GPU type", "site", *numbers, left=3)
+        if placed:
+            table.add_column("GPUs on servers", overflow="fold")
         for a in result.allocations[:_MOST_ROWS]:
             batch = "" if a.local_batch is None else f"{a.local_batch * a.gpus * a.accumulation:.6g}"
+            rate = [] if not rated else ["" if a.gbps is None else f"{a.gbps:.4g}"]
             table.add_row(
-                a.job, a.gpu_type, a.site, str(a.gpus), str(a.nodes), str(a.servers or ""), batch,
-                f"{a.throughput:.4g}", f"{a.progress:.3f}",
+                a.job, a.gpu_type, a.site, str(a.gpus), str(a.nodes), str(a.servers or ""), batch, *rate,
+                f"{a.throughput:.4g}", f"{a.progress:.3f}", *([_places(a)] if placed else []),
             )  # fmt: skip
         console.print(table)
         if (more := len(result.allocations) - _MOST_ROWS) > 0:
             console.print(f"... and {more} more jobs (all are in the file that --out writes)")
         console.print()
         _print_pools(console, instance, result)
+        if rated:
+            _print_links(console, instance, result)
     for waiting in result.waiting[:_MOST_ROWS]:
         console.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""), highlight=False)
     if (more := len(result.waiting) - _MOST_ROWS) > 0:
@@ -75,6 +87,52 @@ def _print_pools(console: Console, instance: Instance, result: Result) -> None:
         held = used[pool.site, pool.gpu_type]
         table.add_row(str(pool), str(pool.capacity), str(held), str(pool.capacity - held))
     console.print(table)
+    console.print()
+
+
+def _places(a: Allocation) -> str:
+    """Return where a job stands, e.g. ``4 on a/0..1, 3 on b; PS on c``: so many GPUs on each server."""
+    on: dict[int, list[str]] = defaultdict(list)
+    for name, count in (a.placement or {}).items():
+        on[count].append(name)
+    parts = [f"{count} on {_folded(names)}" for count, names in sorted(on.items(), reverse=True)]
+    hosts = f"; PS on {_folded(list(a.server_placement))}" if a.server_placement else ""
+    return ", ".join(parts) + hosts
+
+
+def _folded(names: Sequence[str]) -> str:
+    """Return names of servers, neighbours of a group as one: ``a/0..2 a/5 b``."""
+    runs: list[tuple[str, int, int]] = []
+    for group, slash, number in sorted(
+        (group, slash, int(number or 0)) for group, slash, number in (name.partition("/") for name in names)
+    ):
+        head = group + slash
+        if slash and runs and runs[-1][0] == head and runs[-1][2] == number - 1:
+            runs[-1] = head, runs[-1][1], number
+        else:
+            runs.append((head, number, number))
+    ends = ((head, str(low) if low == high else f"{low}..{high}") for head, low, high in runs)
+    return " ".join(head + (end if head.endswith("/") else "") for head, end in ends)
+
+
+def _print_links(console: Console, instance: Instance, result: Result) -> None:
+    """Print how full the links are, and the server whose network is the fullest."""
+    truth, held = Truth(instance), {a.job: a for a in result.allocations}
+    sent = sent_by(truth, held, {name: found_places(truth, a) for name, a in held.items()})
+    rates = {server: truth.groups[server[0]].network_gbps for server in sent.through}
+    used = {server: amount / rate for server, amount in sent.through.items() if (rate := rates[server])}
+    if sent.across:
+        table = _table("link", "Gb/s", "in use", "free")
+        for link, (amount, most) in list(sent.across.items())[:_MOST_ROWS]:
+            table.add_row(link, f"{most:g}", f"{amount:.4g}", f"{max(0.0, most - amount):.4g}")
+        console.print(table)
+        if (more := len(sent.across) - _MOST_ROWS) > 0:
+            console.print(f"... and {more} more links")
+    if used:
+        group, number = fullest = max(used, key=lambda server: used[server])
+        name = group if truth.groups[group].count == 1 else f"{group}/{number}"
+        full = f"{sent.through[fullest]:.4g} of {rates[fullest]:g} Gb/s"
+        console.print(f"fullest network of a server: {name}, {full}", highlight=False)
     console.print()
 
 
@@ -142,8 +200,14 @@ def print_profile_plan(rows: Sequence[dict[str, Any]], before: float) -> None:
 
 
 def print_formulations(found: Sequence[dict[str, Any]]) -> None:
-    """Print what there is to solve with."""
+    """Print what there is to solve with, and what their builders may be told."""
     table = _table("name", "decides", "backends", "kind", left=4)
     for f in found:
         table.add_row(f["name"], f["decides"], ", ".join(f["backends"]) or "-", "exact" if f["exact"] else "heuristic")
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    for option, key in (("--encoding", "encodings"), ("--without", "cuts")):
+        console.print()
+        for f in found:
+            if names := f.get(key):
+                console.print(f"{f['name']} {option}: {', '.join(names)}", highlight=False)

@@ -13,9 +13,10 @@ from optsched.checker.places import Places
 from optsched.checker.truth import TOLERANCE, Truth, close
 from optsched.checker.violation import Violation
 from optsched.instance import Cluster, Job, link_graph
+from optsched.instance.servers import Server
 from optsched.solution import Allocation
 
-__all__ = ["network_rules", "rate_rule"]
+__all__ = ["Traffic", "network_rules", "rate_rule", "sent_by"]
 
 LEAST_RATE = 0.01
 """Least rate that may be chosen, as a part of the fastest network of the site's servers."""
@@ -103,18 +104,24 @@ class _Forest:
         return found
 
 
-def network_rules(truth: Truth, held: Mapping[str, Allocation], places: Mapping[str, Places]) -> Iterator[Violation]:
-    """Check what passes each server's network, and what crosses each link.
+@dataclass(frozen=True)
+class Traffic:
+    """What a plan sends each way (Gb/s): through each server's network, and across each link with what it carries."""
+
+    through: Mapping[Server, float]
+    across: Mapping[str, tuple[float, float]]
+
+
+def sent_by(truth: Truth, held: Mapping[str, Allocation], places: Mapping[str, Places]) -> Traffic:
+    """Return what allocations send.
 
     Parameters
     ----------
     held, places
         The allocation, and what it names of places, of each job.
     """
-    if truth.instance.decides != "network":
-        return
     forest = _Forest.of(truth.instance.cluster)
-    through: dict[tuple[str, int], float] = defaultdict(float)
+    through: dict[Server, float] = defaultdict(float)
     across: dict[str, float] = defaultdict(float)
     for name, a in held.items():
         if not a.gbps:
@@ -127,11 +134,20 @@ def network_rules(truth: Truth, held: Mapping[str, Allocation], places: Mapping[
             spots[group.rack or group.site] += spot
         for place, spot in forest.below(spots).items():
             across[place] += spot.sends(a)
-    for (group_id, number), amount in through.items():
+    return Traffic(
+        through, {link: (across.get(place, 0.0), most) for place, (_, link, most) in forest.up.items() if link}
+    )
+
+
+def network_rules(truth: Truth, held: Mapping[str, Allocation], places: Mapping[str, Places]) -> Iterator[Violation]:
+    """Check what passes each server's network, and what crosses each link."""
+    if truth.instance.decides != "network":
+        return
+    sent = sent_by(truth, held, places)
+    for (group_id, number), amount in sent.through.items():
         there = truth.groups[group_id].network_gbps
         if there is not None and amount > there * (1 + TOLERANCE):
             yield Violation("network", f"{group_id}/{number}", f"{amount:g} Gb/s pass it, and {there:g} can")
-    for place, amount in across.items():
-        _, link, there = forest.up[place]
-        if amount > there * (1 + TOLERANCE):
-            yield Violation("network", link, f"{amount:g} Gb/s cross it, and {there:g} can")
+    for link, (amount, most) in sent.across.items():
+        if amount > most * (1 + TOLERANCE):
+            yield Violation("network", link, f"{amount:g} Gb/s cross it, and {most:g} can")

@@ -7,14 +7,29 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from optsched.errors import InputError, shown
 from optsched.files import read_bytes, write_bytes
 
-__all__ = ["check", "fit", "formulations", "generate", "objectives", "predict", "profile_plan", "schema", "solve"]
+if TYPE_CHECKING:
+    from optsched.formulation import Choices
+    from optsched.instance import Instance
+
+__all__ = [
+    "check",
+    "export",
+    "fit",
+    "formulations",
+    "generate",
+    "objectives",
+    "predict",
+    "profile_plan",
+    "schema",
+    "solve",
+]
 
 
 def _print_json(record: object) -> None:
@@ -28,9 +43,24 @@ def _writable(path: Path | None) -> None:
         raise InputError(f"a place to write to ({reason})", file=str(path))
 
 
+def _choices(loaded: Instance, formulation: str, encoding: str, without: str) -> Choices:
+    """Return what the formulation's builder is told; raise InputError for names that the formulation does not have."""
+    from optsched.formulation import Choices
+    from optsched.formulation import formulation as installed
+
+    choices = Choices(encoding, frozenset(name.strip() for name in without.split(",") if name.strip()))
+    if choices == Choices():
+        return choices
+    name = loaded.decides if formulation == "auto" and loaded.decides != "counts" else formulation
+    if name == "auto":
+        raise InputError("the formulation that --encoding and --without are for", path="--formulation", value="'auto'")
+    installed(name).admit(choices)
+    return choices
+
+
 def solve(
     instance: Path, out: Path | None, as_json: bool, objective: str | None, limits: list[str], tolerance: float,
-    **options: Any,
+    encoding: str, without: str, **options: Any,
 ) -> int:  # fmt: skip
     """Solve an instance file; print and write the result."""
     from optsched import load, save_result
@@ -39,8 +69,9 @@ def solve(
 
     _writable(out)
     loaded = load(instance)
+    choices = _choices(loaded, options["formulation"], encoding, without)
     with shown_progress(options["time_limit"], quiet=as_json) as progress:
-        result = solved(loaded, objective, limits, tolerance, progress=progress, **options)
+        result = solved(loaded, objective, limits, tolerance, progress=progress, choices=choices, **options)
     if out is not None:
         save_result(result, out)
     if as_json:
@@ -50,6 +81,39 @@ def solve(
 
         print_result(loaded, result)
     return 0 if result.status in ("optimal", "feasible") else 1
+
+
+def export(
+    instance: Path, out: Path, as_json: bool, formulation: str, objective: str | None, encoding: str, without: str,
+    gap: float,
+) -> int:  # fmt: skip
+    """Write a model for other solvers."""
+    import dataclasses
+
+    from optsched import export as exported
+    from optsched import load
+    from optsched.goals import objectives_of
+
+    _writable(out)
+    loaded = load(instance)
+    wanted = objectives_of(objective) if objective else (loaded.objective,)
+    if len(wanted) != 1:
+        raise InputError("one objective", path="--objective", value=shown(objective))
+    name = loaded.decides if formulation == "auto" and loaded.decides != "counts" else formulation
+    name = "configuration" if name == "auto" else name
+    choices = _choices(loaded, name, encoding, without)
+    written = exported(loaded, out, formulation=name, objective=wanted[0], choices=choices, gap=gap)
+    if as_json:
+        _print_json(dataclasses.asdict(written))
+        return 0
+    for note in written.notes:
+        print(f"note: {note}")
+    sense = "the objective is to be maximized" if written.factor > 0 else "its optimum is the objective's, negated"
+    print(
+        f"{out}: formulation {name}, {written.columns} variables ({written.integers} integer), "
+        f"{written.rows} constraints; {sense}; linearization error {100 * written.error:.2g} %"
+    )
+    return 0
 
 
 def check(instance: Path, plan: Path, as_json: bool) -> int:
@@ -227,6 +291,7 @@ def formulations(as_json: bool) -> int:
         {
             "name": f.name, "decides": f.decides, "exact": f.exact,
             "backends": [backend for backend, form in BACKENDS.items() if form in f.forms],
+            "encodings": f.encodings, "cuts": f.cuts,
         }
         for f in installed().values()
     ]  # fmt: skip
