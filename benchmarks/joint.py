@@ -1,0 +1,291 @@
+"""What deciding GPUs, places and network rates together gains over deciding one after the other.
+
+Clusters of 16 servers with 4 GPUs each in 4 racks, and jobs that train by all-reduce on measured curves; NICs and
+uplinks of several rates. All sides plan the same instance, and every plan counts what the checker says it is worth.
+
+- *in sequence*: the GPUs of each job as the optimum of the same cluster without racks (each network at its NIC's
+  rate, proven to 0.01 %), then places, then rates by a linear program. Of two packings the better one
+  counts: the optimum of the formulation *placement*, which knows servers and no racks, and the heuristic that puts each
+  job into the smallest part of the network that has room. Jobs without room are asked anew, with all their
+  counts, while the others keep theirs.
+- *GPUs first*: the same GPUs, then places and rates by the formulation *network*: the best that any packing can do.
+- *together*: the formulation *network* over everything, and the gap that it proves.
+
+The curves' tables do not say on which network they were measured: this script takes 25 Gb/s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from optsched import Instance, check, solve
+from optsched.backends import Limits, Watch
+from optsched.curves import AllReduce, Curve
+from optsched.curves.fitted import load_curves
+from optsched.files import write_bytes
+from optsched.generate import generate
+from optsched.instance import Reference, validate
+from optsched.placing import Ground, best_rates, first_plan, on_network
+from optsched.problem import Places, Problem, allocate, pose
+from optsched.result import Result
+from optsched.solution import Allocation
+
+ROOT = Path(__file__).resolve().parents[1]
+CURVES = load_curves(ROOT / "instances" / "curves.json")
+MEASURED_GBPS = 25.0
+GPUS = {"t4": 32, "v100": 32}
+NICS = (10.0, 25.0)
+OVERSUBSCRIPTIONS = (1, 2, 4, 8, 16)
+
+
+def made(gpus: dict[str, int], jobs: int, seed: int, racks: int, gbps: float, oversubscription: float) -> Instance:
+    """Return servers of 4 GPUs in racks, and jobs whose progress 1.0 is named, so that parts of it mean the same."""
+    instance = on_network(
+        generate(CURVES, gpus, jobs, seed), racks, gbps=gbps, oversubscription=oversubscription, server_gpus=4,
+        measured_gbps=MEASURED_GBPS,
+    )  # fmt: skip
+    unit = pose(instance).configurations.reference.tolist()
+    named = (
+        msgspec.structs.replace(job, reference=Reference(goodput=g)) for job, g in zip(instance.jobs, unit, strict=True)
+    )
+    return validate(msgspec.structs.replace(instance, jobs=tuple(named)))
+
+
+def at_nic(curve: Curve, gbps: float) -> Curve:
+    """Return a curve as it is on a network of another rate, for plans that decide on none."""
+    if not isinstance(curve, AllReduce):
+        return curve
+    faster = float(curve.relative_rate(np.array([gbps]))[0])
+    changed: Curve = msgspec.structs.replace(curve, sync_s=curve.sync_s / faster, reference_gbps=gbps)
+    return changed
+
+
+def without_rates(instance: Instance, gbps: float, decides: str) -> Instance:
+    """Return the instance without its links, each network at its NIC's rate."""
+    curves = {name: at_nic(curve, gbps) for name, curve in instance.curves.items()}
+    return validate(msgspec.structs.replace(instance, decides=decides, curves=curves))
+
+
+def pinned(instance: Instance, held: dict[str, Allocation], free: frozenset[str] = frozenset()) -> Instance:
+    """Return the instance of the jobs that hold GPUs, each with these GPUs only, and of the jobs that are free."""
+    jobs = [
+        msgspec.structs.replace(
+            job, min_gpus=held[job.id].gpus, max_gpus=held[job.id].gpus, sites=(held[job.id].site,),
+            curves={held[job.id].gpu_type: job.curves[held[job.id].gpu_type]},
+        )
+        if job.id in held
+        else job
+        for job in instance.jobs
+        if job.id in held or job.id in free
+    ]  # fmt: skip
+    return validate(msgspec.structs.replace(instance, jobs=tuple(jobs)))
+
+
+def rated(problem: Problem, plan: dict[str, Allocation]) -> tuple[Allocation, ...]:
+    """Return the plan at its best rates; while not even the slowest fit, the job with the least progress goes."""
+    table, ways, ground = problem.configurations, problem.configurations.ways, Ground.of(problem)
+    while True:
+        rows = np.full(table.jobs, -1, dtype=np.int64)
+        places: list[Places | None] = [None] * table.jobs
+        for number, job in enumerate(problem.instance.jobs):
+            if (a := plan.get(job.id)) is None:
+                continue
+            for row in range(table.first[number], table.first[number + 1]):
+                pool = table.pools[ways.pool[row]]
+                if (pool.site, pool.gpu_type, ways.gpus[row], ways.nodes[row]) == (a.site, a.gpu_type, a.gpus, a.nodes):
+                    rows[number], places[number] = row, Places(dict(a.placement or {}), {})
+        found = best_rates(problem, ground, rows, tuple(places), Watch(Limits(time.monotonic() + 30)))
+        if found is not None:
+            return allocate(problem, found)
+        worst = min((a for a in plan.values() if a.nodes > 1), key=lambda a: a.progress)
+        plan = {name: a for name, a in plan.items() if name != worst.job}
+
+
+def worth(instance: Instance, plan: tuple[Allocation, ...]) -> float:
+    """Return what a plan is worth by the checker, which must find nothing."""
+    report = check(instance, plan)
+    if not report.ok:
+        sys.exit(f"{instance.name}: {report.violations[:2]}")
+    return report.value
+
+
+def in_sequence(instance: Instance, gbps: float) -> tuple[float, dict[str, Allocation]]:
+    """Return what deciding one after the other is worth, and the GPUs of its first step."""
+    counted = solve(without_rates(instance, gbps, "counts"), gap=1e-4, time_limit=30)
+    first = {a.job: a for a in counted.allocations}
+    blind = without_rates(instance, gbps, "placement")
+    placed = solve(pinned(blind, first), formulation="placement", gap=1e-4, time_limit=15)
+    stand = {a.job: a for a in placed.allocations}
+    if missed := frozenset(job.id for job in instance.jobs) - set(stand):
+        again = solve(pinned(blind, stand, missed), formulation="placement", gap=1e-4, time_limit=15)
+        if (again.value or 0.0) >= (placed.value or 0.0):
+            stand = {a.job: a for a in again.allocations}
+    best = worth(instance, rated(pose(instance), stand))
+    packed = first_plan(pose(pinned(instance, first)), Watch(Limits(time.monotonic() + 30)))
+    if packed is not None:
+        best = max(best, worth(instance, allocate(pose(pinned(instance, first)), packed)))
+    return best, first
+
+
+@dataclass(frozen=True)
+class Row:
+    """One instance: progress by each way, and what is proven of the plan that decides together."""
+
+    nic: float
+    oversubscription: float
+    seed: int
+    sequence: float
+    gpus_first: float
+    together: float
+    bound: float
+    seconds: float
+    load: float
+
+    @property
+    def gap(self) -> float:
+        return self.bound / self.together - 1
+
+
+def compared(nic: float, oversubscription: float, seed: int, limit: float, gpus: dict[str, int], jobs: int) -> Row:
+    """Return one row of the comparison."""
+    instance = made(gpus, jobs, seed, 4, nic, oversubscription)
+    sequence, first = in_sequence(instance, nic)
+    second = solve(pinned(instance, first), formulation="network", gap=1e-2, time_limit=limit / 3)
+    gpus_first = max(sequence, worth(instance, second.allocations))
+    began = time.monotonic()
+    result = solve(instance, formulation="network", gap=1e-2, time_limit=limit)
+    seconds = time.monotonic() - began
+    together, bound = worth(instance, result.allocations), float(result.bound or np.inf)
+    if bound < max(gpus_first, together) * (1 - 1e-6):
+        sys.exit(f"{instance.name}: the bound {bound} lies below a plan of {max(gpus_first, together)}")
+    return Row(nic, oversubscription, seed, sequence, gpus_first, together, bound, seconds, os.getloadavg()[0])
+
+
+def value(arguments: argparse.Namespace) -> None:
+    """Print what deciding together gains."""
+    quick = arguments.quick
+    gpus = {"t4": 16} if quick else GPUS
+    rows: list[Row] = []
+    for nic in NICS[:1] if quick else NICS:
+        for over in (8,) if quick else OVERSUBSCRIPTIONS:
+            for seed in range(1 if quick else arguments.seeds):
+                jobs = 6 if quick else (24, 27, 30)[seed % 3]
+                rows.append(compared(nic, over, seed, 3.0 if quick else arguments.limit, gpus, jobs))
+                print(msgspec.json.encode(rows[-1]).decode(), file=sys.stderr, flush=True)
+    print("progress, geometric means over seeds; gains in % (least to greatest)")
+    table = Table(
+        "NIC", "uplinks", "in sequence", "GPUs first", "together", "gain of\nplaces + rates", "gain of all",
+        "proven gap", "at most", "s", "load",
+    )  # fmt: skip
+    for nic, over, of in grouped(rows):
+        places = [100 * (r.gpus_first / r.sequence - 1) for r in of]
+        gains = [100 * (r.together / r.sequence - 1) for r in of]
+        table.add_row(
+            f"{nic:g}", f"{over:g}:1", *(f"{mean([getattr(r, side) for r in of]):.2f}" for side in SIDES),
+            f"{statistics.mean(places):.1f}", f"{statistics.mean(gains):.1f} ({min(gains):.1f} to {max(gains):.1f})",
+            f"{100 * statistics.median(r.gap for r in of):.2g}", f"{100 * max(r.gap for r in of):.2g}",
+            f"{statistics.median(r.seconds for r in of):.0f}", f"{statistics.median(r.load for r in of):.1f}",
+        )  # fmt: skip
+    Console(width=150).print(table)
+    if arguments.picture is not None:
+        write_bytes(arguments.picture, picture(rows).encode())
+
+
+SIDES = ("sequence", "gpus_first", "together")
+
+
+def mean(values: list[float]) -> float:
+    """Return the geometric mean."""
+    return statistics.geometric_mean(values)
+
+
+def grouped(rows: list[Row]) -> Iterator[tuple[float, float, list[Row]]]:
+    """Yield the rows of each NIC and oversubscription."""
+    for nic, over in dict.fromkeys((r.nic, r.oversubscription) for r in rows):
+        yield nic, over, [r for r in rows if (r.nic, r.oversubscription) == (nic, over)]
+
+
+def picture(rows: list[Row]) -> str:
+    """Return the gains as SVG."""
+    import altair as alt
+    import vl_convert
+
+    data = []
+    for nic, over, of in grouped(rows):
+        for name, side in (("all together", "together"), ("GPUs first, then places and rates together", "gpus_first")):
+            gains = [100 * (getattr(r, side) / r.sequence - 1) for r in of]
+            data.append(
+                {
+                    "network": f"NIC {nic:g} Gb/s", "uplinks": f"{over:g}:1", "way": name,
+                    "gain": statistics.mean(gains), "low": min(gains), "high": max(gains),
+                }
+            )  # fmt: skip
+    base = alt.Chart(alt.Data(values=data)).encode(
+        x=alt.X("uplinks:N", sort=[f"{o:g}:1" for o in OVERSUBSCRIPTIONS], title="oversubscription of the uplinks"),
+        color=alt.Color("way:N", title=None, scale=alt.Scale(range=["#1f77b4", "#aaaaaa"])),
+    )
+    line = base.mark_line(point=True).encode(y=alt.Y("gain:Q", title="progress gained over deciding in sequence, %"))
+    span = base.mark_rule(opacity=0.5).encode(y="low:Q", y2="high:Q")
+    chart = alt.layer(line, span).properties(width=280, height=240).facet(alt.Facet("network:N", title=""))
+    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(orient="bottom").to_json())
+    return svg
+
+
+def goals(arguments: argparse.Namespace) -> None:
+    """Print the gaps that are proven in a minute."""
+    quick = arguments.quick
+    sizes = [
+        ("64 servers, 3 types, 100 jobs", {"t4": 96, "v100": 96, "a100": 64}, 100, 8, 1e-2),
+        ("16 servers, 30 jobs", GPUS, 30, 4, 1e-4),
+    ]
+    if quick:
+        sizes = [("4 servers, 5 jobs", {"t4": 16}, 5, 2, 1e-2)]
+    table = Table(
+        "cluster", "seed", "NIC", "uplinks", "progress", "bound", "proven gap", "goal", "stopped", "s", "load"
+    )
+    for name, gpus, jobs, racks, gap in sizes:
+        for seed in range(1 if quick else arguments.seeds):
+            nic, over = NICS[seed % 2], 4.0
+            instance = made(gpus, jobs, seed, racks, nic, over)
+            result: Result = solve(instance, gap=gap, time_limit=3.0 if quick else arguments.limit)
+            found = worth(instance, result.allocations)
+            proven = float(result.bound or np.inf) / found - 1
+            cells = (
+                name, str(seed), f"{nic:g}", f"{over:g}:1", f"{found:.3f}", f"{result.bound or np.inf:.3f}",
+                f"{100 * proven:.3g} %", f"{100 * gap:g} %", result.stopped, f"{result.total_s:.1f}",
+                f"{os.getloadavg()[0]:.1f}",
+            )  # fmt: skip
+            table.add_row(*cells)
+            print(*cells, sep=" | ", file=sys.stderr, flush=True)
+    Console(width=150).print(table)
+
+
+def main() -> None:
+    """Run the comparison and the goals, and print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one small case of each")
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds of a search")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", choices=["value", "goals"], help="one of the two parts")
+    parser.add_argument("--picture", type=Path, help="draw the gains here (SVG)")
+    arguments = parser.parse_args()
+    if arguments.only != "goals":
+        value(arguments)
+    if arguments.only != "value":
+        goals(arguments)
+
+
+if __name__ == "__main__":
+    main()
