@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from optsched.opening import Draft, nobody, pieces
 from optsched.problem import Plan, Problem, allocate, pose, rows_of
 from optsched.result import Result
 from optsched.solution import Allocation, Waiting, allocations_hash
+
+if TYPE_CHECKING:
+    from optsched.placing import Worth
 
 __all__ = ["HEURISTICS", "solve"]
 
@@ -62,8 +65,8 @@ class _Search:
         What the result calls the last stage.
     allocations
         What the plan means.
-    prices
-        Of each resource, where places are decided and the objective is a sum.
+    worth
+        Of rows at the prices of racks and links, where places are decided and the objective is a sum.
     check_s
         The longest time that checking a plan took.
     """
@@ -76,7 +79,7 @@ class _Search:
     allocations: tuple[Allocation, ...] = ()
     check_s: float = 0.0
     plan: Plan | None = None
-    prices: FloatArray | None = None
+    worth: Worth | None = None
     value: float = -np.inf
     bound: float | None = None
     stopped: str = "heuristic"
@@ -363,19 +366,16 @@ def _joint_stages(problem: Problem, wanted: str, solver: str, form: str, first: 
 
 def _placed_prices(search: _Search, watch: Watch) -> _Search:
     """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum."""
-    from optsched.placing import needed, part_of
-    from optsched.prices import price
+    from optsched.placing import needed, part_of, worth_of
 
     keep = needed(search.problem)
     problem, _ = part_of(search.problem, keep)
     search = replace(search, problem=problem).noting(f"{len(keep) - keep.sum()} of {len(keep)} rows are needless")
-    if problem.objective.aggregate != "sum":
+    if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return search
-    deadline = None if watch.limits.deadline is None else time.monotonic() + watch.limits.left() / 4
-    found = price(problem, deadline=deadline, gap=1e-3)
-    if found.rows is None and found.bound == -np.inf:
-        return replace(search, infeasible=True, stopped="infeasible")
-    return _bounded(replace(search, prices=found.prices), found.bound, 1.0, "prices")
+    began = time.monotonic()
+    worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 4)
+    return _bounded(replace(search, worth=worth), worth.bound, 1.0, "prices of racks and links")
 
 
 def _neighbourhoods(search: _Search, watch: Watch, share: float) -> _Search:
@@ -383,31 +383,30 @@ def _neighbourhoods(search: _Search, watch: Watch, share: float) -> _Search:
     from optsched.placing import improved
 
     problem = search.problem
-    if search.plan is None or search.prices is None or len(problem.configurations) < _SMALL:
+    if search.plan is None or search.worth is None or len(problem.configurations) < _SMALL:
         return search
     deadline = time.monotonic() + min(share * watch.limits.left(), _AROUND)
-    plan = improved(
-        problem, search.plan, search.prices, replace(watch, limits=replace(watch.limits, deadline=deadline))
-    )
+    limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
+    plan = improved(problem, search.plan, search.worth.net, limited)
     return search.offered(plan, "neighbourhoods")
 
 
 def _hopeful(search: _Search) -> tuple[Problem, IntArray | None]:
     """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
-    from optsched.placing import part_of, promising
+    from optsched.placing import part_of
 
-    problem = search.problem
-    if search.plan is None or search.prices is None or problem.instance.max_moves is not None:
+    problem, plan = search.problem, search.plan
+    if plan is None or search.worth is None:
         return problem, None
-    return part_of(problem, promising(problem, search.prices, search.value, search.plan.rows))
+    return part_of(problem, search.worth.promising(problem, search.value, plan.rows))
 
 
 def _one_by_one(search: _Search, watch: Watch) -> _Search:
     """Find a plan with places and rates, one decision after the other."""
     from optsched.placing import first_plan
 
-    for prices in (None,) if search.prices is None else (None, search.prices):
-        plan = first_plan(search.problem, watch, prices)
+    for worth in (None,) if search.worth is None else (None, search.worth):
+        plan = first_plan(search.problem, watch, worth)
         if plan is not None:
             search = search.offered(plan, "one decision after the other")
     return search

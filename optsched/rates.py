@@ -30,7 +30,8 @@ def rate_breakpoints(
     gbps, value = problem.over_rates(rows, fine)
     if problem.objective.aggregate != "sum":  # what exceeds the least value that all can reach serves nobody
         value = np.minimum(value, max(problem.ceiling, 0.0))
-    best = np.maximum(np.abs(value).max(axis=1, initial=0.0), 1e-300)
+    highest = np.abs(value).max(axis=1, initial=0.0)
+    best = np.where(highest > 0, highest, 1.0)
     bends = _bends(gbps, value)
     chosen: list[IntArray] = [np.empty(0, dtype=np.int64)] * len(rows)
     missed, lift = np.full(len(rows), np.inf), np.zeros(len(rows))
@@ -44,7 +45,7 @@ def rate_breakpoints(
         off = np.maximum(0.0, _missed(gbps[left], value[left], kept))
         better = off / best[left] < missed[left]
         missed[left[better]] = off[better] / best[left[better]]
-        lift[left[better]] = off[better] + 1e-13 * best[left[better]]
+        lift[left[better]] = off[better] + 1e-13 * highest[left[better]]
         for k in np.flatnonzero(better).tolist():
             chosen[left[k]] = kept[k]
     found = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
@@ -12,16 +11,12 @@ import numpy as np
 from formulations.joint.network import Traffic
 from formulations.joint.options import Options
 from formulations.joint.patterns import Shared
-from optsched.backends import Limits, Watch
 from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
-from optsched.placing import Dealt, Ground, best_rates, deal, loads, pieces_of, settled
+from optsched.placing import Dealt, Ground, best_rates, brief, deal, loads, pieces_of, settled
 from optsched.problem import Places, Plan, Problem
 
 __all__ = ["reader", "starter"]
-
-_SECONDS = 5.0
-"""Most that dealing pieces out and finding rates may take."""
 
 
 class _Columns(Protocol):
@@ -50,7 +45,7 @@ def reader(
     job_of_kind = np.array([kind.job for kind in o.kinds], dtype=np.int64)
 
     def read(values: FloatArray) -> Plan:
-        watch = Watch(Limits(time.monotonic() + _SECONDS))
+        watch = brief()
         rows = np.full(problem.configurations.jobs, -1, dtype=np.int64)
         chosen = np.flatnonzero(values[columns.x] > 0.5)
         rows[problem.configurations.job[o.row[chosen]]] = o.row[chosen]

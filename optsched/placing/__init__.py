@@ -1,11 +1,12 @@
 """From chosen rows to servers and network rates, and first plans that have both."""
 
-from optsched.placing.deal import Dealt, deal
+from optsched.placing.deal import Dealt, brief, deal
 from optsched.placing.dominance import needed
 from optsched.placing.first import first_plan
 from optsched.placing.generate import on_network
 from optsched.placing.ground import Ground, Piece, pieces_of
-from optsched.placing.holdings import part_of, promising, settled
+from optsched.placing.holdings import part_of, settled
+from optsched.placing.prices import Worth, worth_of
 from optsched.placing.rates import best_rates, loads
 from optsched.placing.search import improved, room_left
 
@@ -13,7 +14,9 @@ __all__ = [
     "Dealt",
     "Ground",
     "Piece",
+    "Worth",
     "best_rates",
+    "brief",
     "deal",
     "first_plan",
     "improved",
@@ -22,7 +25,7 @@ __all__ = [
     "on_network",
     "part_of",
     "pieces_of",
-    "promising",
     "room_left",
     "settled",
+    "worth_of",
 ]

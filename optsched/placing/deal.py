@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.backends import Watch
+from optsched.backends import Limits, Watch
 from optsched.curves import FloatArray
 from optsched.linear import LinearModel
 from optsched.placing.ground import Ground, Piece
 
-__all__ = ["Dealt", "deal"]
+__all__ = ["Dealt", "brief", "deal"]
 
 _EPS = 1e-9
 _ORDERS = 8
+_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Dealt:
     count: int
     servers: tuple[int, ...]
     sends: float
+
+
+def brief() -> Watch:
+    """Return a watch for reading a plan: dealing pieces out, and finding rates, take seconds at the most."""
+    return Watch(Limits(time.monotonic() + _SECONDS))
 
 
 def deal(ground: Ground, wanted: Sequence[Dealt], watch: Watch, seed: int = 0) -> dict[int, list[tuple[int, Piece]]]:

@@ -20,6 +20,7 @@ from optsched.heuristics.marginal import marginal_gain
 from optsched.places import canonical
 from optsched.placing.ground import Ground, Piece
 from optsched.placing.holdings import settled
+from optsched.placing.prices import Worth
 from optsched.placing.rates import best_rates
 from optsched.problem import Places, Plan, Problem
 
@@ -28,43 +29,45 @@ __all__ = ["first_plan"]
 Stands = dict[int, list[tuple[int, Piece]]]
 
 
-def first_plan(problem: Problem, watch: Watch, prices: FloatArray | None = None, *, repair: bool = True) -> Plan | None:
+def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, repair: bool = True) -> Plan | None:
     """Return a plan; None where a required job or a limit on moves finds no room.
 
     Parameters
     ----------
-    prices
-        Of each resource of the table, shape ``(resources,)``: in place of marginal gain, each job gets the
-        row of the greatest value less what it takes at these prices.
+    worth
+        In place of marginal gain, the rows of the plan at the prices of racks and links, or where there is none, those
+        that are worth most, in the homes and with the rates that made them so, where there is room.
     repair
         Whether a job that finds no room may take another configuration than the one it was given.
     """
     ground = Ground.of(problem)
-    worth = problem.value
-    if prices is None:
+    net = problem.value if worth is None else worth.net
+    if worth is None:
         rows = _counts(problem, watch)
     else:
-        of, resource, amount = problem.configurations.used
-        worth = worth - np.bincount(of, prices[resource] * amount, minlength=len(worth))
-        rows = _worthiest(problem, worth)
+        rows = _worthiest(problem, net) if worth.rows is None else worth.rows.copy()
     homes = _homes(ground)
-    free = ground.capacity.copy()
+    free = np.column_stack([ground.capacity, [server.network_gbps for server in ground.servers]])
     stands: Stands = {}
     order = _order(problem, rows)
+    if worth is not None:  # who needs a rack comes before who may stand anywhere
+        order.sort(key=lambda job: rows[job] < 0 or bool(np.isnan(worth.rate[rows[job]])))
     # who finds no room for what pays at the prices waits until all have been asked
-    for floor in (0.0, -np.inf) if prices is not None else (-np.inf,):
+    for floor in (-np.inf,) if worth is None else (0.0, -np.inf):
         for job in order:
             if job in stands:
                 continue
             tried = [int(rows[job])] if rows[job] >= 0 else []
             if repair:
-                tried += [row for row in _by_worth(problem, job, worth) if row not in tried and worth[row] >= floor]
+                tried += [row for row in _by_worth(problem, job, net) if row not in tried and net[row] >= floor]
             for row in tried:
-                found = _stand(problem, ground, row, free, homes)
+                best = [] if worth is None else [_servers_of(ground, worth, row)]
+                rate = 0.0 if worth is None else float(np.nan_to_num(worth.rate[row]))
+                found = _stand(problem, ground, row, free, [*best, *homes], rate)
                 if found is not None:
                     rows[job], stands[job] = row, found
                     for server, piece in found:
-                        free[server] -= piece.takes
+                        free[server] -= np.append(piece.takes, rate)
                     break
     rows[[job for job in range(len(rows)) if job not in stands]] = -1
     places = tuple(ground.places(stands[j]) if rows[j] >= 0 else None for j in range(len(rows)))
@@ -88,6 +91,12 @@ def _counts(problem: Problem, watch: Watch) -> IntArray:
     rows = np.full(table.jobs, -1, dtype=np.int64)
     rows[chosen >= 0] = np.flatnonzero(keep)[chosen[chosen >= 0]]
     return rows
+
+
+def _servers_of(ground: Ground, worth: Worth, row: int) -> NDArray[np.bool_]:
+    """Return the servers of a row's best home, shape ``(servers,)``."""
+    names = {name for c, inside in zip(worth.room.classes, worth.home[row], strict=True) if inside for name in c.names}
+    return np.array([server.names[0] in names for server in ground.servers])
 
 
 def _homes(ground: Ground) -> list[NDArray[np.bool_]]:
@@ -145,7 +154,7 @@ def _by_worth(problem: Problem, job: int, worth: FloatArray) -> list[int]:
 
 
 def _stand(
-    problem: Problem, ground: Ground, row: int, free: FloatArray, homes: list[NDArray[np.bool_]]
+    problem: Problem, ground: Ground, row: int, free: FloatArray, homes: list[NDArray[np.bool_]], rate: float
 ) -> list[tuple[int, Piece]] | None:
     """Return servers for a row; what is held on known servers stands there."""
     table = problem.configurations
@@ -156,7 +165,7 @@ def _stand(
         both = [(workers & home if holds.placement is None else workers, servers) for home in homes]
         if holds.server_placement is None:
             both = [(mine, home) for (mine, _), home in zip(both, homes, strict=True)]
-    return ground.stand(problem, row, free, both)
+    return ground.stand(problem, row, free, both, rate)
 
 
 def _named(problem: Problem, ground: Ground, names: dict[str, int] | None) -> NDArray[np.bool_]:

@@ -97,16 +97,18 @@ class Ground:
 
     def stand(
         self, problem: Problem, row: int, free: FloatArray,
-        homes: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+        homes: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]], sends: float = 0.0,
     ) -> list[tuple[int, Piece]] | None:  # fmt: skip
         """Return servers for the pieces of a row, in the first home that has room; None where there is none.
 
-        Within a home, pieces go where they leave the least room.
+        Within a home, pieces go where their traffic finds the room, and then where they leave the least.
 
         Parameters
         ----------
         free
-            What is left on each server, shape ``(servers, 3)``.
+            GPUs, CPU cores, memory and network that are left on each server, shape ``(servers, 4)``.
+        sends
+            Network rate of each piece, that should find room but need not.
         homes
             Sets of servers for workers and for parameter servers, shape ``(servers,)`` each, in the order to try.
         """
@@ -116,14 +118,15 @@ class Ground:
             chosen: list[tuple[int, Piece]] = []
             for piece in parts:
                 home = own_servers if piece.gpus else ps_servers
-                fits = home & ~used & self.hosts(problem, row, piece) & (free >= piece.takes - _EPS).all(axis=1)
+                fits = home & ~used & self.hosts(problem, row, piece) & (free[:, :3] >= piece.takes - _EPS).all(axis=1)
                 if piece.gpus == 0:
                     fits &= self._fullest_rack(fits)
                 candidates = np.flatnonzero(fits)
                 if len(candidates) < piece.count:
                     break
-                left = free[candidates, 0] - piece.gpus
-                best = candidates[np.argsort(left, kind="stable")[: piece.count]]
+                left, network = free[candidates, 0] - piece.gpus, free[candidates, 3]
+                short = np.round(np.maximum(0.0, sends - network), 6)
+                best = candidates[np.lexsort((-network if sends else network, left, short))[: piece.count]]
                 used[best] = True
                 chosen += [(int(server), piece) for server in best]
             else:

@@ -1,4 +1,4 @@
-"""Plans that land on what jobs hold now, and rows that cannot be better than a known plan."""
+"""Plans that land on what jobs hold now, and problems of some rows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched.configurations import some_rows
-from optsched.curves import FloatArray, IntArray
+from optsched.curves import IntArray
 from optsched.places import canonical
 from optsched.problem import Places, Plan, Problem
 
-__all__ = ["part_of", "promising", "settled"]
+__all__ = ["part_of", "settled"]
 
 
 def settled(problem: Problem, plan: Plan) -> Plan:
@@ -41,31 +41,6 @@ def _stays(problem: Problem, job: int, stands: Places | None) -> bool:
         if held is not None and {canonical(problem.instance, name): n for name, n in held.items()} != now:
             return False
     return True
-
-
-def promising(problem: Problem, prices: FloatArray, value: float, keep: IntArray) -> NDArray[np.bool_]:
-    """Return which rows a plan that is better than a known one may use, shape ``(n,)``.
-
-    A plan with a row is worth at most the Lagrangian bound at the prices less what the row is worse than its job's
-    best choice there (reduced-cost fixing: Crowder, Johnson and Padberg, Operations Research 31, 1983).
-
-    Parameters
-    ----------
-    prices
-        Of each resource, >= 0, shape ``(resources,)``.
-    value
-        Of the known plan, whose rows are ``keep``.
-    """
-    table = problem.configurations
-    row, resource, amount = table.used
-    net = problem.value - np.bincount(row, prices[resource] * amount, minlength=len(table))
-    best = np.where(problem.required, -np.inf, 0.0)
-    np.maximum.at(best, table.job, net)
-    priced = prices > 0
-    bound = float(prices[priced] @ table.capacity[priced]) + float(best[np.diff(table.first) > 0].sum())
-    chosen = bound - best[table.job] + net >= value - 1e-9 * abs(value)
-    chosen[keep[keep >= 0]] = True
-    return np.asarray(chosen)
 
 
 def part_of(problem: Problem, keep: NDArray[np.bool_], why: str = "") -> tuple[Problem, IntArray]:

@@ -28,7 +28,11 @@ class Worth:
     net
         Value of each row less what it takes, in its best home at its best rate, shape ``(rows,)``.
     home
-        Classes of that home, shape ``(rows, classes)``.
+        Classes of that home, shape ``(rows, classes)``; of ``rows``, of the home where they stand.
+    rows
+        A plan of rows that keeps all that is shared, shape ``(jobs,)``, -1 for none; None where none was found.
+    rate
+        The best network rate of each row, nan where it has none; of ``rows``, their own; shape ``(rows,)``.
     bound
         On any plan's value: the Lagrangian dual at the prices, recomputed.
     room
@@ -37,6 +41,8 @@ class Worth:
 
     net: FloatArray
     home: NDArray[np.bool_]
+    rows: IntArray | None
+    rate: FloatArray
     bound: float
     room: Room
 
@@ -88,7 +94,7 @@ def worth_of(problem: Problem, deadline: float | None) -> Worth:
         first=np.searchsorted(job, np.arange(table.jobs + 1)), reference=table.reference, pools=table.pools,
         used=whole, capacity=limits, resource_names=tuple(map(str, range(len(limits)))), reasons=table.reasons,
     )  # fmt: skip
-    found = price(replace(problem, configurations=columns, value=value), deadline=deadline, gap=0.05)
+    found = price(replace(problem, configurations=columns, value=value), deadline=deadline, gap=1e-3)
     prices = np.where(np.isfinite(limits), found.prices, 0.0)
     net = value - np.bincount(whole[0], prices[whole[1]] * whole[2], minlength=len(row))
     priced = prices > 0
@@ -100,8 +106,17 @@ def worth_of(problem: Problem, deadline: float | None) -> Worth:
     best[row[first]] = net[first]
     in_home = np.zeros((len(table), len(room.classes)), dtype=bool)
     in_home[row[first]] = homes[home[first]]
+    best_rate = np.full(len(table), np.nan)
+    best_rate[row[first]] = rate[first]
+    rows = None
+    if found.rows is not None:
+        rows = np.full(table.jobs, -1, dtype=np.int64)
+        runs = found.rows >= 0
+        rows[runs] = row[found.rows[runs]]
+        in_home[rows[runs]] = homes[home[found.rows[runs]]]
+        best_rate[rows[runs]] = rate[found.rows[runs]]
     has = np.diff(table.first) > 0
-    return Worth(best, in_home, bound + float(_best(problem, table.job, best)[has].sum()), room)
+    return Worth(best, in_home, rows, best_rate, bound + float(_best(problem, table.job, best)[has].sum()), room)
 
 
 def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:

@@ -29,13 +29,13 @@ _PATIENCE = 30
 """Neighbourhoods without a better plan after which the search ends."""
 
 
-def improved(problem: Problem, plan: Plan, prices: FloatArray, watch: Watch, seed: int = 0) -> Plan:
+def improved(problem: Problem, plan: Plan, worth: FloatArray, watch: Watch, seed: int = 0) -> Plan:
     """Return a plan no worse than the given one; the search ends when it finds nothing for a while, or in time.
 
     Parameters
     ----------
-    prices
-        Of each resource of the table, shape ``(resources,)``: they choose the rows that are tried.
+    worth
+        Of each row, its value less what it takes at prices, shape ``(rows,)``: the best rows are tried.
     """
     from optsched.backends import highs
 
@@ -43,7 +43,6 @@ def improved(problem: Problem, plan: Plan, prices: FloatArray, watch: Watch, see
     table = problem.configurations
     ground = Ground.of(problem)
     build = formulation(problem.instance.decides).forms["linear"]
-    worth = _net(problem, prices)
     jobs = np.flatnonzero(np.diff(table.first) > 0)
     jobs = np.array([j for j in jobs.tolist() if problem.instance.jobs[j].holds is None], dtype=np.int64)
     best, value, idle, size = plan, problem.total(plan), 0, 4
@@ -64,12 +63,6 @@ def improved(problem: Problem, plan: Plan, prices: FloatArray, watch: Watch, see
             best, value, idle = found, now, 0
             watch.progress("neighbourhoods", value, None)
     return best
-
-
-def _net(problem: Problem, prices: FloatArray) -> FloatArray:
-    """Return the value of each row less what it takes at the prices."""
-    row, resource, amount = problem.configurations.used
-    return np.asarray(problem.value - np.bincount(row, prices[resource] * amount, minlength=len(problem.value)))
 
 
 def _neighbours(

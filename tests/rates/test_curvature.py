@@ -77,4 +77,4 @@ def test_pieces_lie_nowhere_below_the_value(seed, error):
         if problem.objective.aggregate == "min":  # what exceeds the level that all can reach serves nobody
             true = np.minimum(true, problem.ceiling)
         assert np.all(above >= true * (1 - 1e-12))
-        assert np.max(above - true) <= (most + 0.02) * np.abs(true).max()
+        assert np.max(above - true) <= (most + 0.1) * np.abs(true).max()
