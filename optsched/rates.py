@@ -29,7 +29,7 @@ def rate_breakpoints(
     fine = next(count for least, count in _FINE if error >= least)
     gbps, value = problem.over_rates(rows, fine)
     if problem.objective.aggregate != "sum":  # what exceeds the least value that all can reach serves nobody
-        value = np.minimum(value, max(problem.ceiling, 0.0))
+        value = _cut(value, max(problem.ceiling, 0.0))
     highest = np.abs(value).max(axis=1, initial=0.0)
     best = np.where(highest > 0, highest, 1.0)
     bends = _bends(gbps, value)
@@ -53,6 +53,15 @@ def rate_breakpoints(
         at = kept[np.append(True, np.diff(kept) > 0)]
         found.append((gbps[r, at], value[r, at] + lift[r]))
     return found, float(missed.max(initial=0.0))
+
+
+def _cut(value: FloatArray, level: float) -> FloatArray:
+    """Return values cut at a level, or at the first sample above it: a cut between two samples would lie too low."""
+    high = value >= level
+    beside = np.pad(~high, ((0, 0), (1, 1)))
+    edge = high & (beside[:, :-2] | beside[:, 2:])
+    top = np.where(edge, value, level).max(axis=1, initial=level, keepdims=True)
+    return np.minimum(value, top)
 
 
 def _missed(gbps: FloatArray, value: FloatArray, kept: IntArray) -> FloatArray:
