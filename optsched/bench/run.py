@@ -22,7 +22,7 @@ from optsched.executor import local_pool
 from optsched.files import read_bytes
 from optsched.instance import fingerprint, load
 
-__all__ = ["Done", "instance_files", "run"]
+__all__ = ["Done", "instance_files", "is_instance", "run"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def instance_files(names: Sequence[str]) -> dict[str, str]:
             read_bytes(path)
             found.setdefault(str(path), str(path))
             continue
-        inside = [p for p in sorted(path.rglob("*.json")) if _is_instance(p)]
+        inside = [p for p in sorted(path.rglob("*.json")) if is_instance(p)]
         if not inside:
             raise InputError("a folder with instance files", file=name)
         found |= {str(p): str(p) for p in inside if str(p) not in found}
@@ -62,7 +62,8 @@ def instance_files(names: Sequence[str]) -> dict[str, str]:
     return {path: Path(path).resolve().relative_to(common).with_suffix("").as_posix() for path in found}
 
 
-def _is_instance(path: Path) -> bool:
+def is_instance(path: Path) -> bool:
+    """Tell whether a file says that it is an instance."""
     with path.open("rb") as stream:
         return b'"optsched/1"' in stream.read(200)
 

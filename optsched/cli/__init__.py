@@ -344,11 +344,49 @@ def generate(
         float | None, typer.Option(help="Give every job work, an arrival within so many hours, and a deadline.")
     ] = None,
     load: Annotated[float, typer.Option(help="With --hours: the work, as a part of what the GPUs do in them.")] = 1.0,
+    racks: Annotated[
+        int | None, typer.Option(min=1, help="Put the servers in so many racks, on a network: decide on places, too.")
+    ] = None,
+    gbps: Annotated[float | None, typer.Option(help="With --racks: network rate of each server.")] = None,
+    oversubscription: Annotated[
+        float | None, typer.Option(help="With --racks: what a rack's servers send over what its uplink carries.")
+    ] = None,
+    server_gpus: Annotated[
+        int | None, typer.Option(min=1, help="With --racks: GPUs of each server; default: as were measured.")
+    ] = None,
+    decides: Annotated[
+        str | None, typer.Option(help="With --racks: placement, or network, which is the default.")
+    ] = None,
 ) -> None:
     """Make an instance from fitted curves."""
     from optsched.cli import commands
 
-    raise SystemExit(commands.generate(curves, gpus, jobs, seed, name, out, hours, load))
+    network = {
+        "racks": racks, "gbps": gbps, "oversubscription": oversubscription, "server_gpus": server_gpus,
+        "decides": decides,
+    }  # fmt: skip
+    raise SystemExit(
+        commands.generate(curves, gpus, out, network, jobs=jobs, seed=seed, name=name, hours=hours, load=load)
+    )
+
+
+@app.command()
+def instances(
+    folder: Annotated[Path, typer.Argument(help="Folder of instances.", metavar="[FOLDER]")] = Path("instances"),
+    tag: Annotated[list[str] | None, typer.Option(help="Only those with this tag; may be given again.")] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check files, recipes and best plans exactly; exit code 1 if one is false.")
+    ] = False,
+    make: Annotated[
+        str | None, typer.Option(help="Make a generated instance by its name, also one that is not kept; needs --out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="With --make: write it here (optsched/1).")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List instances: their features, tags, and what is known of them."""
+    from optsched.cli import library
+
+    raise SystemExit(library.instances(folder, tag or [], verify, make, out, as_json))
 
 
 @app.command()

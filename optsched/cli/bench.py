@@ -29,6 +29,7 @@ def run(
         list[Path], typer.Argument(help="A spec (optsched-bench/1), or instance files and folders.", metavar="WHAT...")
     ],
     out: Annotated[Path, typer.Option(help="Table of runs: .csv, .parquet or .jsonl; what is in it is not run again.")],
+    tag: Annotated[list[str] | None, typer.Option(help="Of folders, only instances with this tag.")] = None,
     formulations: Annotated[
         str | None, typer.Option(help="Names by commas, of heuristics too; auto, or all. Default: all.")
     ] = None,
@@ -54,7 +55,7 @@ def run(
         "objectives": _objectives(objectives), "seeds": _numbers(seeds), "time_limit": time_limit, "gap": gap,
         "threads": threads,
     }  # fmt: skip
-    raise SystemExit(_run(what, out, {k: v for k, v in given.items() if v is not None}, workers, quiet))
+    raise SystemExit(_run(what, tag or [], out, {k: v for k, v in given.items() if v is not None}, workers, quiet))
 
 
 @app.command()
@@ -90,29 +91,32 @@ def _objectives(text: str | None) -> tuple[Any, ...] | None:
     return None if text is None else tuple(objectives_of(text))
 
 
-def _spec(what: Sequence[Path], given: dict[str, Any]) -> Spec:
+def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> Spec:
     """Return what a spec, or a list of instances, and the options come to."""
     import msgspec
 
     from optsched.bench import Spec, load_spec
+    from optsched.cli.library import tagged
     from optsched.errors import InputError
     from optsched.files import read_bytes
 
     first = what[0]
     is_spec = len(what) == 1 and first.is_file() and b'"optsched-bench/' in read_bytes(first)[:200]
     spec = load_spec(first) if is_spec else Spec(instances=tuple(map(str, what)))
+    if tags:
+        spec = msgspec.structs.replace(spec, instances=tuple(tagged(list(map(Path, spec.instances)), tags)))
     try:
         return msgspec.convert({**msgspec.structs.asdict(spec), **given}, Spec)
     except msgspec.ValidationError as error:
         raise InputError(str(error), path="options") from None
 
 
-def _run(what: Sequence[Path], out: Path, given: dict[str, Any], workers: int, quiet: bool) -> int:
+def _run(what: Sequence[Path], tags: Sequence[str], out: Path, given: dict[str, Any], workers: int, quiet: bool) -> int:
     from optsched import bench
     from optsched.cli.commands import _writable
 
     _writable(out)
-    done = bench.run(_spec(what, given), out, workers=workers, report=None if quiet else _tell)
+    done = bench.run(_spec(what, tags, given), out, workers=workers, report=None if quiet else _tell)
     made = done.made
     for row in done.failed:
         print(f"{row.instance}, {_method(row)}: {row.violations or row.reason}", file=sys.stderr)

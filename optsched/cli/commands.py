@@ -231,13 +231,11 @@ def profile_plan(curves: Path, model: str, gpu: str, budget: int, max_gpus: int 
     return 0
 
 
-def generate(
-    curves: Path, gpus: str, jobs: int, seed: int, name: str, out: Path, hours: float | None, load: float
-) -> int:
+def generate(curves: Path, gpus: str, out: Path, network: dict[str, Any], **options: Any) -> int:
     """Make an instance from fitted curves."""
     from optsched import save
+    from optsched.bench.recipes import Network, Recipe, made
     from optsched.curves.fitted import load_curves
-    from optsched.generate import generate as generated
 
     _writable(out)
     counts: dict[str, int] = {}
@@ -246,12 +244,14 @@ def generate(
         if not gpu_type or not count.isdecimal() or gpu_type in counts:
             raise InputError("TYPE=COUNT,..., each type once", path="--gpus", value=shown(part))
         counts[gpu_type] = int(count)
-    made = generated(load_curves(curves), counts, jobs, seed, name)
-    if hours is not None:
-        from optsched.schedule.generate import timed
-
-        made = timed(made, hours, load, seed)
-    save(made, out)
+    given = {key: value for key, value in network.items() if value is not None}
+    if given and not {"racks", "gbps"} <= set(given):
+        raise InputError("--racks and --gbps with whatever speaks of the network", path=f"--{min(given)}")
+    try:
+        wanted = msgspec.convert(given, Network) if given else None
+    except msgspec.ValidationError as error:
+        raise InputError(str(error), path="options of the network") from None
+    save(made(Recipe(gpus=counts, network=wanted, **options), load_curves(curves)), out)
     return 0
 
 
