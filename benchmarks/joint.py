@@ -1,7 +1,9 @@
 """What deciding GPUs, places and network rates together gains over deciding one after the other.
 
 Clusters of 16 servers with 4 GPUs each in 4 racks, and jobs that train by all-reduce on measured curves; NICs and
-uplinks of several rates. All sides plan the same instance, and every plan counts what the checker says it is worth.
+uplinks of several rates. Jobs are *small* (as generated: any may run on one GPU, which is where most progress is), or
+every other one is *wide*: it needs 6, 8 or 12 GPUs, and weighs as much more. All sides plan the same instance, and
+every plan counts what the checker says it is worth.
 
 - *in sequence*: the GPUs of each job as the optimum of the same cluster without racks (each network at its NIC's
   rate, proven to 0.01 %), then places, then rates by a linear program. Of two packings the better one
@@ -50,11 +52,32 @@ NICS = (10.0, 25.0)
 OVERSUBSCRIPTIONS = (1, 2, 4, 8, 16)
 
 
-def made(gpus: dict[str, int], jobs: int, seed: int, racks: int, gbps: float, oversubscription: float) -> Instance:
+WIDTHS = (6, 8, 12)
+
+
+def widened(instance: Instance, seed: int) -> Instance:
+    """Return the instance with every other job wide."""
+    random = np.random.default_rng(seed)
+    jobs = [
+        msgspec.structs.replace(
+            job, min_gpus=(least := int(random.choice(WIDTHS))), max_gpus=max(least, job.max_gpus),
+            weight=job.weight * least,
+        )
+        if number % 2 == 0 and job.global_batches and job.global_batches[0] >= max(WIDTHS)
+        else job
+        for number, job in enumerate(instance.jobs)
+    ]  # fmt: skip
+    return validate(msgspec.structs.replace(instance, jobs=tuple(jobs)))
+
+
+def made(
+    gpus: dict[str, int], jobs: int, seed: int, racks: int, gbps: float, oversubscription: float, *, wide: bool = False
+) -> Instance:
     """Return servers of 4 GPUs in racks, and jobs whose progress 1.0 is named, so that parts of it mean the same."""
+    generated = generate(CURVES, gpus, jobs, seed)
     instance = on_network(
-        generate(CURVES, gpus, jobs, seed), racks, gbps=gbps, oversubscription=oversubscription, server_gpus=4,
-        measured_gbps=MEASURED_GBPS,
+        widened(generated, seed) if wide else generated, racks, gbps=gbps, oversubscription=oversubscription,
+        server_gpus=4, measured_gbps=MEASURED_GBPS,
     )  # fmt: skip
     unit = pose(instance).configurations.reference.tolist()
     named = (
@@ -143,6 +166,7 @@ def in_sequence(instance: Instance, gbps: float) -> tuple[float, dict[str, Alloc
 class Row:
     """One instance: progress by each way, and what is proven of the plan that decides together."""
 
+    wide: bool
     nic: float
     oversubscription: float
     seed: int
@@ -158,9 +182,11 @@ class Row:
         return self.bound / self.together - 1
 
 
-def compared(nic: float, oversubscription: float, seed: int, limit: float, gpus: dict[str, int], jobs: int) -> Row:
+def compared(
+    wide: bool, nic: float, oversubscription: float, seed: int, limit: float, gpus: dict[str, int], jobs: int
+) -> Row:
     """Return one row of the comparison."""
-    instance = made(gpus, jobs, seed, 4, nic, oversubscription)
+    instance = made(gpus, jobs, seed, 4, nic, oversubscription, wide=wide)
     sequence, first = in_sequence(instance, nic)
     second = solve(pinned(instance, first), formulation="network", gap=1e-2, time_limit=limit / 3)
     gpus_first = max(sequence, worth(instance, second.allocations))
@@ -170,30 +196,32 @@ def compared(nic: float, oversubscription: float, seed: int, limit: float, gpus:
     together, bound = worth(instance, result.allocations), float(result.bound or np.inf)
     if bound < max(gpus_first, together) * (1 - 1e-6):
         sys.exit(f"{instance.name}: the bound {bound} lies below a plan of {max(gpus_first, together)}")
-    return Row(nic, oversubscription, seed, sequence, gpus_first, together, bound, seconds, os.getloadavg()[0])
+    return Row(wide, nic, oversubscription, seed, sequence, gpus_first, together, bound, seconds, os.getloadavg()[0])
 
 
 def value(arguments: argparse.Namespace) -> None:
     """Print what deciding together gains."""
     quick = arguments.quick
     gpus = {"t4": 16} if quick else GPUS
+    grid = [(True, NICS[0], over) for over in OVERSUBSCRIPTIONS]
+    grid += [(wide, nic, over) for wide, nic in ((True, NICS[1]), (False, NICS[0])) for over in OVERSUBSCRIPTIONS[::2]]
     rows: list[Row] = []
-    for nic in NICS[:1] if quick else NICS:
-        for over in (8,) if quick else OVERSUBSCRIPTIONS:
-            for seed in range(1 if quick else arguments.seeds):
-                jobs = 6 if quick else (24, 27, 30)[seed % 3]
-                rows.append(compared(nic, over, seed, 3.0 if quick else arguments.limit, gpus, jobs))
-                print(msgspec.json.encode(rows[-1]).decode(), file=sys.stderr, flush=True)
+    for wide, nic, over in [(True, NICS[0], 8)] if quick else grid:
+        for seed in range(1 if quick else arguments.seeds):
+            jobs = 6 if quick else (24, 27, 30)[seed % 3]
+            rows.append(compared(wide, nic, over, seed, 3.0 if quick else arguments.limit, gpus, jobs))
+            print(msgspec.json.encode(rows[-1]).decode(), file=sys.stderr, flush=True)
     print("progress, geometric means over seeds; gains in % (least to greatest)")
     table = Table(
-        "NIC", "uplinks", "in sequence", "GPUs first", "together", "gain of\nplaces + rates", "gain of all",
+        "jobs", "NIC", "uplinks", "in sequence", "GPUs first", "together", "gain of\nplaces + rates", "gain of all",
         "proven gap", "at most", "s", "load",
     )  # fmt: skip
-    for nic, over, of in grouped(rows):
+    for wide, nic, over, of in grouped(rows):
         places = [100 * (r.gpus_first / r.sequence - 1) for r in of]
         gains = [100 * (r.together / r.sequence - 1) for r in of]
         table.add_row(
-            f"{nic:g}", f"{over:g}:1", *(f"{mean([getattr(r, side) for r in of]):.2f}" for side in SIDES),
+            "wide" if wide else "small", f"{nic:g}", f"{over:g}:1",
+            *(f"{mean([getattr(r, side) for r in of]):.2f}" for side in SIDES),
             f"{statistics.mean(places):.1f}", f"{statistics.mean(gains):.1f} ({min(gains):.1f} to {max(gains):.1f})",
             f"{100 * statistics.median(r.gap for r in of):.2g}", f"{100 * max(r.gap for r in of):.2g}",
             f"{statistics.median(r.seconds for r in of):.0f}", f"{statistics.median(r.load for r in of):.1f}",
@@ -211,10 +239,10 @@ def mean(values: list[float]) -> float:
     return statistics.geometric_mean(values)
 
 
-def grouped(rows: list[Row]) -> Iterator[tuple[float, float, list[Row]]]:
-    """Yield the rows of each NIC and oversubscription."""
-    for nic, over in dict.fromkeys((r.nic, r.oversubscription) for r in rows):
-        yield nic, over, [r for r in rows if (r.nic, r.oversubscription) == (nic, over)]
+def grouped(rows: list[Row]) -> Iterator[tuple[bool, float, float, list[Row]]]:
+    """Yield the rows of each kind of jobs, NIC and oversubscription."""
+    for key in dict.fromkeys((r.wide, r.nic, r.oversubscription) for r in rows):
+        yield *key, [r for r in rows if (r.wide, r.nic, r.oversubscription) == key]
 
 
 def picture(rows: list[Row]) -> str:
@@ -223,12 +251,13 @@ def picture(rows: list[Row]) -> str:
     import vl_convert
 
     data = []
-    for nic, over, of in grouped(rows):
+    for wide, nic, over, of in grouped(rows):
         for name, side in (("all together", "together"), ("GPUs first, then places and rates together", "gpus_first")):
             gains = [100 * (getattr(r, side) / r.sequence - 1) for r in of]
             data.append(
                 {
-                    "network": f"NIC {nic:g} Gb/s", "uplinks": f"{over:g}:1", "way": name,
+                    "network": f"{'wide' if wide else 'small'} jobs, NIC {nic:g} Gb/s", "uplinks": f"{over:g}:1",
+                    "way": name,
                     "gain": statistics.mean(gains), "low": min(gains), "high": max(gains),
                 }
             )  # fmt: skip
