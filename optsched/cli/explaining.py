@@ -52,6 +52,8 @@ def explain(
     if as_json:
         _print_json({"explanations": explained, "worths": values} if worth else {"explanations": explained})
         return 0
+    if len(result.goals) > 1:
+        console.print(f"note: of several objectives, the first explains: {result.objective.name}", style="dim")
     if not explained:
         console.print(
             "every job runs, and none progresses less than on its share of the cluster; --job names any other"
@@ -115,7 +117,7 @@ def _print_explanation(console: Console, one: Explanation) -> None:
     has = "waits" if one.status == "waits" else f"runs at progress {one.progress:.4g}"
     console.print(f"[bold]{one.job}[/bold] {has}; its share of the cluster would give it {one.entitled:.4g}. Why:",
                   highlight=False)  # fmt: skip
-    _listed(console, [f"{reason.kind}: {reason.text}" for reason in one.reasons])
+    _listed(console, [reason.text for reason in one.reasons])
     if one.relaxations:
         meant = {
             "optimal": "each alone makes every best plan run it",
@@ -127,7 +129,7 @@ def _print_explanation(console: Console, one: Explanation) -> None:
         lines = []
         for change in one.relaxations:
             doubt = "" if change.proven else "; less may do"
-            tried = f"; {change.less:g} {change.unit} is not enough" if change.less else ""
+            tried = f"; not enough: {change.less_text}" if change.less else ""
             lines.append(f"{change.text} (progress {change.progress:.4g}{tried}{doubt})")
         _listed(console, lines)
     if one.fails:

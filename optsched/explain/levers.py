@@ -147,10 +147,11 @@ def _needs(job: Job, field: str, per_gpu: str) -> bool:
 def _servers(instance: Instance) -> Iterator[Lever]:
     """Yield one more server of each kind, and more cores and memory of the servers of each group."""
     for group in alike(instance):
-        what = f"servers like {group.id} ({group.gpus} {group.gpu_type} each)"
+        gpus = f"{group.gpus} {group.gpu_type}"
+        there = sum(g.count for g in instance.cluster.servers if g.gpu_type == group.gpu_type)
         yield Lever(
-            f"servers:{group.id}", what, "servers", "capacity", 1, 16, _edit(more_servers, group.id, whole=True),
-            _plus(what), size=sum(g.count for g in instance.cluster.servers if g.gpu_type == group.gpu_type),
+            f"servers:{group.id}", f"servers like {group.id} ({gpus} each)", "servers", "capacity", 1, 16,
+            _edit(more_servers, group.id, whole=True), partial(_more_servers, group.id, gpus), size=there,
         )  # fmt: skip
     for group in instance.cluster.servers:
         for field, noun, unit, per_gpu in _AMOUNTS:
@@ -161,6 +162,10 @@ def _servers(instance: Instance) -> Iterator[Lever]:
                     math.ceil(max(64, 2 * has)), _edit(_on_each, group.id, field),
                     _plus(f"{noun} on each server of {group.id}"), whole=False, size=max(1.0, has),
                 )  # fmt: skip
+
+
+def _more_servers(group: str, gpus: str, count: float) -> str:
+    return f"+{count:g} {'server' if count == 1 else 'servers'} like {group} ({gpus}{'' if count == 1 else ' each'})"
 
 
 def _on_each(instance: Instance, group: str, field: str, amount: float) -> Instance:

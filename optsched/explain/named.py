@@ -131,7 +131,7 @@ def _shared(instance: Instance) -> Iterator[Constraint]:
                         i = more_servers(i, group.id, many)
                 return i
 
-            text = f"capacity of {gpu.id}@{site.id}: {there} GPUs"
+            text = f"capacity of {gpu.id}@{site.id}: {there} {'GPU' if there == 1 else 'GPUs'}"
             yield Constraint(f"gpus:{gpu.id}@{site.id}", text, "capacity", more)
         for field, noun in (("cpu_cores", "CPU cores"), ("memory_gb", "GB of memory")):
             mine = [g for g in cluster.servers if g.site == site.id]

@@ -68,6 +68,8 @@ class Relaxation(Change, frozen=True, kw_only=True):
 
     less
         The largest smaller amount that was tried, and is not enough; 0: the instance as it is.
+    less_text
+        The same for people; empty for the instance as it is.
     progress, value
         Of the job, and the objective of the plan, when the relaxed instance is solved.
     proven
@@ -76,6 +78,7 @@ class Relaxation(Change, frozen=True, kw_only=True):
 
     meaning: Meaning
     less: float
+    less_text: str = ""
     progress: float
     value: float | None = None
     proven: bool = True

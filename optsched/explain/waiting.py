@@ -273,7 +273,8 @@ class _One:
         said = lever.said(steps)
         return Relaxation(
             lever=said.lever, amount=said.amount, unit=said.unit, text=said.text, meaning=self.meaning,
-            less=lever.amount(less), progress=held.get(self.job.id, 0.0),
+            less=lever.amount(less), less_text=lever.text(lever.amount(less)) if less else "",
+            progress=held.get(self.job.id, 0.0),
             value=None if solved is None else solved.value, proven=proven and self.job.id in held,
         )  # fmt: skip
 

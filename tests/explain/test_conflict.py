@@ -14,8 +14,6 @@ from tests.builders import cluster, instance, job, listed
 from tests.placement.made import made
 from tests.strategies import instances
 
-NAMES = ["affinity", "apart", "one-rack", "incast", "fragments"]
-
 
 def feasible(problem: Instance) -> bool:
     found = optsched.solve(problem, objective="running", gap=1.0)
@@ -75,11 +73,13 @@ def test_a_deadline() -> None:
 
 
 def test_two_deadlines_together() -> None:
-    """Two jobs of 100 s of 2 GPUs, or 200 s of one, share two GPUs: one more minute for each, or a GPU."""
+    """Two jobs of 100 s of 2 GPUs, or 200 s of one, share two GPUs: one deadline alone keeps both from running."""
     work = {"configurations": listed(5.0, 10.0), "remaining_examples": 1000.0, "required": True, "deadline_s": 140.0}
     one = instance(job("a", **work), job("b", **work), cluster=cluster(2))
     found = conflict(one)
-    assert keys(found) == {"gpus:v@main", "deadline:a", "deadline:b", "required:a", "required:b"}
+    deadlines = {"deadline:a", "deadline:b"}
+    assert keys(found) - deadlines == {"gpus:v@main", "required:a", "required:b"}
+    assert len(keys(found) & deadlines) == 1
     joint = next(repair for repair in found.repairs if len(repair.changes) == 2)
     assert [change.amount for change in joint.changes] == [60.0, 60.0]
     assert joint.least
@@ -128,9 +128,7 @@ def test_anti_affinity() -> None:
         decides="placement",
     )  # fmt: skip
     found = conflict(one)
-    assert keys(found) == {"gpus:v@main", "max_gpus_per_server:apart", "min_gpus:apart", "required:apart"} - (
-        {"min_gpus:apart"} if "min_gpus:apart" not in keys(found) else set()
-    )
+    assert keys(found) == {"gpus:v@main", "max_gpus_per_server:apart", "min_gpus:apart", "required:apart"}
     amounts = {repair.changes[0].lever: repair.changes[0].amount for repair in found.repairs}
     assert amounts["servers:s0"] == 2.0
     assert amounts["max_gpus_per_server:apart"] == 1.0
@@ -167,7 +165,7 @@ def test_what_is_no_conflict() -> None:
         without(one, ["required:b"])
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(instances(most_jobs=3))
 def test_random_counts(one: Instance) -> None:
     tight = replace(one, jobs=tuple(replace(each, required=True) for each in one.jobs))

@@ -17,6 +17,7 @@ from optsched.explain.floors import floored
 from optsched.explain.plans import goodputs
 from optsched.instance import Instance
 from tests.builders import cluster, instance, job, listed, table
+from tests.cross.oracle import best_plan
 from tests.placement.made import made
 from tests.strategies import instances
 
@@ -168,9 +169,9 @@ def test_a_limit() -> None:
         job("a", weight=2.0, configurations=listed(1.0)), job("b", configurations=listed(1.0)), cluster=dear,
         limits=[{"objective": {"name": "cost"}, "at_most": 3.0}],
     )  # fmt: skip
-    found = explained(one, "b")
+    found = explained(one, "b", levers=["limit"])
     assert "limit" in kinds(found)
-    assert by_lever(found)["limit:0:at_most"] == pytest.approx(1.0)
+    assert by_lever(found) == {"limit:0:at_most": pytest.approx(1.0)}
     keeps_its_word(one, found)
 
 
@@ -269,6 +270,19 @@ def test_no_time() -> None:
     assert set(found.undecided) == {"weight of light", "GPUs of v@main"}
 
 
+def agrees_with_brute_force(problem: Instance, found: Explanation) -> None:
+    """Of all plans of the relaxed instance, those without the job are worse by more than the gap; with less, not."""
+    for change in found.relaxations:
+        if change.meaning != "optimal" or not change.proven:
+            continue
+        for amount, enough in ((change.amount, True), (change.less, False)):
+            there = relaxed(problem, less_of(change, amount)) if amount else problem
+            absent = [replace(one, sites=(), required=False) if one.id == found.job else one for one in there.jobs]
+            best, without = best_plan(there), best_plan(replace(there, jobs=tuple(absent)))
+            gained = best is not None and (without is None or best[0] - without[0] > 1e-4 * max(1e-9, abs(without[0])))
+            assert gained == enough, (change, amount)
+
+
 @settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(instances(most_jobs=3), st.sampled_from(["optimal", "nobody-loses"]))
 def test_random_counts(one: Instance, meaning: str) -> None:
@@ -278,6 +292,7 @@ def test_random_counts(one: Instance, meaning: str) -> None:
     for found in explain(one, plan.allocations, meaning=meaning)[:2]:  # type: ignore[arg-type]
         assert found.reasons
         keeps_its_word(one, found)
+        agrees_with_brute_force(one, found)
 
 
 @pytest.mark.parametrize(("seed", "decides"), [(2, "placement"), (6, "placement"), (7, "placement"), (14, "network")])
