@@ -61,7 +61,8 @@ def _cut(value: FloatArray, level: float) -> FloatArray:
     beside = np.pad(~high, ((0, 0), (1, 1)))
     edge = high & (beside[:, :-2] | beside[:, 2:])
     top = np.where(edge, value, level).max(axis=1, initial=level, keepdims=True)
-    return np.minimum(value, top)
+    cut: FloatArray = np.minimum(value, top)
+    return cut
 
 
 def _missed(gbps: FloatArray, value: FloatArray, kept: IntArray) -> FloatArray:

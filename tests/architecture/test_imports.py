@@ -24,6 +24,7 @@ LAYERS = (
     {"optsched.least", "optsched.rates"},
     {"optsched.placing"},
     {"optsched.guard", "optsched.opening"},
+    {"optsched.search"},
     {"optsched.facade"},
     {"optsched.explain", "optsched.exporting", "optsched.goals"},
 )

@@ -1,0 +1,85 @@
+"""Stages for plans that decide on places and network rates."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import partial
+
+from optsched.backends import Watch
+from optsched.formulation import DEFAULT, Choices
+from optsched.problem import Problem
+from optsched.search.exact import exactly, formulation_for
+from optsched.search.heuristic import by_relaxation
+from optsched.search.state import Search, Stage, bounded
+
+__all__ = ["placed_stages"]
+
+_SMALL = 600
+"""Rows below which a model of all places is solved as fast as neighbourhoods of a plan."""
+
+
+_AROUND = 120.0
+"""Most seconds for neighbourhoods of a plan."""
+
+
+def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices: Choices, watch: Watch) -> list[Stage]:
+    """Return the stages for plans with places.
+
+    Rows without need or hope are left out, and a plan is bettered around itself, before and after a model in which
+    equal servers are merged; a model in which each stands for itself has the last word. Whoever compares models by
+    choices gets these alone, beside a first plan.
+    """
+    first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
+    if wanted == "one-by-one":
+        return [first, Stage("one-by-one", "highs", partial(by_relaxation, watch=watch))]
+    chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
+    run = partial(exactly, chosen=chosen, form=form, backend=solver, watch=watch)
+    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, share=0.5))
+    apart = replace(choices, without=choices.without | {"merge"})
+    exact = Stage(chosen.name, solver, partial(run, choices=apart, note=""))
+    if choices != DEFAULT:
+        return [first, exact] if "merge" in choices.without else [first, merged, exact]
+    bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
+    before, after = (
+        Stage("neighbourhoods", "", partial(by_neighbourhoods, watch=watch, share=share)) for share in (0.35, 0.3)
+    )
+    return [bounds, first, before, merged, after, exact]
+
+
+def one_by_one(search: Search, watch: Watch) -> Search:
+    """Find a plan with places and rates, one decision after the other."""
+    from optsched.placing import first_plan
+
+    for worth in (None,) if search.worth is None else (None, search.worth):
+        plan = first_plan(search.problem, watch, worth)
+        if plan is not None:
+            search = search.offered(plan, "one decision after the other")
+    return search
+
+
+def by_rack_prices(search: Search, watch: Watch) -> Search:
+    """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum."""
+    from optsched.placing import needed, part_of, worth_of
+
+    keep = needed(search.problem)
+    problem, _ = part_of(search.problem, keep)
+    search = replace(search, problem=problem).noting(f"{len(keep) - keep.sum()} of {len(keep)} rows are needless")
+    if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
+        return search
+    began = time.monotonic()
+    worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 4)
+    return bounded(replace(search, worth=worth), worth.bound, 1.0, "prices of racks and links")
+
+
+def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
+    """Better the plan around itself, where a model of everything would be large."""
+    from optsched.placing import improved
+
+    problem = search.problem
+    if search.plan is None or search.worth is None or len(problem.configurations) < _SMALL:
+        return search
+    deadline = time.monotonic() + min(share * watch.limits.left(), _AROUND)
+    limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
+    plan = improved(problem, search.plan, search.worth.net, limited)
+    return search.offered(plan, "neighbourhoods")
