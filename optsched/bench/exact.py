@@ -1,9 +1,9 @@
 """Plans in rational arithmetic: counts, capacities and the objective without any rounding.
 
-Numbers of an instance count as the decimals that stand in its file: 0.1 is 1/10. What follows from them by + - x / is then
-exact: what a plan takes of GPUs, CPU cores, memory and network rates, and objectives that are rational functions of
-throughputs. *Not* exact is what comes out of curves: roots and powers in floating point. Those throughputs, and references
-that follow from them, are taken as the floats that they are, and everything after them is exact again.
+Numbers of an instance count as the decimals that stand in its file: 0.1 is 1/10. What follows from them by + - x / is
+then exact: what a plan takes of GPUs, CPU cores, memory and network rates, and objectives that are rational functions
+of throughputs. *Not* exact is what comes out of curves: roots and powers in floating point. Those throughputs, and
+references that follow from them, are taken as the floats that they are, and everything after them is exact again.
 
 The other rules (who may stand where, deadlines, budgets) are the checker's.
 """
@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import isnan
 
 import networkx as nx
 
@@ -36,7 +37,7 @@ class Exact:
     violations
         Counts and capacities that are exceeded, by how much exactly.
     value
-        The objective; None for one that is not rational.
+        The objective; None for one that is not rational, or where a job runs in no way that has a throughput.
     by_curves
         Whether throughputs of curves are in it, which are floats taken as given.
     """
@@ -190,9 +191,11 @@ def _sent(a: Allocation, inside: Mapping[Server, tuple[int, int]]) -> Fraction:
     return rate * pairs / max(a.gpus, a.servers)
 
 
-def _objective(truth: Truth, allocations: Sequence[Allocation], spec: ObjectiveSpec) -> Fraction:
-    """Return the objective, in its own unit and sign."""
+def _objective(truth: Truth, allocations: Sequence[Allocation], spec: ObjectiveSpec) -> Fraction | None:
+    """Return the objective, in its own unit and sign; None where a job runs in no way that has a throughput."""
     rates = truth.throughputs(allocations).tolist()
+    if any(isnan(rate) for rate in rates):
+        return None
     value = _VALUES[spec.name]
     own = {a.job: value(_Way(truth, a, rate)) for a, rate in zip(allocations, rates, strict=True)}
     if spec.name != "max-min":

@@ -1,7 +1,7 @@
 """The instance library: what is known of each instance, how it was made, and whether all of that is still true.
 
-A folder of instances with files ``best-known.json`` in it (each speaks of the instances beside it), ``recipes.json`` with
-generated instances that are too large to keep, and the best plans in ``solutions/``.
+A folder of instances with files ``best-known.json`` in it (each speaks of the instances beside it), ``recipes.json``
+with generated instances that are too large to keep, and the best plans in ``solutions/``.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ def verify(folder: Path, name: str, known: Known) -> list[str]:
     """Return what is not true of what a library says of an instance.
 
     The file is the one that was meant; a generated one is made again and has the same bytes; the best plan keeps all
-    rules by the checker, counts and capacities exactly, and has exactly the value, or within 1e-9 where curves, which are
-    floats, are in it; the bound is no less.
+    rules by the checker, counts and capacities exactly, and has exactly the value, or within 1e-9 where curves, which
+    are floats, are in it; the bound is no less.
     """
     path = folder / name
     wrong = [] if digest(path) == known.sha256 else ["the file is not the one that was meant"]
