@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
@@ -40,6 +40,7 @@ def solve(
     seed: int = 0,
     threads: int = 1,
     memory_gb: float | None = None,
+    prices: Mapping[str, float] | None = None,
     executor: Executor | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
@@ -66,6 +67,9 @@ def solve(
         Equal input, seed and version give an equal answer on one thread, unless a time limit ends the search.
     memory_gb
         Most address space of a solver's process; None: no limit.
+    prices
+        Of the last round, as its result has them (``Result.prices``): the price engine begins from them, and needs a
+        fraction of its time if little has changed. Resources that they do not name begin anew.
     executor
         Passes of the price engine run on it; None: in this process. See :mod:`optsched.executor`.
     progress
@@ -90,11 +94,13 @@ def solve(
         raise InputError("a gap >= 0", path="gap", value=shown(gap))
     if memory_gb is not None and not memory_gb > 0:
         raise InputError("a memory limit > 0 GB", path="memory_gb", value=shown(memory_gb))
+    if prices is not None and not all(0 <= worth < np.inf for worth in prices.values()):
+        raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
     deadline = None if time_limit is None else began + time_limit
     limits = Limits(deadline, gap / 2, seed, threads, memory_gb)
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
     watch, board = Watch(limits, report=progress, started=began), Board()
-    run = partial(_searched, instance, spec, formulation, backend, choices, gap, executor, watch, board)
+    run = partial(_searched, instance, spec, formulation, backend, choices, gap, prices, executor, watch, board)
     reason = watched(run, watch, board.opened)
     stopped = "interrupted" if watch.interrupted else "time_limit"
     if reason is None:  # it goes on, and nobody waits for it
@@ -105,7 +111,7 @@ def solve(
 
 def _searched(
     instance: Instance, spec: ObjectiveSpec, formulation: str, backend: str, choices: Choices, gap: float,
-    executor: Executor | None, watch: Watch, board: Board,
+    prices: Mapping[str, float] | None, executor: Executor | None, watch: Watch, board: Board,
 ) -> str:  # fmt: skip
     """Search; what is found is on the board at all times. Return why there is no plan, where that is proven."""
     watch.progress("listing configurations", None, None)
@@ -118,7 +124,7 @@ def _searched(
     problem = pose(instance, spec, error=gap / 2)
     outer, watch = watch, replace(watch, scale=problem.objective.sign)
     stages = stages_of(problem, formulation, backend, choices, gap, watch)
-    search = Search(problem, board, executor, stages[-1].name, stages[-1].backend)
+    search = Search(problem, board, executor, stages[-1].name, stages[-1].backend, known=prices)
     if reason := impossible(problem):
         board.search = replace(search, infeasible=True, stopped="infeasible")
         return reason
@@ -184,7 +190,7 @@ def _result(
         status=status, stopped=stopped, reason=reason, seed=seed,  # type: ignore[arg-type]
         formulation="" if search is None else search.name, backend="" if search is None else search.backend,
         build_s=0.0 if search is None else search.build_s, solve_s=0.0 if search is None else search.solve_s,
-        total_s=time.monotonic() - began, notes=notes, **found,
+        total_s=time.monotonic() - began, notes=notes, prices={} if search is None else dict(search.prices), **found,
     )  # fmt: skip
 
 

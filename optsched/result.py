@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from optsched.files import decode, read_bytes, write_json
 from optsched.instance import Limit, ObjectiveSpec
 from optsched.solution import Allocation, Record, Waiting
@@ -41,6 +43,9 @@ class Result(Record, frozen=True, kw_only=True):
         Where there are several objectives, each of them; the first is ``objective``.
     limits
         Limits that were asked for beside those of the instance.
+    prices
+        What one more unit of each resource is worth, by its name, where prices were found: by how much the objective
+        would get better, at the margin. The ``prices`` to begin the next round from.
     reason
         Why there is no plan, where there is none.
     hash
@@ -58,6 +63,7 @@ class Result(Record, frozen=True, kw_only=True):
     gap: float | None = None
     goals: tuple[Goal, ...] = ()
     limits: tuple[Limit, ...] = ()
+    prices: dict[str, float] = msgspec.field(default_factory=dict)
     reason: str = ""
     allocations: tuple[Allocation, ...] = ()
     waiting: tuple[Waiting, ...] = ()

@@ -1,5 +1,6 @@
 """The price engine: sums over jobs at any size, by prices of the resources, with a proof."""
 
 from optsched.prices.engine import Priced, price
+from optsched.prices.names import named, numbered
 
-__all__ = ["Priced", "price"]
+__all__ = ["Priced", "named", "numbered", "price"]

@@ -75,6 +75,7 @@ def price(
     deadline: float | None,
     gap: float,
     start: FloatArray | None = None,
+    start_move: float = 0.0,
     enough: float | None = None,
     executor: Executor | None = None,
 ) -> Priced:
@@ -87,7 +88,9 @@ def price(
     gap
         Relative gap that is good enough, >= 0.
     start
-        Prices to begin from, e.g. the last round's: shape ``(resources,)``.
+        Prices to begin from, e.g. the last round's: shape ``(resources,)``, nan for what has none yet.
+    start_move
+        Price of a move to begin from, where ``start`` is given and moves are limited.
     enough
         A value that ends the search once a plan has it, or once it is proven that none has.
     executor
@@ -106,7 +109,8 @@ def price(
         return Priced(None, None, -np.inf, nothing, notes=("a required job has no configuration that fits",))
     if table.groups == 0:
         return Priced(np.empty(0, dtype=np.int64), 0.0, 0.0, nothing)
-    found, note = _descent(table, start, deadline, executor)
+    known = None if start is None else np.append(start, start_move)
+    found, note = _descent(table, known, deadline, executor)
     seen = look(table, found.prices)
     state = State(
         table, seen, deadline, gap, bound=seen.dual, passes=found.passes + 1,
@@ -128,19 +132,23 @@ def price(
 def _descent(
     table: Table, start: FloatArray | None, deadline: float | None, executor: Executor | None
 ) -> tuple[Descent, str]:
-    """Return prices near the least dual, and a note: temperatures fall, the first of them over a sample."""
-    prices, temperatures = first_guess(table), COLD
-    if start is not None:
-        known = np.append(start, 0.0)  # the limit on moves starts without a price
-        prices, temperatures = np.maximum(0.0, known[table.number] / table.scale), WARM
-    sample = table
-    if table.groups >= 2 * SAMPLE:
+    """Return prices near the least dual, and a note: temperatures fall, the first of them over a sample.
+
+    From known prices, the last temperature alone is tried first: Newton's method settles there where they are near.
+    """
+    prices, temperatures, sample = first_guess(table), COLD, table
+    warm = start is not None and not np.isnan(start).all()
+    if start is not None and warm:
+        known = start[table.number] / table.scale
+        prices = np.where(np.isnan(known), prices, np.maximum(0.0, known))
+        temperatures = (WARM[-1], *WARM)
+    elif table.groups >= 2 * SAMPLE:
         # any fixed seed does: equal input gives an equal sample
         groups = np.random.default_rng(0).choice(table.groups, SAMPLE, replace=False)
         sample = table.take(np.sort(groups))
     spread = None if executor is None else Spread(table, executor)
     passes, note = 0, "" if spread is None else f"passes over {len(spread.ranges)} blocks on {type(executor).__name__}"
-    for temperature in temperatures:
+    for number, temperature in enumerate(temperatures):
         rough = temperature >= SAMPLED_FROM and sample is not table
         try:
             found = descend(sample if rough else table, prices, temperature, STEPS, None if rough else spread)
@@ -151,7 +159,8 @@ def _descent(
             found = descend(table, prices, temperature, STEPS)
         prices = found.prices
         passes += 0 if rough else found.passes
-        if deadline is not None and time.monotonic() > deadline:
+        near = warm and number == 0 and found.settled
+        if near or (deadline is not None and time.monotonic() > deadline):
             break
     return Descent(prices, passes), note
 

@@ -30,10 +30,11 @@ SPREAD = 200_000
 
 @dataclass(frozen=True)
 class Descent:
-    """Prices, shape ``(resources,)``, and the passes that they took."""
+    """Prices, shape ``(resources,)``, the passes that they took, and whether Newton's method came to rest."""
 
     prices: FloatArray
     passes: int
+    settled: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,11 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int, sp
     roof = 4.0 * np.maximum(first_guess(table), prices)
     roof[roof == 0] = 1.0
     here = _evaluate(table, prices, heat, spread)
-    passes = 1
+    passes, settled = 1, False
     for _ in range(steps):
         free = (prices > 0) | (here.gradient < 0)
         if not free.any():
+            settled = True
             break
         step = np.zeros(table.resources)
         system = here.hessian[np.ix_(free, free)]
@@ -86,6 +88,7 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int, sp
         step[free] = -np.linalg.lstsq(system, here.gradient[free], rcond=1e-13)[0]
         decrement = -float(here.gradient @ step)
         if decrement <= 1e-9 * abs(here.value) or not np.isfinite(decrement):
+            settled = bool(np.isfinite(decrement))
             break
         length = min(1.0, float(np.min(roof[step > 0] / step[step > 0], initial=np.inf)))
         for _ in range(6):
@@ -99,8 +102,9 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int, sp
         else:
             break
         if decrement <= 1e-6 * abs(here.value) * temperature:
+            settled = True
             break
-    return Descent(prices, passes)
+    return Descent(prices, passes, settled)
 
 
 class Spread:

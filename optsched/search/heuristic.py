@@ -43,13 +43,14 @@ def by_marginal_gain(search: Search, watch: Watch) -> Search:
 
 def by_prices(search: Search, watch: Watch, gap: float, share: float) -> Search:
     """Find a plan and a bound by prices, in a share of the time left."""
-    from optsched.prices import price
+    from optsched.prices import named, numbered, price
 
-    began = time.monotonic()
+    began, problem = time.monotonic(), search.problem
     deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
-    found = price(search.problem, deadline=deadline, gap=gap, executor=search.executor)
+    start, move = (None, 0.0) if search.known is None else numbered(problem, search.known)
+    found = price(problem, deadline=deadline, gap=gap, start=start, start_move=move, executor=search.executor)
     stopped = "time_limit" if watch.limits.left() <= 0 else "gap" if found.gap <= gap else "heuristic"
-    search = replace(search, solve_s=time.monotonic() - began, stopped=stopped)
+    search = replace(search, solve_s=time.monotonic() - began, stopped=stopped, prices=named(problem, found))
     for note in found.notes:
         search = search.noting(f"prices: {note}")
     if found.rows is not None and search.problem.instance.decides == "counts":

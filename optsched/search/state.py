@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -42,6 +42,8 @@ class Search:
         Of rows at the prices of racks and links, where places are decided and the objective is a sum.
     check_s
         The longest time that checking a plan took.
+    known, prices
+        What one more unit of each resource was worth in the last round, and what it is worth in this one, by name.
     """
 
     problem: Problem
@@ -51,6 +53,8 @@ class Search:
     backend: str = ""
     allocations: tuple[Allocation, ...] = ()
     check_s: float = 0.0
+    known: Mapping[str, float] | None = None
+    prices: Mapping[str, float] = field(default_factory=dict)
     plan: Plan | None = None
     worth: Worth | None = None
     value: float = -np.inf
