@@ -15,7 +15,7 @@ from optsched.checker.traffic import sent_by
 from optsched.checker.truth import Truth
 from optsched.curves.fitted import CurveFile
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.pools import pools
+from optsched.pools import pools, resources
 from optsched.result import Result
 from optsched.solution import Allocation
 
@@ -82,10 +82,11 @@ def _print_pools(console: Console, instance: Instance, result: Result) -> None:
     used: dict[tuple[str, str], int] = defaultdict(int)
     for a in result.allocations:
         used[a.site, a.gpu_type] += a.gpus
-    table = _table("pool", "GPUs", "in use", "idle")
-    for pool in pools(instance):
+    table = _table("pool", "GPUs", "in use", "idle", *(["one more is worth"] if result.prices else []))
+    for pool, shared in zip(pools(instance), resources(instance), strict=False):  # the pools come first
         held = used[pool.site, pool.gpu_type]
-        table.add_row(str(pool), str(pool.capacity), str(held), str(pool.capacity - held))
+        worth = [f"{result.prices.get(shared.name, 0.0):.4g}"] if result.prices else []
+        table.add_row(str(pool), str(pool.capacity), str(held), str(pool.capacity - held), *worth)
     console.print(table)
     console.print()
 
