@@ -290,7 +290,7 @@ def goals(arguments: argparse.Namespace) -> None:
             instance = made(gpus, jobs, seed, racks, nic, over)
             result: Result = solve(instance, gap=gap, time_limit=3.0 if quick else arguments.limit)
             found = worth(instance, result.allocations)
-            proven = float(result.bound or np.inf) / found - 1
+            proven = float(result.bound or np.inf) / max(found, 1e-300) - 1
             cells = (
                 name, str(seed), f"{nic:g}", f"{over:g}:1", f"{found:.3f}", f"{result.bound or np.inf:.3f}",
                 f"{100 * proven:.3g} %", f"{100 * gap:g} %", result.stopped, f"{result.total_s:.1f}",

@@ -92,11 +92,12 @@ def _print_pools(console: Console, instance: Instance, result: Result) -> None:
 
 
 def _places(a: Allocation) -> str:
-    """Return where a job stands, e.g. ``4 on a/0..1, 3 on b; PS on c``: so many GPUs on each server."""
+    """Return where a job stands, e.g. ``4 each on a/0..1, 3 on b; PS on c``."""
     on: dict[int, list[str]] = defaultdict(list)
     for name, count in (a.placement or {}).items():
         on[count].append(name)
-    parts = [f"{count} on {_folded(names)}" for count, names in sorted(on.items(), reverse=True)]
+    each = {count: " each" if len(names) > 1 else "" for count, names in on.items()}
+    parts = [f"{count}{each[count]} on {_folded(on[count])}" for count in sorted(on, reverse=True)]
     hosts = f"; PS on {_folded(list(a.server_placement))}" if a.server_placement else ""
     return ", ".join(parts) + hosts
 
