@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -73,7 +73,7 @@ def print_result(instance: Instance, result: Result) -> None:
         console.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""), highlight=False)
     if (more := len(result.waiting) - _MOST_ROWS) > 0:
         console.print(f"... and {more} more jobs wait")
-    for note in result.notes:
+    for note in (*_unmeasured(instance), *result.notes):
         console.print(f"note: {note}", highlight=False, style="dim")
     console.print(_summary(result), highlight=False)
 
@@ -115,6 +115,16 @@ def _folded(names: Sequence[str]) -> str:
             runs.append((head, number, number))
     ends = ((head, str(low) if low == high else f"{low}..{high}") for head, low, high in runs)
     return " ".join(head + (end if head.endswith("/") else "") for head, end in ends)
+
+
+def _unmeasured(instance: Instance) -> Iterator[str]:
+    """Say which curves mean nothing at a network rate: their jobs stay where they need none."""
+    if instance.decides == "network":
+        curves = sorted({name for job in instance.jobs for name in job.curves.values()})
+        names = [n for n in curves if (c := instance.curves[n]).on_network and getattr(c, "reference_gbps", 0) is None]
+        if names:
+            first = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+            yield f"without reference_gbps, a network rate means nothing to these curves, and is not assigned: {first}"
 
 
 def _print_links(console: Console, instance: Instance, result: Result) -> None:

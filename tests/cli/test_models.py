@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
 import optsched
 from optsched.cli import main
+from tests.cli.conftest import ROOT
 from tests.placement.made import made
 
 
@@ -79,6 +81,18 @@ def test_places_and_rates_are_shown_and_checked(run: Run, network: Path, tmp_pat
     refused = run("check", network, "faster.json")
     assert refused.returncode == 1
     assert "cross it" in refused.stdout
+
+
+def test_equal_pieces_are_folded_and_unmeasured_curves_named(run: Run, tmp_path: Path) -> None:
+    instance = optsched.load(ROOT / "instances" / "micro" / "shared-link.json")
+    shown = run("solve", ROOT / "instances" / "micro" / "shared-link.json").stdout
+    assert "1 each on s1 s2" in shown
+    assert "reference_gbps" not in shown
+    curve = msgspec.structs.replace(instance.curves["ring"], reference_gbps=None)
+    optsched.save(msgspec.structs.replace(instance, curves={"ring": curve}), tmp_path / "unmeasured.json")
+    shown = run("solve", "unmeasured.json").stdout
+    assert "waits: a" in shown
+    assert "reference_gbps" in shown
 
 
 @pytest.mark.parametrize("kind", ["mps", "lp"])
