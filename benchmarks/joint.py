@@ -7,9 +7,9 @@ every plan counts what the checker says it is worth.
 
 - *in sequence*: the GPUs of each job as the optimum of the same cluster without racks (each network at its NIC's
   rate, proven to 0.01 %), then places, then rates by a linear program. Of two packings the better one
-  counts: the optimum of the formulation *placement*, which knows servers and no racks, and the heuristic that puts each
-  job into the smallest part of the network that has room. Jobs without room are asked anew, with all their
-  counts, while the others keep theirs.
+  counts: the optimum of the formulation *placement* over the fewest servers for each count, which knows no racks, and
+  the heuristic that puts each job into the smallest part of the network that has room. Jobs without room
+  are asked anew, with all their counts, while the others keep theirs; that counts if it is better.
 - *GPUs first*: the same GPUs, then places and rates by the formulation *network*: the best that any packing can do.
 - *together*: the formulation *network* over everything, and the gap that it proves.
 
@@ -38,7 +38,7 @@ from optsched.curves import AllReduce, Curve
 from optsched.curves.fitted import load_curves
 from optsched.files import write_bytes
 from optsched.generate import generate
-from optsched.instance import Reference, validate
+from optsched.instance import Configuration, Job, Reference, validate
 from optsched.placing import Ground, best_rates, first_plan, on_network
 from optsched.problem import Places, Problem, allocate, pose
 from optsched.result import Result
@@ -95,10 +95,32 @@ def at_nic(curve: Curve, gbps: float) -> Curve:
     return changed
 
 
-def without_rates(instance: Instance, gbps: float, decides: str) -> Instance:
-    """Return the instance without its links, each network at its NIC's rate."""
+def without_rates(instance: Instance, gbps: float) -> Instance:
+    """Return the instance as counts of GPUs, each network at its NIC's rate."""
     curves = {name: at_nic(curve, gbps) for name, curve in instance.curves.items()}
-    return validate(msgspec.structs.replace(instance, decides=decides, curves=curves))
+    return validate(msgspec.structs.replace(instance, decides="counts", curves=curves))
+
+
+def on_fewest(counted: Problem, held: dict[str, Allocation], free: frozenset[str] = frozenset()) -> Instance:
+    """Return the places to be decided of jobs that hold GPUs, and of free jobs, each count on the fewest servers."""
+    table, ways = counted.configurations, counted.configurations.ways
+    jobs = []
+    for number, job in enumerate(counted.instance.jobs):
+        if job.id not in held and job.id not in free:
+            continue
+        rows = range(table.first[number], table.first[number + 1])
+        listed = [
+            Configuration(
+                site=table.pools[ways.pool[r]].site, gpu_type=table.pools[ways.pool[r]].gpu_type,
+                gpus=int(ways.gpus[r]), nodes=int(ways.nodes[r]), throughput=float(ways.throughput[r]),
+            )
+            for r in rows
+        ]  # fmt: skip
+        mine = held.get(job.id)
+        if mine is not None:
+            listed = [c for c in listed if (c.site, c.gpu_type, c.gpus) == (mine.site, mine.gpu_type, mine.gpus)]
+        jobs.append(Job(id=job.id, weight=job.weight, reference=job.reference, configurations=tuple(listed)))
+    return validate(msgspec.structs.replace(counted.instance, decides="placement", jobs=tuple(jobs)))
 
 
 def pinned(instance: Instance, held: dict[str, Allocation], free: frozenset[str] = frozenset()) -> Instance:
@@ -144,22 +166,34 @@ def worth(instance: Instance, plan: tuple[Allocation, ...]) -> float:
     return report.value
 
 
+def packings(instance: Instance, counted: Problem, first: dict[str, Allocation]) -> Iterator[tuple[Allocation, ...]]:
+    """Yield plans of given GPUs in several places, at their best rates."""
+    problem, everybody = pose(instance), frozenset(job.id for job in instance.jobs)
+    stand, missed = first, frozenset[str]()
+    for _ in range(2):
+        placed = solve(on_fewest(counted, stand, missed), formulation="placement", gap=1e-4, time_limit=15)
+        stand = {a.job: a for a in placed.allocations}
+        yield rated(problem, stand)
+        missed = everybody - set(stand)
+    stand, missed = first, frozenset[str]()
+    for _ in range(2):
+        part = pose(pinned(instance, stand, missed))
+        packed = first_plan(part, Watch(Limits(time.monotonic() + 30)))
+        if packed is None:
+            return
+        plan = allocate(part, packed)
+        yield plan
+        stand = {a.job: a for a in plan}
+        missed = everybody - set(stand)
+
+
 def in_sequence(instance: Instance, gbps: float) -> tuple[float, dict[str, Allocation]]:
-    """Return what deciding one after the other is worth, and the GPUs of its first step."""
-    counted = solve(without_rates(instance, gbps, "counts"), gap=1e-4, time_limit=30)
-    first = {a.job: a for a in counted.allocations}
-    blind = without_rates(instance, gbps, "placement")
-    placed = solve(pinned(blind, first), formulation="placement", gap=1e-4, time_limit=15)
-    stand = {a.job: a for a in placed.allocations}
-    if missed := frozenset(job.id for job in instance.jobs) - set(stand):
-        again = solve(pinned(blind, stand, missed), formulation="placement", gap=1e-4, time_limit=15)
-        if (again.value or 0.0) >= (placed.value or 0.0):
-            stand = {a.job: a for a in again.allocations}
-    best = worth(instance, rated(pose(instance), stand))
-    packed = first_plan(pose(pinned(instance, first)), Watch(Limits(time.monotonic() + 30)))
-    if packed is not None:
-        best = max(best, worth(instance, allocate(pose(pinned(instance, first)), packed)))
-    return best, first
+    """Return what deciding one after the other is worth, and its best plan."""
+    blind = without_rates(instance, gbps)
+    first = {a.job: a for a in solve(blind, gap=1e-4, time_limit=30).allocations}
+    plans = [(worth(instance, plan), plan) for plan in packings(instance, pose(blind), first)]
+    value, best = max(plans, key=lambda one: one[0])
+    return value, {a.job: a for a in best}
 
 
 @dataclass(frozen=True)
@@ -187,8 +221,8 @@ def compared(
 ) -> Row:
     """Return one row of the comparison."""
     instance = made(gpus, jobs, seed, 4, nic, oversubscription, wide=wide)
-    sequence, first = in_sequence(instance, nic)
-    second = solve(pinned(instance, first), formulation="network", gap=1e-2, time_limit=limit / 3)
+    sequence, held = in_sequence(instance, nic)
+    second = solve(pinned(instance, held), formulation="network", gap=1e-2, time_limit=limit / 6)
     gpus_first = max(sequence, worth(instance, second.allocations))
     began = time.monotonic()
     result = solve(instance, formulation="network", gap=1e-2, time_limit=limit)

@@ -36,6 +36,11 @@ def test_trust() -> None:
     assert "prices agree" in run("executors.py")
 
 
+def test_deciding_together(tmp_path: Path) -> None:
+    assert "in sequence" in run("joint.py", "--picture", tmp_path / "joint.svg")
+    assert "<svg" in (tmp_path / "joint.svg").read_text()
+
+
 def test_prediction(tmp_path: Path) -> None:
     measured.write(tmp_path / "throughput.csv")
     out = run("prediction.py", "--data", tmp_path)
