@@ -1,6 +1,6 @@
 """Benchmarks: formulations x encodings x backends x instances x seeds, measured, verified, and compared."""
 
-from optsched.bench.run import run
+from optsched.bench.grid import run
 from optsched.bench.spec import Method, Spec, Task, load_spec, methods, tasks
 from optsched.bench.table import Row, read_rows, write_rows
 

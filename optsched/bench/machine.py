@@ -19,6 +19,8 @@ from optsched.formulation import GROUP
 
 __all__ = ["locked", "machine", "peak_memory", "versions"]
 
+_AROUND = ("bench", "cli")
+"""Parts of optsched that are no part of what is measured."""
 _SOLVERS = ("highspy", "ortools", "pyomo", "numpy")
 
 
@@ -42,7 +44,7 @@ def _sources() -> str:
         spec = importlib.util.find_spec(package)
         for folder in (spec.submodule_search_locations or ()) if spec else ():
             for file in sorted(Path(folder).rglob("*.py")):
-                if "bench" not in file.relative_to(folder).parts[:1]:  # it measures, and is not measured
+                if file.relative_to(folder).parts[0] not in _AROUND:
                     digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:8]
 

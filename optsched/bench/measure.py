@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 import threading
 import time
 from datetime import UTC, datetime
@@ -98,7 +99,7 @@ def measure(task: Task) -> Row:
         return Row(**known, outcome="unsupported", reason=reason)
     _warm(task, instance)
     seen: list[Progress] = []
-    gc.collect()
+    _tidy(len(sys.modules))
     with peak_memory(worker.alive) as peak:
         began = time.monotonic()
         try:
@@ -199,6 +200,13 @@ def _warm(task: Task, instance: Instance) -> None:
             solve(tiny, formulation=one, backend=backend, time_limit=60.0)
         except OptschedError:  # the run itself will say so
             continue
+
+
+@lru_cache(maxsize=1)
+def _tidy(modules: int) -> None:
+    """Keep the collector of garbage from looking through all that was imported, in the middle of a run."""
+    gc.collect()
+    gc.freeze()
 
 
 def _settled() -> None:

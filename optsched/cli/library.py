@@ -12,7 +12,7 @@ import msgspec
 from optsched.bench.features import features
 from optsched.bench.library import TAGS, Known, digest, known_in, recipes_in, verify
 from optsched.bench.recipes import made
-from optsched.bench.run import is_instance
+from optsched.bench.grid import is_instance
 from optsched.cli.commands import _print_json, _writable
 from optsched.curves.fitted import load_curves
 from optsched.errors import InputError, shown

@@ -12,7 +12,7 @@ import optsched
 from optsched.bench.features import features
 from optsched.bench.library import TAGS, digest, known_in, recipes_in, verify
 from optsched.bench.recipes import made
-from optsched.bench.run import is_instance
+from optsched.bench.grid import is_instance
 from optsched.cli.shares import POLICIES
 from optsched.curves.fitted import load_curves
 from optsched.instance import save
