@@ -69,7 +69,7 @@ def test_a_formulation_of_another_package(installed, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     listed, found, _, gpus, refused = done.stdout.splitlines()
-    assert listed.split() == ["allocation", "configuration", "one-gpu"]
+    assert listed.split() == ["allocation", "configuration", "network", "one-gpu", "placement"]
     assert found.startswith("one-gpu feasible"), "its plans are good, its bound is loose"
     assert gpus == "1 1 1"
     assert "another formulation than one-gpu: it adds values up" in refused
