@@ -31,6 +31,7 @@ def tabulate(instance: Instance) -> Configurations:
     everywhere = pools(instance)
     plain = msgspec.structs.replace(instance, decides="counts")
     kinds: dict[Hashable, int] = {}
+    plain_kinds: dict[Hashable, dict[int, Ways]] = {}  # which differ in what they hold, and share all but that
     ways: list[Ways] = []
     notes: list[str] = []
     references: list[float] = []
@@ -39,7 +40,8 @@ def tabulate(instance: Instance) -> Configurations:
         key = kind(job)
         if key not in kinds:
             kinds[key] = len(ways)
-            found, choosable, note = ways_of(job, instance, everywhere)
+            known = plain_kinds.setdefault(kind(msgspec.structs.replace(job, holds=None)), {})
+            found, choosable, note = ways_of(job, instance, everywhere, known)
             ways.append(found)
             notes.append(note)
             if instance.decides != "counts":  # progress is measured by what was measured: packed, and without a rate

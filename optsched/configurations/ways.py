@@ -16,14 +16,22 @@ from optsched.pools import Pool
 __all__ = ["none", "reference_goodput", "ways_of"]
 
 
-def ways_of(job: Job, instance: Instance, everywhere: Sequence[Pool]) -> tuple[Ways, NDArray[np.bool_], str]:
-    """Return all ways of a job, by pool and GPUs, which of them are not only held, and why there are none."""
+def ways_of(
+    job: Job, instance: Instance, everywhere: Sequence[Pool], known: dict[int, Ways] | None = None
+) -> tuple[Ways, NDArray[np.bool_], str]:
+    """Return all ways of a job, by pool and GPUs, which of them are not only held, and why there are none.
+
+    Parameters
+    ----------
+    known
+        The ways to choose from in each pool, by its number, of a job that differs in what it holds at the most; filled.
+    """
     allowed = [(number, pool) for number, pool in enumerate(everywhere) if job.sites is None or pool.site in job.sites]
     if job.configurations:
         found, note = _listed(job, instance, allowed)
         choosable = np.ones(len(found), dtype=bool)
     else:
-        found, choosable, note = _computed(job, instance, allowed)
+        found, choosable, note = _computed(job, instance, allowed, {} if known is None else known)
     order = np.lexsort((found.nodes, found.servers, found.gpus, found.pool))
     return found.take(order), choosable[order], note
 
@@ -52,7 +60,9 @@ def _listed(job: Job, instance: Instance, allowed: Sequence[tuple[int, Pool]]) -
     return found, "" if rows else "none of its configurations fits the servers of a pool that it may use"
 
 
-def _computed(job: Job, instance: Instance, allowed: Sequence[tuple[int, Pool]]) -> tuple[Ways, NDArray[np.bool_], str]:
+def _computed(
+    job: Job, instance: Instance, allowed: Sequence[tuple[int, Pool]], known: dict[int, Ways]
+) -> tuple[Ways, NDArray[np.bool_], str]:
     """Evaluate the job's curves over its counts, and keep the best batches of each count and what is held."""
     parts, choosable, notes = [none()], [np.empty(0, dtype=bool)], []
     for number, pool in allowed:
@@ -63,7 +73,9 @@ def _computed(job: Job, instance: Instance, allowed: Sequence[tuple[int, Pool]])
         if len(counts) == 0:
             notes.append(f"it needs at least {job.min_gpus} GPUs, and {pool} has {pool.capacity}")
             continue
-        best = _best_batches(job, instance, number, pool, counts)
+        if number not in known:
+            known[number] = _best_batches(job, instance, number, pool, counts)
+        best = known[number]
         if len(best) == 0:
             notes.append(f"no batch of the job fits the memory of {pool}, or its curve is unknown there")
         held = _held(job, instance, number, pool, counts)
