@@ -74,7 +74,7 @@ Research 9, 1961); reservations for rings and stars on trees of links: Ballani e
 from __future__ import annotations
 
 from formulations.joint import build
-from optsched.formulation import Formulation, Support
+from optsched.formulation import Choices, Formulated, Formulation, Support
 from optsched.linear.piecewise import ENCODINGS
 from optsched.problem import Problem
 
@@ -92,11 +92,17 @@ def supports(problem: Problem) -> Support:
     return Support(True)
 
 
+def _pyomo(problem: Problem, choices: Choices) -> Formulated:
+    from formulations.reference.lowered import lowered
+
+    return lowered(build(problem, choices))
+
+
 FORMULATION = Formulation(
     name="network",
     decides="configurations, places on servers and network rates in one model",
     supports=supports,
-    forms={"linear": build},
+    forms={"linear": build, "pyomo": _pyomo},
     encodings=("auto", *ENCODINGS),
     cuts=("merge", "homes", "patterns", "two-links", "pools"),
 )

@@ -8,7 +8,7 @@ pieces of a row stand on servers of their own.
 from __future__ import annotations
 
 from formulations.joint import build
-from optsched.formulation import Formulation, Support
+from optsched.formulation import Choices, Formulated, Formulation, Support
 from optsched.problem import Problem
 
 __all__ = ["FORMULATION"]
@@ -23,10 +23,22 @@ def supports(problem: Problem) -> Support:
     return Support(True)
 
 
+def _pyomo(problem: Problem, choices: Choices) -> Formulated:
+    from formulations.reference.lowered import lowered
+
+    return lowered(build(problem, choices))
+
+
+def _cpsat(problem: Problem, choices: Choices) -> Formulated:
+    from formulations.cpsat.lowered import lowered
+
+    return lowered(build(problem, choices))
+
+
 FORMULATION = Formulation(
     name="placement",
     decides="configurations and places on servers in one model",
     supports=supports,
-    forms={"linear": build},
+    forms={"linear": build, "pyomo": _pyomo, "cpsat": _cpsat},
     cuts=("merge", "patterns", "pools"),
 )
