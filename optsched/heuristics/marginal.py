@@ -15,7 +15,7 @@ import numpy as np
 from optsched.curves import FloatArray, IntArray
 from optsched.problem import Problem
 
-__all__ = ["improve", "marginal_gain"]
+__all__ = ["better", "improve", "marginal_gain", "stayed", "take", "used"]
 
 
 def marginal_gain(problem: Problem, deadline: float | None = None) -> IntArray:
@@ -31,24 +31,31 @@ def marginal_gain(problem: Problem, deadline: float | None = None) -> IntArray:
         On the clock of ``time.monotonic``: the plan as it is then is returned.
     """
     table = problem.configurations
-    rows = np.full(table.jobs, -1, dtype=np.int64)
-    free = table.capacity.copy()
-    frozen = np.zeros(table.jobs, dtype=bool)
-    if problem.instance.max_moves is not None:
-        # what is held stays: the only moves are then those of jobs that cannot keep what they hold
-        for row in np.flatnonzero(table.kept).tolist():
-            if _fits(problem, row, free):
-                _take(problem, row, free)
-                rows[table.job[row]] = row
-                frozen[table.job[row]] = True
+    rows, free = stayed(problem)
+    frozen = rows >= 0
     required = np.flatnonzero(problem.required & (rows < 0))
     for job in required[np.argsort(np.diff(table.first)[required], kind="stable")].tolist():
-        own = _better(problem, job, rows, free)
+        own = better(problem, job, rows, free)
         if len(own):
             row = int(own[np.argmin(_shares(problem, own))])
-            _take(problem, row, free)
+            take(problem, row, free)
             rows[job] = row
     return improve(problem, rows, deadline, frozen=frozen)
+
+
+def stayed(problem: Problem) -> tuple[IntArray, FloatArray]:
+    """Return the row of each job, -1 for none, and what is free, where only those run who may not move.
+
+    Where moves are limited, what is held stays: the only moves are then those of jobs that cannot keep what they hold.
+    """
+    table = problem.configurations
+    rows, free = np.full(table.jobs, -1, dtype=np.int64), table.capacity.copy()
+    if problem.instance.max_moves is not None:
+        for row in np.flatnonzero(table.kept).tolist():
+            if _fits(problem, row, free):
+                take(problem, row, free)
+                rows[table.job[row]] = row
+    return rows, free
 
 
 def improve(
@@ -66,7 +73,7 @@ def improve(
     table = problem.configurations
     least = problem.objective.aggregate != "sum"
     rows = rows.copy()
-    free = table.capacity - _used(problem, rows)
+    free = table.capacity - used(problem, rows)
     queue: list[tuple[float, int, int]] = []
 
     def push(job: int) -> None:
@@ -88,8 +95,8 @@ def improve(
             heapq.heappush(queue, (step[0], job, step[1]))
             continue
         if rows[job] >= 0:
-            _take(problem, int(rows[job]), free, -1.0)
-        _take(problem, step[1], free)
+            take(problem, int(rows[job]), free, -1.0)
+        take(problem, step[1], free)
         rows[job] = step[1]
         push(job)
     return rows
@@ -97,7 +104,7 @@ def improve(
 
 def _step(problem: Problem, job: int, rows: IntArray, free: FloatArray, least: bool) -> tuple[float, int] | None:
     """Return the priority (small first) and the row of a job's best step; None where it has none."""
-    own = _better(problem, job, rows, free)
+    own = better(problem, job, rows, free)
     if len(own) == 0:
         return None
     now = rows[job]
@@ -110,7 +117,7 @@ def _step(problem: Problem, job: int, rows: IntArray, free: FloatArray, least: b
     return -float(gain[best]), int(own[best])
 
 
-def _better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> IntArray:
+def better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> IntArray:
     """Return the rows of a job that are worth more than what it has and that fit what is free."""
     table = problem.configurations
     begin, end = table.first[job], table.first[job + 1]
@@ -118,7 +125,7 @@ def _better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> Int
     room = free
     if now >= 0:
         room = free.copy()
-        _take(problem, int(now), room, -1.0)
+        take(problem, int(now), room, -1.0)
     value = problem.value[begin:end]
     worth = value > (problem.value[now] * (1 + 1e-12) if now >= 0 else (-np.inf if problem.required[job] else 0.0))
     start, resource, amount = table.used_by_row
@@ -149,11 +156,11 @@ def _shares(problem: Problem, rows: IntArray) -> FloatArray:
     )
 
 
-def _used(problem: Problem, rows: IntArray) -> FloatArray:
+def used(problem: Problem, rows: IntArray) -> FloatArray:
     """Return what a plan uses of each resource."""
     used = np.zeros(len(problem.configurations.capacity))
     for row in rows[rows >= 0].tolist():
-        _take(problem, row, used, -1.0)
+        take(problem, row, used, -1.0)
     return used
 
 
@@ -164,7 +171,7 @@ def _fits(problem: Problem, row: int, free: FloatArray) -> bool:
     return bool(np.all((amount[span] <= room * (1 + 1e-12)) | (amount[span] < 0)))
 
 
-def _take(problem: Problem, row: int, free: FloatArray, sign: float = 1.0) -> None:
+def take(problem: Problem, row: int, free: FloatArray, sign: float = 1.0) -> None:
     """Take what a row uses from what is free (or give it back), in place."""
     start, resource, amount = problem.configurations.used_by_row
     span = slice(start[row], start[row + 1])

@@ -16,7 +16,7 @@ from optsched.prices.smooth import Descent, Spread, descend, first_guess
 from optsched.prices.table import Table, table_of
 from optsched.problem import Plan, Problem
 
-__all__ = ["Priced", "price"]
+__all__ = ["Priced", "price", "relaxed"]
 
 COLD: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 """Temperatures as parts of a job's best value: from one at which all compete to one at which few do.
@@ -127,6 +127,24 @@ def price(
     if not state.done:
         state = kernels(state)
     return _priced(problem, groups, state)
+
+
+def relaxed(problem: Problem, deadline: float | None = None, start: FloatArray | None = None) -> Priced:
+    """Find prices near the least dual, and the bound that they prove, without a plan; parameters as of :func:`price`.
+
+    Raises
+    ------
+    ValueError
+        For an objective that is no sum.
+    """
+    if problem.objective.aggregate != "sum":
+        raise ValueError(f"prices serve sums over jobs, and {problem.objective.name} is none")
+    table, groups = table_of(problem)
+    if np.any(np.diff(table.first) == 0) or table.groups == 0:
+        return price(problem, deadline=deadline, gap=0.0)
+    found, _ = _descent(table, None if start is None else np.append(start, 0.0), deadline, None)
+    seen = look(table, found.prices)
+    return _priced(problem, groups, State(table, seen, deadline, 0.0, bound=seen.dual, passes=found.passes + 1))
 
 
 def _descent(

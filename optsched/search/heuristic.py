@@ -9,21 +9,70 @@ import numpy as np
 
 from optsched.backends import Watch
 from optsched.checker import check
+from optsched.curves import IntArray
 from optsched.formulation import DEFAULT, formulation
 from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.least import highest_level, lexicographic, reach
 from optsched.problem import Plan, allocate, rows_of
 from optsched.search.state import Search, bounded, spec_of
 
-__all__ = ["HEURISTICS", "by_levels", "by_marginal_gain", "by_prices", "by_relaxation", "filled", "idle", "in_order"]
+__all__ = [
+    "HEURISTICS", "by_dual", "by_heuristic", "by_levels", "by_marginal_gain", "by_prices", "by_relaxation", "filled",
+    "idle", "in_order",
+]  # fmt: skip
 
 HEURISTICS = {
     "marginal-gain": "GPUs step by step to the job that gains most by them (Optimus, EuroSys'18)",
     "one-by-one": "GPUs, then places on servers, then network rates: one decision after the other",
+    "price-greedy": "each job in turn the row that is worth most at the prices of the dual, by value over cost",
+    "lp-rounding": "what the LP relaxation decides whole, and the rest by marginal gain",
+    "pop-4": "a random partition of jobs and resources in 4, each solved by HiGHS (POP, SOSP'21)",
+    "pop-16": "the same in 16 parts",
+    "speed-up": "the next GPUs to the job that they speed up most, relative to what it has (Lin et al., MASCOTS'18)",
     "prices": "a plan from one price for each resource, for sums over up to a million jobs",
     "levels": "the highest level that all jobs reach, or all their levels in lexicographic order, by prices",
 }
-"""What can stand in place of a formulation: no model, but a proven bound beside the plan."""
+"""What can stand in place of a formulation: a plan without proof, and a proven bound beside it."""
+
+PARTS = {"pop-4": 4, "pop-16": 16}
+"""Parts of the partitions."""
+
+
+def by_heuristic(search: Search, watch: Watch, name: str, gap: float) -> Search:
+    """Take up the plan of a heuristic, in a half of the time left: the other half is the bound's."""
+    from optsched.heuristics.greedy import price_greedy
+    from optsched.heuristics.partition import partitioned
+    from optsched.heuristics.rounding import lp_rounding
+    from optsched.heuristics.speedup import speed_up
+    from optsched.prices import relaxed
+
+    began, problem = time.monotonic(), search.problem
+    deadline = None if watch.limits.deadline is None else began + watch.limits.left() / 2
+    rows: IntArray | None
+    if name in PARTS:
+        rows = partitioned(problem, PARTS[name], watch.limits.seed, deadline=deadline, gap=gap)
+    elif name == "lp-rounding":
+        rows = lp_rounding(problem, deadline)
+    elif name == "speed-up":
+        rows = speed_up(problem, deadline)
+    elif name == "price-greedy":
+        rows = price_greedy(problem, relaxed(problem, deadline).prices, deadline)
+    else:
+        rows = marginal_gain(problem, deadline)
+    search = replace(search, solve_s=time.monotonic() - began)
+    return search if rows is None else search.offered(Plan(rows), name)
+
+
+def by_dual(search: Search, watch: Watch) -> Search:
+    """Bound a heuristic's plan: by prices where the objective is a sum, by the LP relaxation elsewhere."""
+    if search.problem.objective.aggregate != "sum" or search.plan is None:  # which may prove that there is none
+        return by_relaxation(search, watch)
+    from optsched.prices import named, relaxed
+
+    began = time.monotonic()
+    found = relaxed(search.problem, watch.limits.deadline)
+    search = replace(search, solve_s=search.solve_s + time.monotonic() - began, prices=named(search.problem, found))
+    return bounded(search, found.bound, 1.0, "prices")
 
 
 def idle(search: Search) -> Search:
@@ -112,7 +161,7 @@ def by_relaxation(search: Search, watch: Watch) -> Search:
     built = formulation("configuration").forms["linear"](search.problem, DEFAULT)
     build_s = time.monotonic() - began
     outcome = highs.solve(built.model, watch, relaxed=True)
-    search = replace(search, build_s=build_s, solve_s=outcome.solve_s)
+    search = replace(search, build_s=build_s, solve_s=search.solve_s + outcome.solve_s)
     if outcome.status == "infeasible" and search.plan is None:
         return replace(search, infeasible=True, stopped="infeasible")
     return bounded(search, outcome.bound if outcome.status == "optimal" else None, 1.0, "the LP relaxation")

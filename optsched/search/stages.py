@@ -9,7 +9,15 @@ from optsched.errors import InputError, shown
 from optsched.formulation import Choices
 from optsched.problem import Problem
 from optsched.search.exact import exactly, formulation_for, in_turn
-from optsched.search.heuristic import HEURISTICS, by_levels, by_marginal_gain, by_prices, by_relaxation, in_order
+from optsched.search.heuristic import (
+    HEURISTICS,
+    by_dual,
+    by_heuristic,
+    by_levels,
+    by_marginal_gain,
+    by_prices,
+    in_order,
+)
 from optsched.search.placed import placed_stages
 from optsched.search.state import Stage
 
@@ -33,13 +41,14 @@ def stages_of(problem: Problem, wanted: str, backend: str, choices: Choices, gap
         raise InputError(expected, path="formulation", value=shown(wanted))
     priced = Stage("prices", "", partial(by_prices, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))
     first = Stage("marginal-gain", "", partial(by_marginal_gain, watch=watch))
-    if wanted == "marginal-gain":
-        return [first, Stage("marginal-gain", "highs", partial(by_relaxation, watch=watch))]
+    if wanted in ("prices", "price-greedy") and not summed:
+        expected = f"another formulation than {wanted}, which serves sums over jobs: {problem.objective.name} is none"
+        raise InputError(expected, path="formulation", value=shown(wanted))
     if wanted == "prices":
-        if not summed:
-            expected = f"another formulation than prices, which serve sums over jobs: {problem.objective.name} is none"
-            raise InputError(expected, path="formulation", value=shown(wanted))
         return [priced]
+    if wanted in HEURISTICS and wanted != "levels":
+        planned = Stage(wanted, "", partial(by_heuristic, watch=watch, name=wanted, gap=gap))
+        return [planned, Stage(wanted, "" if summed else "highs", partial(by_dual, watch=watch))]
     ordered = problem.objective.aggregate == "lexmin"
     levelled = Stage("levels", "", partial(by_levels, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))
     if wanted == "levels" or (ordered and wanted == "auto"):
