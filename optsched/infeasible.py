@@ -61,8 +61,10 @@ def why_infeasible(problem: Problem, limits: Limits) -> str:
     if short is None:
         return "the required jobs cannot all run (no conflict could be named in the time given)"
     if not short.any():
-        most = problem.instance.max_moves
-        return f"the required jobs cannot all run without more than {most} jobs losing or changing what they hold"
+        most, decides = problem.instance.max_moves, problem.instance.decides
+        servers = "" if decides == "counts" else " on the servers as they are, though the pools have enough for them"
+        moves = "" if most is None else f" without more than {most} jobs losing or changing what they hold"
+        return f"the required jobs cannot all run{servers}{moves}"
     for job in jobs.tolist():
         rest = jobs[jobs != job]
         less = shortage(problem, rest, limits)

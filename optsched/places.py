@@ -42,7 +42,7 @@ class ServerClass:
         return len(self.names)
 
     def __str__(self) -> str:
-        return self.names[0] if len(self) == 1 else f"{self.names[0]}..{self.names[-1].rpartition('/')[2]}"
+        return self.names[0] if len(self) == 1 else f"{self.names[0]}+{len(self) - 1}"
 
 
 @dataclass(frozen=True)
