@@ -216,13 +216,14 @@ def explain(
         str, typer.Option(help="optimal: the best plans run the job; nobody-loses: no other job is slower than now.")
     ] = "optimal",
     worth: Annotated[bool, typer.Option("--worth", help="Add what one more of each resource is worth.")] = False,
+    gap: Annotated[float, typer.Option(help="Of every answer; solve what was relaxed with the same.")] = 1e-4,
     time_limit: Annotated[float | None, typer.Option(help="Seconds; what is not decided by then is named.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why jobs wait and what would change it, or what keeps the instance from having a plan (exit code 1)."""
     from optsched.cli import explaining
 
-    raise SystemExit(explaining.explain(instance, plan, job or [], meaning, worth, time_limit, as_json))
+    raise SystemExit(explaining.explain(instance, plan, job or [], meaning, worth, gap, time_limit, as_json))
 
 
 @app.command()

@@ -23,8 +23,8 @@ _MOST_LINES = 12
 
 
 def explain(
-    instance: Path, plan: Path | None, jobs: list[str], meaning: str, worth: bool, time_limit: float | None,
-    as_json: bool,
+    instance: Path, plan: Path | None, jobs: list[str], meaning: str, worth: bool, gap: float,
+    time_limit: float | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Explain a plan, or why there is none."""
     import optsched.explain as explaining
@@ -44,7 +44,7 @@ def explain(
     try:
         explained = explaining.explain(
             loaded, result.allocations, objective=result.objective, jobs=jobs or None, meaning=meaning,  # type: ignore[arg-type]
-            time_limit=time_limit,
+            gap=gap, time_limit=time_limit,
         )  # fmt: skip
     except InputError as error:
         raise error.within(file=str(instance if error.path == "job" else plan or instance)) from None
@@ -130,10 +130,12 @@ def _print_explanation(console: Console, one: Explanation) -> None:
         for change in one.relaxations:
             doubt = "" if change.proven else "; less may do"
             tried = f"; not enough: {change.less_text}" if change.less else ""
-            lines.append(f"{change.text} (progress {change.progress:.4g}{tried}{doubt})")
+            then = "" if change.progress is None else f"progress {change.progress:.4g}"
+            lines.append(f"{change.text} ({(then + tried + doubt).removeprefix('; ')})")
         _listed(console, lines)
     if one.fails:
-        console.print(f"not enough alone, however much: {', '.join(one.fails)}", highlight=False)
+        more = f" and {len(one.fails) - _MOST_LINES} more" if len(one.fails) > _MOST_LINES else ""
+        console.print(f"not enough alone, however much: {', '.join(one.fails[:_MOST_LINES])}{more}", highlight=False)
     if one.undecided:
         console.print(f"not decided in the time given: {', '.join(one.undecided)}", highlight=False)
     for note in one.notes:
@@ -162,6 +164,8 @@ def _print_conflict(console: Console, found: Conflict, result: Result) -> None:
         )
     elif found.status in ("minimal", "conflicting"):
         console.print("no single capacity, deadline or other limit repairs it, however far it is moved")
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False, style="dim")
 
 
 def _print_worths(console: Console, values: tuple[Worth, ...], result: Result) -> None:

@@ -26,6 +26,8 @@ class Asker:
         Most of one question; None: no limit.
     deadline
         Of all questions, on the clock of ``time.monotonic``; then every answer is "unknown".
+    questions, alone
+        How many were asked, and how many of the answers that there is no plan rest on the word of one solver.
     """
 
     spec: ObjectiveSpec
@@ -33,6 +35,7 @@ class Asker:
     seconds: float | None = 60.0
     deadline: float | None = None
     questions: int = 0
+    alone: int = 0
 
     @property
     def sign(self) -> float:
@@ -56,18 +59,25 @@ class Asker:
         left = self.left()
         if left is not None and left <= 0.0:
             return None
-        self.questions += 1
-        return solve(instance, objective=spec or self.spec, gap=self.gap, time_limit=left)
+        return self._counted(solve(instance, objective=spec or self.spec, gap=self.gap, time_limit=left))
 
     def possible(self, instance: Instance) -> Verdict:
         """Tell whether an instance has a plan: "no" is proven, and "yes" is a plan that was checked."""
         left = self.left()
         if left is not None and left <= 0.0:
             return "unknown"
-        self.questions += 1
         # any plan will do: a gap of 1 ends the search at the first one that half the bound is known of
-        found = solve(instance, objective="running", gap=1.0, time_limit=left)
-        return verdict(found)
+        return verdict(self._counted(solve(instance, objective="running", gap=1.0, time_limit=left)))
+
+    def _counted(self, found: Result) -> Result:
+        self.questions += 1
+        self.alone += any("on the word of one solver" in note for note in found.notes)
+        return found
+
+    def doubts(self, before: int = 0) -> tuple[str, ...]:
+        """Return a note on the answers since ``alone`` was ``before``, if any rests on the word of one solver."""
+        count = self.alone - before
+        return (f"{count} answers that there is no plan rest on the word of one solver",) if count else ()
 
 
 def verdict(found: Result | None) -> Verdict:

@@ -75,7 +75,7 @@ def conflict(
         constraints=tuple(Named(key=one.key, text=one.text) for one in some), undecided=tuple(undecided),
     )  # fmt: skip
     found_repairs = tuple(_repairs(instance, some, asker)) if repairs else ()
-    return replace(result, repairs=found_repairs, questions=asker.questions)
+    return replace(result, repairs=found_repairs, questions=asker.questions, notes=asker.doubts())
 
 
 def _filtered(every: list[Constraint], keeping: Callable[[Sequence[Constraint]], Verdict]) -> list[Constraint]:

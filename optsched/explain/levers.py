@@ -263,12 +263,13 @@ def own_levers(instance: Instance, job: Job) -> Iterator[Lever]:
     if job.curves and job.min_gpus > 1:
         yield lever("min_gpus", "fewest GPUs", "GPUs", "own", 1, job.min_gpus - 1,
                     lambda j, n: {"min_gpus": j.min_gpus - int(n)},
-                    lambda n: f"at least {job.min_gpus - n:g} GPUs of {job.id} in place of {job.min_gpus}")  # fmt: skip
+                    lambda n: f"at least {job.min_gpus - n:g} GPUs of {job.id} in place of {job.min_gpus}",
+                    size=job.min_gpus)  # fmt: skip
     largest = max(group.gpus for group in instance.cluster.servers)
     if (limit := job.max_gpus_per_server) is not None and largest > limit:
         yield lever("max_gpus_per_server", "most GPUs on one server", "GPUs", "own", 1, largest - limit,
                     lambda j, n: {"max_gpus_per_server": limit + int(n)},
-                    lambda n: f"up to {limit + n:g} GPUs of {job.id} on one server")  # fmt: skip
+                    lambda n: f"up to {limit + n:g} GPUs of {job.id} on one server", size=limit)  # fmt: skip
     for site in instance.cluster.sites if job.sites is not None else ():
         if site.id not in (job.sites or ()):
             yield lever(f"site:{site.id}", f"site {site.id}", "sites", "own", 1, 1, _allowing(site.id),

@@ -71,7 +71,7 @@ class Relaxation(Change, frozen=True, kw_only=True):
     less_text
         The same for people; empty for the instance as it is.
     progress, value
-        Of the job, and the objective of the plan, when the relaxed instance is solved.
+        Of the job, and the objective, in a plan of the relaxed instance; None where no time was left for one.
     proven
         Whether every answer on the way was proven; else a smaller amount may do.
     """
@@ -79,7 +79,7 @@ class Relaxation(Change, frozen=True, kw_only=True):
     meaning: Meaning
     less: float
     less_text: str = ""
-    progress: float
+    progress: float | None
     value: float | None = None
     proven: bool = True
 
@@ -145,6 +145,7 @@ class Conflict(Record, frozen=True, kw_only=True):
     repairs: tuple[Repair, ...] = ()
     reason: str = ""
     questions: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Worth(Record, frozen=True, kw_only=True):

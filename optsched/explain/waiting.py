@@ -16,7 +16,7 @@ from optsched.explain.levers import Lever, own_levers, shared_levers
 from optsched.explain.named import Constraint, constraints_of, own_constraints
 from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Explanation, Meaning, Reason, Relaxation
-from optsched.explain.smallest import smallest
+from optsched.explain.smallest import Smallest, smallest
 from optsched.instance import Instance, Job, ObjectiveSpec
 from optsched.problem import Problem, pose
 from optsched.result import Result
@@ -96,16 +96,16 @@ class _Case:
         """Explain one job."""
         with_job(self.instance, name)  # that it exists
         job = next(one for one in self.instance.jobs if one.id == name)
-        now = {a.job: a.progress for a in self.allocations}
+        now, before = {a.job: a.progress for a in self.allocations}, self.asker.alone
         one = _One(self, job, goodputs(self.instance, self.allocations))
         reasons = tuple(one.reasons())
         known = Explanation(
             job=name, status="runs" if name in now else "waits", progress=now.get(name, 0.0), entitled=entitled,
             reasons=reasons,
         )  # fmt: skip
-        if any(reason.kind in ("curve", "free") for reason in reasons) and name in now:
-            return known
-        return one.relaxations(known)
+        if name not in now or not any(reason.kind in ("curve", "free") for reason in reasons):
+            known = one.relaxations(known)
+        return replace(known, notes=(*known.notes, *self.asker.doubts(before)))
 
 
 @dataclass(frozen=True)
@@ -176,12 +176,8 @@ class _One:
         elif asker.sign * (forced.value - mine) > asker.gap * max(1e-12, abs(mine)):
             why = f"that plan is better by {abs(forced.value - mine):.4g}: the present one is not the best"
         else:
-            gain = asker.sign * (forced.value - mine)
-            why = (
-                f"{asker.spec.name} gains nothing by that"
-                if gain >= -1e-9
-                else f"{asker.spec.name} would lose {-gain:.4g}"
-            )
+            lost = asker.sign * (mine - forced.value)
+            why = f"{asker.spec.name} gains nothing by that" if lost <= 1e-9 else _worse(asker, lost)
         yield Reason(kind="free", text=f"{said}, but {why}")
 
     def _scarce(self, tight: Instance) -> Iterator[Reason]:
@@ -199,13 +195,14 @@ class _One:
             kinds = {"capacity", "moves", "limit", "own", "deadline", "budget", "network", "link"}
         own = {one.key for one in own_constraints(self.case.instance, self.job)}
         others = {"required"} | {k.partition(":")[0] for k in own}
-        found = False
+        answers = set()
         for one in constraints_of(self.case.instance):
             shared = one.key.partition(":")[0] not in others and one.kind not in ("deadline", "budget", "own", "memory")
-            if one.kind in kinds and (shared or one.key in own) and asker.possible(one.remove(tight)) == "yes":
-                found = True
-                yield Reason(kind=one.kind, text=f"{one.text}: what the others hold leaves too little")
-        if not found and kinds != {"own"}:
+            if one.kind in kinds and (shared or one.key in own):
+                answers.add(answer := asker.possible(one.remove(tight)))
+                if answer == "yes":
+                    yield Reason(kind=one.kind, text=f"{one.text}: what the others hold leaves too little")
+        if answers <= {"no"} and kinds != {"own"}:
             yield Reason(kind="capacity", text="no single resource is missing, but several together")
 
     def _cost(self) -> Iterator[Reason]:
@@ -227,7 +224,7 @@ class _One:
         said = ", ".join(f"{j} {before[j]:.3g} -> {then.get(j, 0.0):.3g}" for j in losers[:5])
         more = f" and {len(losers) - 5} more" if len(losers) > 5 else ""
         kind = "others" if case.problem.objective.aggregate == "sum" else "fairness"
-        what = f"{asker.spec.name} would lose {lost:.4g} of {mine:.4g}" if lost > 1e-9 * max(1.0, abs(mine)) else (
+        what = _worse(asker, lost) if lost > 1e-9 * max(1.0, abs(mine)) else (
             f"{asker.spec.name} would stay {forced.value:.4g}"
         )  # fmt: skip
         yield Reason(kind=kind, text=f"{must}, {what}" + (f"; progress of {said}{more}" if losers else ""))
@@ -239,17 +236,19 @@ class _One:
         found: list[Relaxation] = []
         fails: list[str] = []
         undecided: list[str] = []
-        for lever in (*own_levers(case.instance, self.job), *shared_levers(case.instance)):
-            if case.levers is not None and not {lever.key, lever.key.partition(":")[0]} & set(case.levers):
-                continue
+        levers = [lever for lever in (*own_levers(case.instance, self.job), *shared_levers(case.instance))
+                  if case.levers is None or {lever.key, lever.key.partition(":")[0]} & set(case.levers)]  # fmt: skip
+        hopeless = self._hopeless(levers)
+        for lever in levers:
             if self.meaning == "nobody-loses" and lever.key.startswith("weight:"):
                 continue  # a weight makes no room
-            if case.asker.late:
-                undecided.append(lever.name)
+            if lever.key in hopeless:
+                fails.append(lever.name)
                 continue
-            answer = smallest(self._enough(lever), guess(lever), lever.top, lever.whole)
+            plans: dict[int, Result] = {}
+            answer = smallest(self._enough(lever, plans), guess(lever), lever.top, lever.whole)
             if answer.verdict == "yes":
-                found.append(self._record(lever, answer.steps, answer.less, answer.proven))
+                found.append(self._record(lever, answer, plans.get(answer.steps)))
             else:
                 (fails if answer.verdict == "no" else undecided).append(lever.name)
         notes = known.notes
@@ -257,31 +256,44 @@ class _One:
             notes = (*notes, f"relaxations: it progresses at least {100 * case.more:.3g} % faster, and nobody loses")
         return replace(known, relaxations=tuple(found), fails=tuple(fails), undecided=tuple(undecided), notes=notes)
 
-    def _enough(self, lever: Lever) -> Callable[[int], Verdict]:
+    def _hopeless(self, levers: Sequence[Lever]) -> set[str]:
+        """Return the keys of rates, cores and memory of which all together are not enough for nobody to lose."""
+        some = [lever for lever in levers if lever.kind in ("capacity", "link", "network") and not lever.whole]
+        if self.meaning != "nobody-loses" or len(some) < 2:
+            return set()
+        changed = self.case.instance
+        for lever in some:
+            changed = lever.change(changed, lever.amount(lever.top))
+        return {lever.key for lever in some} if self.case.asker.possible(self.kept(changed)) == "no" else set()
+
+    def _enough(self, lever: Lever, plans: dict[int, Result]) -> Callable[[int], Verdict]:
         def enough(steps: int) -> Verdict:
             changed = lever.change(self.case.instance, lever.amount(steps))
             if self.meaning == "nobody-loses":
                 return self.case.asker.possible(self.kept(changed))
-            return _surely_runs(self.case.asker, changed, self.job.id, self.case.problem.objective.aggregate)
+            found = self.case.asker.best(changed)
+            if found is not None:
+                plans[steps] = found
+            return _surely_runs(self.case.asker, changed, self.job.id, found, self.case.problem.objective.aggregate)
 
         return enough
 
-    def _record(self, lever: Lever, steps: int, less: int, proven: bool) -> Relaxation:
-        changed = lever.change(self.case.instance, lever.amount(steps))
-        solved = self.case.asker.best(self.kept(changed) if self.meaning == "nobody-loses" else changed)
-        held = {a.job: a.progress for a in solved.allocations} if solved is not None else {}
-        said = lever.said(steps)
+    def _record(self, lever: Lever, answer: Smallest, plan: Result | None) -> Relaxation:
+        """Return what was found, with the job's progress in the plan that it was seen in, or in the best one."""
+        if plan is None:
+            changed = lever.change(self.case.instance, lever.amount(answer.steps))
+            plan = self.case.asker.best(self.kept(changed))
+        held = {a.job: a.progress for a in plan.allocations} if plan is not None else {}
+        said = lever.said(answer.steps)
         return Relaxation(
             lever=said.lever, amount=said.amount, unit=said.unit, text=said.text, meaning=self.meaning,
-            less=lever.amount(less), less_text=lever.text(lever.amount(less)) if less else "",
-            progress=held.get(self.job.id, 0.0),
-            value=None if solved is None else solved.value, proven=proven and self.job.id in held,
+            less=lever.amount(answer.less), less_text=lever.text(lever.amount(answer.less)) if answer.less else "",
+            progress=held.get(self.job.id), value=None if plan is None else plan.value, proven=answer.proven,
         )  # fmt: skip
 
 
-def _surely_runs(asker: Asker, instance: Instance, name: str, aggregate: str) -> Verdict:
-    """Tell whether every plan within the gap of the optimum runs a job."""
-    found = asker.best(instance)
+def _surely_runs(asker: Asker, instance: Instance, name: str, found: Result | None, aggregate: str) -> Verdict:
+    """Tell whether every plan within the gap of the optimum runs a job; ``found``: such a plan."""
     if found is None or (answer := verdict(found)) == "unknown":
         return "unknown"
     if answer == "no" or found.value is None:
@@ -300,6 +312,11 @@ def _surely_runs(asker: Asker, instance: Instance, name: str, aggregate: str) ->
     if mine - most > 1.001 * asker.gap * max(1e-9, abs(most)):
         return "yes"
     return "unknown" if mine - theirs > 1.001 * asker.gap * max(1e-9, abs(theirs)) else "no"
+
+
+def _worse(asker: Asker, amount: float) -> str:
+    """Return by how much the objective gets worse, for people."""
+    return f"{asker.spec.name} would {'lose' if asker.sign > 0 else 'rise by'} {amount:.4g}"
 
 
 def _room(instance: Instance) -> list[Constraint]:

@@ -19,7 +19,7 @@ from tests.cross.oracle import best_plan, plans
 from tests.placement.made import made
 from tests.strategies import instances
 
-SMALL = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SMALL = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 
 def one_more(one: Instance, lever: str) -> Instance:
@@ -257,10 +257,9 @@ def test_nothing_is_uncertain() -> None:
     assert (found.worlds, found.worst_regret) == ((), None)
 
 
-@pytest.mark.parametrize("seed", [14, 20])
-def test_worlds_with_a_network(seed: int) -> None:
+def test_worlds_with_a_network() -> None:
     """Curves that are off go through the models of network rates, and the checker confirms what they find."""
-    one = made(seed, "network")
+    one = made(14, "network")
     curves = {name: replace(curve, spread=0.1) for name, curve in one.curves.items()}
     one = replace(one, curves=curves)
     plan = optsched.solve(one)

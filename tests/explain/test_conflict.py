@@ -165,7 +165,7 @@ def test_what_is_no_conflict() -> None:
         without(one, ["required:b"])
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(instances(most_jobs=3))
 def test_random_counts(one: Instance) -> None:
     tight = replace(one, jobs=tuple(replace(each, required=True) for each in one.jobs))

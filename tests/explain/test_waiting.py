@@ -190,7 +190,7 @@ def test_fairness() -> None:
     )  # fmt: skip
     found = explained(one, "a")
     assert kinds(found) == ["capacity", "fairness"]
-    assert "max-min would lose 1 of 2" in found.reasons[1].text
+    assert "max-min would lose 1" in found.reasons[1].text
     assert by_lever(found) == {"gpus:v@main": 1.0}
 
 
@@ -283,7 +283,7 @@ def agrees_with_brute_force(problem: Instance, found: Explanation) -> None:
             assert gained == enough, (change, amount)
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(instances(most_jobs=3), st.sampled_from(["optimal", "nobody-loses"]))
 def test_random_counts(one: Instance, meaning: str) -> None:
     plan = optsched.solve(one)
