@@ -176,7 +176,7 @@ def test_random_counts(one: Instance) -> None:
     is_minimal(tight, found)
 
 
-@pytest.mark.parametrize(("seed", "decides"), [(1, "placement"), (9, "placement"), (11, "network"), (15, "network")])
+@pytest.mark.parametrize(("seed", "decides"), [(1, "placement"), (9, "placement"), (11, "network")])
 def test_random_places(seed: int, decides: str) -> None:
     one = made(seed, decides)
     tight = replace(one, jobs=tuple(replace(each, required=True) for each in one.jobs))

@@ -295,7 +295,7 @@ def test_random_counts(one: Instance, meaning: str) -> None:
         agrees_with_brute_force(one, found)
 
 
-@pytest.mark.parametrize(("seed", "decides"), [(2, "placement"), (6, "placement"), (7, "placement"), (14, "network")])
+@pytest.mark.parametrize(("seed", "decides"), [(2, "placement"), (6, "placement"), (14, "network")])
 def test_random_places(seed: int, decides: str) -> None:
     one = made(seed, decides)
     plan = optsched.solve(one)
