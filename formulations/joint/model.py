@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
-
 import numpy as np
 
+from formulations.joint.columns import Columns, Pairs
 from formulations.joint.network import Traffic, add_network
 from formulations.joint.options import Options, options
 from formulations.joint.patterns import add_patterns
@@ -17,22 +15,6 @@ from optsched.linear import LinearModel
 from optsched.problem import Problem, row_label
 
 __all__ = ["build"]
-
-
-class Pairs(NamedTuple):
-    """Pairs (kind of pieces, class) that fit, and the most pieces of the pair; shape ``(n,)`` each."""
-
-    kind: IntArray
-    place: IntArray
-    most: IntArray
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The model's columns that others look at: x of options, z of pairs."""
-
-    x: IntArray
-    z: IntArray
 
 
 def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:

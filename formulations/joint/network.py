@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from formulations.joint.columns import Columns, Pairs
 from formulations.joint.options import Options
 from formulations.joint.rows import Gathered
 from optsched.curves import FloatArray, IntArray
@@ -21,22 +21,6 @@ __all__ = ["Traffic", "add_network"]
 
 
 Links = dict[tuple[int, int], tuple[tuple[int, ...], int]]
-
-
-class _Columns(Protocol):
-    @property
-    def x(self) -> IntArray: ...
-    @property
-    def z(self) -> IntArray: ...
-
-
-class _Pairs(Protocol):
-    @property
-    def kind(self) -> IntArray: ...
-    @property
-    def place(self) -> IntArray: ...
-    @property
-    def most(self) -> IntArray: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +51,7 @@ class Traffic:
 
 
 def add_network(
-    model: LinearModel, problem: Problem, o: Options, columns: _Columns, pairs: _Pairs,
+    model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs,
     rack_column: dict[tuple[int, str], int], choices: Choices,
 ) -> Traffic:  # fmt: skip
     """Add all rows and columns of rates."""
@@ -111,9 +95,7 @@ def _rates(
     return rate, option, y, encoded.fill, error, tuple(f"values at rates: {note}" for note in encoded.notes)
 
 
-def _sent(
-    model: LinearModel, o: Options, columns: _Columns, pairs: _Pairs, rate: IntArray
-) -> tuple[IntArray, IntArray]:
+def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray) -> tuple[IntArray, IntArray]:
     """Add tau and C13 to C16."""
     mine = rate[o.option] >= 0
     option, kind, count, share = o.option[mine], o.kind[mine], o.count[mine], o.share[mine]
@@ -161,7 +143,7 @@ def _sent(
 
 
 def _links(
-    model: LinearModel, problem: Problem, o: Options, columns: _Columns, pairs: _Pairs, rate: IntArray,
+    model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs, rate: IntArray,
     pair: IntArray, sent: IntArray, rack_column: dict[tuple[int, str], int], choices: Choices,
 ) -> Links:  # fmt: skip
     """Add u, l and C17 to C21, job by job and link by link."""

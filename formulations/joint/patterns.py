@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from formulations.joint.columns import Pairs
 from formulations.joint.options import Options
 from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
@@ -20,9 +21,9 @@ _MOST = 400
 Shared = Callable[[FloatArray, dict[str, Counter[int]]], None]
 
 
-def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: tuple[IntArray, IntArray, IntArray]) -> Shared:
+def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> Shared:
     """Add w and C8; return what sets w to servers' contents, given as sizes of pieces by the server's name."""
-    kind, place, most = pairs
+    kind, place, most = pairs.kind, pairs.place, pairs.most
     gpus = np.array([k.gpus for k in o.kinds], dtype=np.int64)
     columns: dict[int, tuple[list[tuple[int, ...]], IntArray]] = {}
     for number, c in enumerate(o.classes):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 
+from formulations.joint.columns import Columns, Pairs
 from formulations.joint.network import Traffic
 from formulations.joint.options import Options
 from formulations.joint.patterns import Shared
@@ -19,22 +19,8 @@ from optsched.problem import Places, Plan, Problem
 __all__ = ["reader", "starter"]
 
 
-class _Columns(Protocol):
-    @property
-    def x(self) -> IntArray: ...
-    @property
-    def z(self) -> IntArray: ...
-
-
-class _Pairs(Protocol):
-    @property
-    def kind(self) -> IntArray: ...
-    @property
-    def place(self) -> IntArray: ...
-
-
 def reader(
-    problem: Problem, o: Options, columns: _Columns, pairs: _Pairs, traffic: Traffic | None
+    problem: Problem, o: Options, columns: Columns, pairs: Pairs, traffic: Traffic | None
 ) -> Callable[[FloatArray], Plan]:
     """Return what reads a plan: pieces are dealt out to servers, and then all rates are the best for these places.
 
@@ -87,7 +73,7 @@ def reader(
 
 
 def starter(
-    model: LinearModel, problem: Problem, o: Options, columns: _Columns, pairs: _Pairs,
+    model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs,
     racks: dict[tuple[int, str], int], traffic: Traffic | None, shared: Shared | None, least: IntArray | None,
 ) -> Callable[[Plan], FloatArray]:  # fmt: skip
     """Return what sets the model's values to a plan's."""
@@ -136,7 +122,7 @@ def starter(
 
 
 def _send(
-    values: FloatArray, o: Options, pairs: _Pairs, traffic: Traffic, option: int, rate: float, z: IntArray
+    values: FloatArray, o: Options, pairs: Pairs, traffic: Traffic, option: int, rate: float, z: IntArray
 ) -> None:  # fmt: skip
     """Set tau of a job's pieces."""
     share = dict(zip(o.kind[o.option == option].tolist(), o.share[o.option == option].tolist(), strict=True))
