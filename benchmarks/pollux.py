@@ -125,7 +125,7 @@ def placed(problem: Problem, rows: np.ndarray) -> np.ndarray:
 
 
 def genetic(jobs: Jobs, seconds: float, seed: int) -> tuple[np.ndarray, int]:
-    """Return the best matrix that the genetic algorithm found in so many seconds of the process, and its generations."""
+    """Return the best matrix that the genetic algorithm found in so many CPU seconds, and its generations."""
     random, until = np.random.default_rng(seed), time.process_time() + seconds
     shape = (POPULATION, jobs.count, NODES)
 
