@@ -127,7 +127,8 @@ def better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> IntA
         room = free.copy()
         take(problem, int(now), room, -1.0)
     value = problem.value[begin:end]
-    worth = value > (problem.value[now] * (1 + 1e-12) if now >= 0 else (-np.inf if problem.required[job] else 0.0))
+    known = float(problem.value[now]) if now >= 0 else -np.inf if problem.required[job] else 0.0
+    worth = value > (known + 1e-12 * abs(known) if now >= 0 else known)
     start, resource, amount = table.used_by_row
     span = slice(start[begin], start[end])
     local = np.repeat(np.arange(end - begin), np.diff(start[begin : end + 1]))
