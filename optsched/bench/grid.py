@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -23,6 +24,10 @@ from optsched.files import read_bytes
 from optsched.instance import fingerprint, load
 
 __all__ = ["Done", "instance_files", "is_instance", "run"]
+
+
+_PATIENCE = 3.0
+"""Seconds in which processes may end by themselves."""
 
 
 @dataclass(frozen=True)
@@ -181,9 +186,14 @@ def _pool(workers: int) -> Iterator[Executor]:
     try:
         yield pool
     except BaseException:
-        for process in set(active_children()) - others:
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
+        mine = set(active_children()) - others
+        for process in mine:
+            process.terminate()  # which a run takes for Ctrl-C, and its process for the end
+        pool.shutdown(wait=False, cancel_futures=True)
+        until = time.monotonic() + _PATIENCE
+        for process in mine:
+            process.join(max(0.0, until - time.monotonic()))
+            process.kill()
         raise
     pool.shutdown()
 

@@ -23,7 +23,7 @@ from optsched.files import decode, read_bytes
 from optsched.instance import Instance, ObjectiveSpec, load, save
 from optsched.result import Result, load_result
 
-__all__ = ["TAGS", "Known", "digest", "known_in", "plan_of", "recipes_in", "solution", "verify"]
+__all__ = ["TAGS", "Known", "digest", "known_in", "plan_of", "recipes_in", "root_of", "solution", "verify"]
 
 TAGS = {
     "micro": "small enough to be solved by hand",
@@ -89,6 +89,13 @@ def known_in(folder: Path) -> dict[str, Known]:
     return found
 
 
+def root_of(folder: Path) -> Path:
+    """Return the library that a folder is in: the outermost with a ``best-known.json``; itself where there is none."""
+    whole = folder.resolve()
+    found = [up for up in (whole, *whole.parents) if (up / "best-known.json").exists()]
+    return found[-1] if found else whole
+
+
 class _Made(_Record, frozen=True):
     """A generated instance that is not kept."""
 
@@ -130,6 +137,8 @@ def verify(folder: Path, name: str, known: Known) -> list[str]:
     are floats, are in it; the bound is no less.
     """
     path = folder / name
+    if not path.exists():
+        return ["the file is not there"]
     wrong = [] if digest(path) == known.sha256 else ["the file is not the one that was meant"]
     if known.generate is not None and known.generate.jobs <= _REMADE:
         with tempfile.TemporaryDirectory() as place:

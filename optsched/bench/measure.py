@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 import threading
 import time
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from multiprocessing import parent_process
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -91,8 +93,22 @@ def _named(task: Task) -> str:
 
 
 def measure(task: Task) -> Row:
-    """Run a task and return its row; nothing that happens in it is raised."""
-    _die_with_parent()
+    """Run a task and return its row; no failure of the method is raised.
+
+    Raises
+    ------
+    OptschedError
+        If the instance is not what it was when it was listed.
+    """
+    _obey()
+    _at_work.set()
+    try:
+        return _measured(task)
+    finally:
+        _at_work.clear()
+
+
+def _measured(task: Task) -> Row:
     instance, found = _loaded(task.path, task.fingerprint)
     known = skeleton(task, found)
     if reason := unsupported(task.method) or _refusal(task):
@@ -114,17 +130,27 @@ def measure(task: Task) -> Row:
     return Row(**known, outcome="done", total_s=total_s, peak_mb=memory, **_outcome(instance, result, seen, total_s))
 
 
+_at_work = threading.Event()
+
+
 @cache
-def _die_with_parent() -> None:
-    """End this process when the one that started it is gone: nobody would hear what it finds."""
+def _obey() -> None:
+    """Let this process, if it belongs to a pool, end cleanly: when it is asked to, and when its parent is gone."""
     if (parent := parent_process()) is None:
         return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if _at_work.is_set():  # a search listens to this, and gives its solver up
+            raise KeyboardInterrupt
+        raise SystemExit
 
     def watch() -> None:
         parent.join()
         worker.close()
         os._exit(1)
 
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, stop)
     threading.Thread(target=watch, daemon=True, name="optsched-parent").start()
 
 

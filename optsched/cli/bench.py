@@ -108,7 +108,7 @@ def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> S
     try:
         return msgspec.convert({**msgspec.structs.asdict(spec), **given}, Spec)
     except msgspec.ValidationError as error:
-        raise InputError(str(error), path="options") from None
+        raise InputError(str(error).removeprefix("Expected "), path="options") from None
 
 
 def _run(what: Sequence[Path], tags: Sequence[str], out: Path, given: dict[str, Any], workers: int, quiet: bool) -> int:

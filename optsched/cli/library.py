@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from optsched.bench.features import features
-from optsched.bench.library import TAGS, Known, digest, known_in, recipes_in, verify
-from optsched.bench.recipes import made
 from optsched.bench.grid import is_instance
+from optsched.bench.library import TAGS, Known, digest, known_in, recipes_in, root_of, verify
+from optsched.bench.recipes import made
 from optsched.cli.commands import _print_json, _writable
 from optsched.curves.fitted import load_curves
 from optsched.errors import InputError, shown
@@ -28,12 +28,15 @@ def instances(
     if not folder.is_dir():
         raise InputError("a folder of instances", file=str(folder))
     if make is not None:
-        return _make(folder, make, out)
-    known = known_in(folder)
-    chosen = [str(Path(path).relative_to(folder)) for path in tagged([folder], tags)]
+        return _make(root_of(folder), make, out)
+    root = root_of(folder)
+    known = known_in(root)
+    chosen = [Path(path).resolve().relative_to(root).as_posix() for path in tagged([folder], tags)]
     if verifying:
-        return _verify(folder, {name: known[name] for name in chosen if name in known}, as_json)
-    rows = [_row(folder / name, name, known.get(name, Known(objective=""))) for name in chosen]
+        inside = folder.resolve()
+        meant = {n: k for n, k in known.items() if (root / n).is_relative_to(inside) and set(tags) <= set(k.tags)}
+        return _verify(root, meant, [name for name in chosen if name not in known], as_json)
+    rows = [_row(root / name, name, known.get(name, Known(objective=""))) for name in chosen]
     if as_json:
         _print_json(rows)
     else:
@@ -51,10 +54,12 @@ def tagged(what: Sequence[Path], tags: Sequence[str]) -> list[str]:
         if not path.is_dir():
             found.append(str(path))
             continue
-        known = known_in(path)
-        there = [p for p in sorted(path.rglob("*.json")) if is_instance(p)]
-        none = Known(objective="")
-        found += [str(p) for p in there if set(tags) <= set(known.get(p.relative_to(path).as_posix(), none).tags)]
+        root, none = root_of(path), Known(objective="")
+        known = known_in(root)
+        for file in sorted(path.rglob("*.json")):
+            name = file.resolve().relative_to(root).as_posix()
+            if is_instance(file) and set(tags) <= set(known.get(name, none).tags):
+                found.append(str(file))
     return found
 
 
@@ -75,8 +80,9 @@ def _make(folder: Path, name: str, out: Path | None) -> int:
     return 1
 
 
-def _verify(folder: Path, known: Mapping[str, Known], as_json: bool) -> int:
+def _verify(folder: Path, known: Mapping[str, Known], unknown: Sequence[str], as_json: bool) -> int:
     wrong = {name: verify(folder, name, entry) for name, entry in known.items()}
+    wrong |= {name: ["nothing is known of it"] for name in unknown}
     if as_json:
         _print_json(wrong)
     else:

@@ -10,9 +10,9 @@ import pytest
 
 import optsched
 from optsched.bench.features import features
+from optsched.bench.grid import is_instance
 from optsched.bench.library import TAGS, digest, known_in, recipes_in, verify
 from optsched.bench.recipes import made
-from optsched.bench.grid import is_instance
 from optsched.cli.shares import POLICIES
 from optsched.curves.fitted import load_curves
 from optsched.instance import save
