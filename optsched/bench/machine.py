@@ -75,6 +75,8 @@ def locked(file: BinaryIO) -> bool:
     return True
 
 
+_SWITCHES = "voluntary_ctxt_switches"
+"""How often a process began to wait: a solver's that was not asked for anything did not do so again."""
 _EVERY = 0.02
 """Seconds between two looks at the memory of processes: solvers may be gone by the end."""
 
@@ -86,22 +88,25 @@ def peak_memory(others: Callable[[], list[int]]) -> Iterator[Callable[[], float 
     Parameters
     ----------
     others
-        Ids of the other processes, asked again and again.
+        Ids of the other processes, asked again and again; those that only wait all the time do not count.
 
     Yields
     ------
     Callable
         Returns the MB of 1e6 bytes: the sum of each process's own peak; None where the system does not say.
     """
+    idle = {pid: _status(pid, _SWITCHES) for pid in others()}
     peaks: dict[int, float] = {}
-    over = threading.Event()
     since: dict[int, str] = {}
+    over = threading.Event()
 
     def look() -> None:
         for pid in (os.getpid(), *others()):
             if pid not in since:
                 since[pid] = _peak_begins(pid)
-            if since[pid] and (now := _status(pid, since[pid])):
+            if pid in idle and _status(pid, _SWITCHES) == idle[pid]:
+                continue
+            if now := 1024.0 * _status(pid, since[pid]):
                 peaks[pid] = max(now, peaks.get(pid, 0.0))
 
     def watch() -> None:
@@ -132,10 +137,10 @@ def _peak_begins(pid: int) -> str:
     return "VmHWM"
 
 
-def _status(pid: int, field: str) -> float:
-    """Return a size of a process in bytes; 0 where there is none."""
+def _status(pid: int, field: str) -> int:
+    """Return a number of a process, sizes in units of 1024 bytes; 0 where there is none."""
     with suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith(field):
-                return 1024.0 * int(line.split()[1])
-    return 0.0
+                return int(line.split()[1])
+    return 0

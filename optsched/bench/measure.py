@@ -198,7 +198,7 @@ def _trace(points: list[tuple[float, float | None, float | None]], sign: float) 
         if less is not None and (bound is None or sign * less < sign * bound):
             bound = less
         if (value, bound) != before:
-            kept.append((round(seconds, 4), value, bound))
+            kept.append((int(1e6 * seconds) / 1e6, value, bound))
     steps = -(-len(kept) // _MOST_POINTS) if kept else 1
     return tuple(kept[::-1][::steps][::-1])
 
