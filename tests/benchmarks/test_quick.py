@@ -23,7 +23,8 @@ def run(script: str, *arguments: object) -> str:
 @pytest.mark.parametrize(
     "script",
     [
-        "build_and_solve.py", "divisible.py", "encodings.py", "fairness.py", "prices.py", "timeshare.py", "schedule.py",
+        "build_and_solve.py", "divisible.py", "encodings.py", "fairness.py", "heuristics.py", "prices.py", "timeshare.py",
+        "schedule.py",
     ],
 )  # fmt: skip
 def test_solving(script: str) -> None:
@@ -45,3 +46,8 @@ def test_prediction(tmp_path: Path) -> None:
     measured.write(tmp_path / "throughput.csv")
     out = run("prediction.py", "--data", tmp_path)
     assert all(word in out for word in ("unseen rows", "Pollux", "fit of 6 rows"))
+
+
+@pytest.mark.parametrize("script", ["pollux.py", "rounds.py", "scaling.py"])
+def test_prices(script: str) -> None:
+    assert "plans checked" in run(script)

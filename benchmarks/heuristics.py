@@ -1,0 +1,101 @@
+"""Heuristics beside each other: what each reaches of the proven bound, and in what time.
+
+On sums, all plans of a case have one bound, the Lagrangian dual of the price engine. On max-min, whole configurations:
+the levels' plan and bound beside POP's partitions, each part solved by HiGHS as in its paper (Narayanan et al.,
+SOSP'21). Times are from the problem on; with prices a greedy finds them itself. Plans are checked entry by entry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import highspy  # noqa: F401  (its import is counted for nobody)
+import numpy as np
+from prices import checked, problem
+from rich.console import Console
+from rich.table import Table
+
+from optsched.heuristics.greedy import price_greedy
+from optsched.heuristics.marginal import marginal_gain
+from optsched.heuristics.partition import partitioned
+from optsched.heuristics.rounding import lp_rounding
+from optsched.heuristics.speedup import speed_up
+from optsched.instance import ObjectiveSpec
+from optsched.least import highest_level
+from optsched.objectives import objective
+from optsched.prices import price, relaxed
+from optsched.problem import Plan, Problem
+
+LIMIT = 20.0
+"""Seconds for each side."""
+
+Side = Callable[[Problem, int], np.ndarray | None]
+"""A problem and a seed -> the chosen row of each job."""
+
+
+def until() -> float:
+    return time.monotonic() + LIMIT
+
+
+SUMS: dict[str, Side] = {
+    "prices, 1e-4": lambda now, seed: price(now, deadline=until(), gap=1e-4).rows,
+    "price-greedy": lambda now, seed: price_greedy(now, relaxed(now).prices, until()),
+    "lp-rounding": lambda now, seed: lp_rounding(now, until()),
+    "marginal-gain": lambda now, seed: marginal_gain(now, until()),
+    "speed-up": lambda now, seed: speed_up(now, until()),
+    **{f"pop-{k}": lambda now, seed, k=k: partitioned(now, k, seed, deadline=until()) for k in (4, 16)},
+}
+LEAST: dict[str, Side] = {
+    "levels, 1e-4": lambda now, seed: highest_level(now, deadline=until(), gap=1e-4).rows,
+    "marginal-gain": lambda now, seed: marginal_gain(now, until()),
+    **{f"pop-{k}": lambda now, seed, k=k: partitioned(now, k, seed, deadline=until()) for k in (4, 16)},
+}
+
+
+def least(now: Problem) -> Problem:
+    """Return the same problem with the least value in place of the sum."""
+    return replace(now, objective=objective(ObjectiveSpec(name="max-min")))
+
+
+def told(name: str, cases: list[Problem], sides: dict[str, Side], bound: Callable[[Problem], float]) -> None:
+    """Run all sides on all cases, and print them."""
+    table = Table(name, "s", "CPU s", "of the bound", "jobs that wait")
+    bounds = [bound(case) for case in cases]
+    for side, run in sides.items():
+        rows_of: list[tuple[float, float, float, float]] = []
+        for seed, (case, most) in enumerate(zip(cases, bounds, strict=True)):
+            wall, cpu = time.perf_counter(), time.process_time()
+            rows = run(case, seed)
+            spent = time.perf_counter() - wall, time.process_time() - cpu
+            if rows is None:
+                rows = np.full(case.configurations.jobs, -1)
+            checked(case, rows, float(case.value[rows[rows >= 0]].sum()))
+            rows_of.append((*spent, case.total(Plan(rows)) / most, float((rows < 0).sum())))
+        middle = [statistics.median(column) for column in zip(*rows_of, strict=True)]
+        table.add_row(side, f"{middle[0]:.3f}", f"{middle[1]:.3f}", f"{middle[2]:.3%}", f"{middle[3]:g}")
+    Console(width=120).print(table)
+
+
+def main() -> None:
+    """Run the comparisons and print them."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="one small case, once")
+    quick = parser.parse_args().quick
+    seeds = range(1 if quick else 3)
+    for jobs, hosts in ((100, False),) if quick else ((512, False), (512, True), (2_048, False)):
+        cases = [problem(jobs, seed=seed, hosts=hosts) for seed in seeds]
+        told(f"sum, {jobs:,} jobs{', CPU, memory' * hosts}", cases, SUMS, lambda now: relaxed(now).bound)
+    for jobs in (60,) if quick else (256, 1_024):
+        cases = [least(problem(jobs, seed=seed)) for seed in seeds]
+        told(f"max-min, {jobs:,} jobs", cases, LEAST, lambda now: highest_level(now, deadline=until(), gap=1e-4).bound)
+    print(f"medians of {len(seeds)} seeds, plans checked, HiGHS's own CPU seconds are not in those shown;", end=" ")
+    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+
+
+if __name__ == "__main__":
+    main()
