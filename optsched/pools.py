@@ -49,7 +49,9 @@ class Pool:
         sizes = self.sizes if most is None else np.minimum(self.sizes, most)
         nodes = np.arange(1, min(gpus, len(sizes)) + 1)
         whole, more = np.divmod(gpus, nodes)
-        fits: NDArray[np.bool_] = (sizes[nodes - 1] >= whole) & ((more == 0) | (sizes[np.maximum(more, 1) - 1] >= whole + 1))
+        fits: NDArray[np.bool_] = (sizes[nodes - 1] >= whole) & (
+            (more == 0) | (sizes[np.maximum(more, 1) - 1] >= whole + 1)
+        )
         even: IntArray = nodes[fits]
         return even
 

@@ -65,7 +65,7 @@ def in_order(
     for number, spec in enumerate(objectives):
         left = None
         if time_limit is not None:
-            left = max(0.01, (time_limit - (time.monotonic() - began)) / (len(objectives) - number))
+            left = min(time_limit, max(0.01, (time_limit - (time.monotonic() - began)) / (len(objectives) - number)))
         found = solve(held, objective=spec, time_limit=left, progress=progress, **options)
         stages.append(found)
         if found.value is None:
