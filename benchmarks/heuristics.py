@@ -58,8 +58,10 @@ LEAST: dict[str, Side] = {
 
 
 def least(now: Problem) -> Problem:
-    """Return the same problem with the least value in place of the sum."""
-    return replace(now, objective=objective(ObjectiveSpec(name="max-min")))
+    """Return the problem with the least value in place of the sum, and a fifth of the GPUs: one or two for each job."""
+    table = now.configurations
+    scarce = replace(table, capacity=np.ceil(table.capacity / 5))
+    return replace(now, objective=objective(ObjectiveSpec(name="max-min")), configurations=scarce)
 
 
 def told(name: str, cases: list[Problem], sides: dict[str, Side], bound: Callable[[Problem], float]) -> None:

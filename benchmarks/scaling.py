@@ -94,8 +94,18 @@ def drawn(points: list[dict[str, float]], path: Path) -> None:
         alt.Chart(alt.Data(values=rows), width=420, height=280)
         .mark_line(point=True)
         .encode(
-            x=alt.X("jobs:Q", scale=alt.Scale(type="log"), axis=alt.Axis(format="~s"), title="jobs"),
-            y=alt.Y("seconds:Q", scale=alt.Scale(type="log"), axis=alt.Axis(format="~g"), title="CPU seconds"),
+            x=alt.X(
+                "jobs:Q",
+                scale=alt.Scale(type="log"),
+                axis=alt.Axis(format="~s", values=[10**k for k in range(2, 7)]),
+                title="jobs",
+            ),
+            y=alt.Y(
+                "seconds:Q",
+                scale=alt.Scale(type="log"),
+                axis=alt.Axis(format="~g", values=[10.0**k for k in range(-5, 3)]),
+                title="CPU seconds",
+            ),
             color=alt.Color("side:N", sort=list(names.values()), title=None),
         )
     )
