@@ -74,10 +74,7 @@ def test_tightening_keeps_the_optimum(case):
         assert bound >= outcomes[0].objective * (1 - 1e-6) - 1e-9
         build = formulation("configuration").forms["linear"]
         relaxed = [
-            highs.solve(
-                formulation("configuration").forms["linear"](p, DEFAULT).model, Watch(Limits()), relaxed=True
-            ).objective
-            for p in (problem, tighter)
+            highs.solve(build(p, DEFAULT).model, Watch(Limits()), relaxed=True).objective for p in (problem, tighter)
         ]
         assert relaxed[1] <= relaxed[0] * (1 + 2e-7) + 1e-9
 
