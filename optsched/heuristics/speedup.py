@@ -1,6 +1,6 @@
 """Speed-up: the next GPUs go to the job that they speed up most, relative to what it has.
 
-The class of schedulers by speed-up per added node that Lin et al. (MASCOTS'18) compare: they know how jobs scale and
+The class of greedy schedulers by speed-up per added node (after Lin et al., MASCOTS'18): they know how jobs scale, and
 neither weights nor the objective. A job that waits comes first, in the order of the file, on its fewest GPUs.
 """
 
