@@ -42,29 +42,10 @@ def test_places(start):
         assert compare(seed, "placement", "placement", 1e-6), seed
 
 
-KNOWN = {
-    1331: "HiGHS, once it is given a start, certifies a wrong optimum: its presolve rule 12, see test_solver.py",
-    1213: "what is held stands on a server that has not enough memory for it: KeyError",
-    2793: "what is held stands on a server that cannot hold it: KeyError",
-    2876: "what is held stands on a server that cannot hold it: KeyError",
-    1963: "a plan that lands on what is held, by an option that does not keep it, claims a restart and is dropped",
-    2899: "the row of a batch that is only held is on fewer nodes than its placement has servers",
-}
-"""Seeds that are solved wrongly, or not at all, and why; whoever sets one right takes it to ``test_once_wrong``."""
-
-
 @pytest.mark.skipif("placement" not in formulations(), reason="the formulation is not installed")
-@pytest.mark.parametrize(
-    "seed", [pytest.param(s, marks=pytest.mark.xfail(reason=KNOWN[s], strict=True)) for s in KNOWN]
-)
-def test_known_to_be_wrong(seed):
-    assert compare(seed, "placement", "placement", 1e-6)
-
-
-@pytest.mark.skipif("placement" not in formulations(), reason="the formulation is not installed")
-@pytest.mark.parametrize("seed", [37, 48, 1426, 2091, 2812])
+@pytest.mark.parametrize("seed", [37, 48, 1213, 1331, 1426, 1963, 2091, 2793, 2812, 2876, 2899])
 def test_once_wrong(seed):
-    """Holdings of which only the places of the parameter servers are known; and models as in ``test_solver.py``."""
+    """Holdings that cannot stand where they do, are known in part, or are landed on; models of ``test_solver``."""
     assert compare(seed, "placement", "placement", 1e-6)
 
 

@@ -118,7 +118,8 @@ def test_infeasible_is_not_believed_on_one_word(backend, faulty):
     made = instance(*(job(name, required=True) for name in "abc"))
     faulty(faults.infeasible, backend)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optsched.facade.marginal_gain", lambda problem, _: np.full(problem.configurations.jobs, -1))
+        nothing = "optsched.search.heuristic.marginal_gain"
+        patch.setattr(nothing, lambda problem, _: np.full(problem.configurations.jobs, -1))
         result = optsched.solve(made, backend=backend)
     assert result.status in ("optimal", "feasible")
     assert optsched.check(made, result.allocations, result.objective, result.value).ok
