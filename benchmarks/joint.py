@@ -239,12 +239,21 @@ def value(arguments: argparse.Namespace) -> None:
     gpus = {"t4": 16} if quick else GPUS
     grid = [(True, NICS[0], over) for over in OVERSUBSCRIPTIONS]
     grid += [(wide, nic, over) for wide, nic in ((True, NICS[1]), (False, NICS[0])) for over in OVERSUBSCRIPTIONS[::2]]
-    rows: list[Row] = []
+    rows = []
+    if arguments.rows is not None and arguments.rows.exists():
+        rows = [msgspec.json.decode(line, type=Row) for line in arguments.rows.read_text().splitlines()]
+    known = {(r.wide, r.nic, r.oversubscription, r.seed) for r in rows}
     for wide, nic, over in [(True, NICS[0], 8)] if quick else grid:
         for seed in range(1 if quick else arguments.seeds):
+            if (wide, nic, over, seed) in known:
+                continue
             jobs = 6 if quick else (24, 27, 30)[seed % 3]
             rows.append(compared(wide, nic, over, seed, 3.0 if quick else arguments.limit, gpus, jobs))
-            print(msgspec.json.encode(rows[-1]).decode(), file=sys.stderr, flush=True)
+            told = msgspec.json.encode(rows[-1]).decode()
+            print(told, file=sys.stderr, flush=True)
+            if arguments.rows is not None:
+                with arguments.rows.open("a") as file:
+                    file.write(told + "\n")
     print("progress, geometric means over seeds; gains in % (least to greatest)")
     table = Table(
         "jobs", "NIC", "uplinks", "in sequence", "GPUs first", "together", "gain of\nplaces + rates", "gain of all",
@@ -266,6 +275,7 @@ def value(arguments: argparse.Namespace) -> None:
 
 
 SIDES = ("sequence", "gpus_first", "together")
+WAYS = {"all together": "together", "GPUs first, then places and rates together": "gpus_first"}
 
 
 def mean(values: list[float]) -> float:
@@ -286,7 +296,7 @@ def picture(rows: list[Row]) -> str:
 
     data = []
     for wide, nic, over, of in grouped(rows):
-        for name, side in (("all together", "together"), ("GPUs first, then places and rates together", "gpus_first")):
+        for name, side in WAYS.items():
             gains = [100 * (getattr(r, side) / r.sequence - 1) for r in of]
             data.append(
                 {
@@ -297,12 +307,17 @@ def picture(rows: list[Row]) -> str:
             )  # fmt: skip
     base = alt.Chart(alt.Data(values=data)).encode(
         x=alt.X("uplinks:N", sort=[f"{o:g}:1" for o in OVERSUBSCRIPTIONS], title="oversubscription of the uplinks"),
-        color=alt.Color("way:N", title=None, scale=alt.Scale(range=["#1f77b4", "#aaaaaa"])),
+        color=alt.Color(
+            "way:N",
+            title=None,
+            legend=alt.Legend(orient="bottom", labelLimit=400),
+            scale=alt.Scale(domain=list(WAYS), range=["#1f77b4", "#999999"]),
+        ),
     )
     line = base.mark_line(point=True).encode(y=alt.Y("gain:Q", title="progress gained over deciding in sequence, %"))
     span = base.mark_rule(opacity=0.5).encode(y="low:Q", y2="high:Q")
     chart = alt.layer(line, span).properties(width=280, height=240).facet(alt.Facet("network:N", title=""))
-    svg: str = vl_convert.vegalite_to_svg(chart.configure_legend(orient="bottom").to_json())
+    svg: str = vl_convert.vegalite_to_svg(chart.to_json())
     return svg
 
 
@@ -342,6 +357,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of a search")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=["value", "goals"], help="one of the two parts")
+    parser.add_argument("--rows", type=Path, help="keep rows here (JSON lines), and take those that are there as known")
     parser.add_argument("--picture", type=Path, help="draw the gains here (SVG)")
     arguments = parser.parse_args()
     if arguments.only != "goals":
