@@ -33,13 +33,18 @@ class Pool:
         """GPUs in all."""
         return int(self.sizes.sum())
 
-    def packed_nodes(self, gpus: IntArray, most: int | None = None) -> IntArray:
-        """Return the fewest servers that hold so many GPUs in the empty pool, ``most`` on each; shape of ``gpus``.
+    def packed_nodes(self, gpus: IntArray, most: IntArray | int | None = None) -> IntArray:
+        """Return the fewest servers that hold so many GPUs in the empty pool; shape of ``gpus``.
 
-        One more than there are, where none do.
+        One more than there are, where none do. ``most``: on each server, of each count or of all.
         """
-        sizes = self.sizes if most is None else np.minimum(self.sizes, most)
-        return np.searchsorted(np.cumsum(sizes), gpus).astype(np.int64) + 1
+        limits, number = np.unique(self.capacity if most is None else most, return_inverse=True)
+        number = np.broadcast_to(number.ravel(), len(gpus))
+        nodes = np.empty(len(gpus), dtype=np.int64)
+        for n, limit in enumerate(limits.tolist()):
+            mine = number == n if len(limits) > 1 else slice(None)
+            nodes[mine] = np.searchsorted(np.cumsum(np.minimum(self.sizes, limit)), gpus[mine]) + 1
+        return nodes
 
     def even_nodes(self, gpus: int, most: int | None = None) -> IntArray:
         """Return the numbers of servers that hold so many GPUs evenly in the empty pool, ``most`` on each.

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 import numpy as np
 
-from optsched.configurations.tabulate import kind
+from optsched.configurations.tabulate import kinds
 from optsched.configurations.ways import ways_of
 from optsched.curves import FloatArray
 from optsched.instance import Instance
@@ -24,17 +22,16 @@ def measured_by(instance: Instance, base: Base) -> FloatArray:
     everywhere = pools(instance)
     there = max(1, sum(job.arrival_s <= instance.now_s for job in instance.jobs))
     part = np.array([pool.capacity for pool in everywhere]) / there
-    known: dict[Hashable, float] = {}
-    found = np.ones(len(instance.jobs))
-    for number, job in enumerate(instance.jobs):
-        key = kind(job)
-        if key not in known:
-            ways, choosable, _ = ways_of(job, instance, everywhere)
-            ways = ways.take(choosable)
-            starts = np.flatnonzero((np.diff(ways.pool, prepend=-1) != 0) | (np.diff(ways.gpus, prepend=-1) != 0))
-            best = np.maximum.reduceat(ways.goodput, starts) if len(starts) else np.ones(1)
-            if base == "isolated" and len(starts):
-                best = best * np.minimum(1.0, part[ways.pool[starts]] / ways.gpus[starts])
-            known[key] = float(best.min() if base == "least" else best.max())
-        found[number] = known[key]
-    return found
+    some, kind_of = kinds(instance.jobs)
+    ways, first, _ = ways_of(some, instance, everywhere)
+    owner = np.repeat(np.arange(len(some)), np.diff(first))
+    change = np.diff(owner, prepend=-1) | np.diff(ways.pool, prepend=-1) | np.diff(ways.gpus, prepend=-1)
+    starts = np.flatnonzero(change)
+    if len(starts) == 0:
+        return np.ones(len(instance.jobs))
+    best = np.maximum.reduceat(ways.goodput, starts)  # of each count in each pool
+    if base == "isolated":
+        best = best * np.minimum(1.0, part[ways.pool[starts]] / ways.gpus[starts])
+    found = np.full(len(some), np.inf if base == "least" else -np.inf)
+    (np.minimum if base == "least" else np.maximum).at(found, owner[starts], best)
+    return np.where(np.isfinite(found), found, 1.0)[kind_of]

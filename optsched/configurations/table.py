@@ -5,6 +5,7 @@ All models, heuristics and prices read this one table; it is computed once an in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -15,7 +16,7 @@ from optsched.curves import FloatArray, IntArray, Points
 from optsched.instance import Instance
 from optsched.pools import Pool
 
-__all__ = ["Configurations", "Ways", "points_of", "throughputs"]
+__all__ = ["Configurations", "Ways", "none", "points_of", "spread", "stacked", "throughputs"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,23 @@ class Ways:
     def goodput(self) -> FloatArray:
         """Reference-batch examples/s."""
         return self.throughput * self.efficiency
+
+
+def none() -> Ways:
+    """Return no ways at all."""
+    whole, real = np.empty(0, dtype=np.int64), np.empty(0)
+    return Ways(whole, whole, whole, whole, real, whole, real, real, real)
+
+
+def stacked(parts: Sequence[Ways]) -> Ways:
+    """Return ways one part after the other."""
+    return Ways(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Ways)))
+
+
+def spread(lengths: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (owner, number) of the members of groups of these lengths, one group after the other."""
+    owner = np.repeat(np.arange(len(lengths)), lengths)
+    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 @dataclass(frozen=True)

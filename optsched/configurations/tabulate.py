@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import fields
+from collections.abc import Hashable, Sequence
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from optsched.configurations.table import Configurations, Ways, throughputs
-from optsched.configurations.ways import none, reference_goodput, ways_of
+from optsched.configurations.held import kept, twins, with_held
+from optsched.configurations.table import Configurations, Ways, spread, throughputs
+from optsched.configurations.ways import reference_goodputs, ways_of
 from optsched.curves import FloatArray, IntArray
-from optsched.instance import Holding, Instance, Job
-from optsched.places import lawful
+from optsched.instance import Instance, Job
 from optsched.pools import Pool, pools, resources
 
-__all__ = ["kind", "tabulate"]
+__all__ = ["kind", "kinds", "tabulate"]
 
 SLOWEST = 100
 """The fastest network rate of a configuration over the slowest that it may be assigned."""
@@ -29,66 +27,56 @@ def tabulate(instance: Instance) -> Configurations:
     held from now on, it would miss the job's deadline or cost more than its budget.
     """
     everywhere = pools(instance)
-    plain = msgspec.structs.replace(instance, decides="counts")
-    kinds: dict[Hashable, int] = {}
-    plain_kinds: dict[Hashable, dict[int, Ways]] = {}  # which differ in what they hold, and share all but that
-    ways: list[Ways] = []
-    notes: list[str] = []
-    references: list[float] = []
-    kind_of = np.empty(len(instance.jobs), dtype=np.int64)
-    for number, job in enumerate(instance.jobs):
-        key = kind(job)
-        if key not in kinds:
-            kinds[key] = len(ways)
-            known = plain_kinds.setdefault(kind(msgspec.structs.replace(job, holds=None)), {})
-            found, choosable, note = ways_of(job, instance, everywhere, known)
-            ways.append(found)
-            notes.append(note)
-            if instance.decides != "counts":  # progress is measured by what was measured: packed, and without a rate
-                packed, choosable, _ = ways_of(job, plain, everywhere)
-                references.append(reference_goodput(job, packed.take(choosable), everywhere))
-            else:
-                references.append(reference_goodput(job, found.take(choosable), everywhere))
-        kind_of[number] = kinds[key]
-    reasons = {j: notes[k] for j, k in enumerate(kind_of) if notes[k]}
-    reference = np.array(references)[kind_of] if len(kind_of) else np.empty(0)
-    return _eligible(instance, everywhere, ways, kind_of, reference, reasons)
+    some, kind_of = kinds(instance.jobs)
+    ways, first, notes = ways_of(some, instance, everywhere)
+    if instance.decides == "counts":
+        reference = reference_goodputs(some, ways, first, everywhere)
+    else:  # progress is measured by what was measured: packed, and without a rate
+        packed = ways_of(some, msgspec.structs.replace(instance, decides="counts"), everywhere)
+        reference = reference_goodputs(some, packed[0], packed[1], everywhere)
+    job, within = spread(np.diff(first)[kind_of])
+    rows = ways if len(some) == len(instance.jobs) else ways.take(first[kind_of[job]] + within)
+    job, rows = with_held(instance, everywhere, job, rows)
+    idle = np.flatnonzero(np.bincount(job, minlength=len(instance.jobs)) == 0)
+    reasons = {j: notes[kind_of[j]] for j in idle.tolist()}
+    return _eligible(instance, everywhere, job, rows, reference[kind_of], reasons)
+
+
+def kinds(jobs: Sequence[Job]) -> tuple[list[Job], IntArray]:
+    """Return one job of each kind, and the kind of each job, shape ``(jobs,)``."""
+    number: dict[Hashable, int] = {}
+    some: list[Job] = []
+    kind_of = np.empty(len(jobs), dtype=np.int64)
+    for j, job in enumerate(jobs):
+        if (k := number.setdefault(kind(job), len(some))) == len(some):
+            some.append(job)
+        kind_of[j] = k
+    return some, kind_of
 
 
 def kind(job: Job) -> Hashable:
-    """Return what decides a job's ways; jobs with equal kinds share one evaluation."""
+    """Return what decides a job's ways, whatever it holds; jobs with equal kinds share one evaluation."""
     if job.configurations:
-        return job.configurations, job.sites, job.max_gpus_per_server, job.reference, job.holds and _held_key(job.holds)
+        return job.configurations, job.sites, job.max_gpus_per_server, job.reference
     return (
         tuple(job.curves.items()), job.sites, job.min_gpus, job.max_gpus, job.gpu_multiple,
         job.global_batches, job.local_batches, job.parameter_servers, job.efficiency, job.reference,
-        job.max_gpus_per_server, job.holds and _held_key(job.holds),
+        job.max_gpus_per_server,
     )  # fmt: skip
 
 
-def _held_key(holds: Holding) -> Hashable:
-    return holds.site, holds.gpu_type, holds.gpus, holds.nodes, holds.servers, holds.local_batch
-
-
 def _eligible(
-    instance: Instance, everywhere: tuple[Pool, ...], ways: list[Ways], kind_of: IntArray,
-    reference: FloatArray, reasons: dict[int, str],
+    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: Ways, reference: FloatArray,
+    reasons: dict[int, str],
 ) -> Configurations:  # fmt: skip
-    """Lay the kinds' ways out job by job, and drop what a job's own limits forbid."""
+    """Return the table of rows, shape ``(n,)`` with the job of each, without those that a job's own limits forbid."""
     jobs = instance.jobs
-    sizes = np.array([len(w) for w in ways], dtype=np.int64)
-    stacked = Ways(*(np.concatenate([getattr(w, f.name) for w in ways or [none()]]) for f in fields(Ways)))
-    offset = np.concatenate([[0], np.cumsum(sizes)])
-    size = sizes[kind_of]
-    job = np.repeat(np.arange(len(jobs)), size)
-    within = np.arange(len(job)) - np.repeat(np.cumsum(size) - size, size)
-    rows = stacked.take(offset[kind_of][job] + within)
-
-    kept, holding = _kept(instance, everywhere, job, rows)
+    size = np.bincount(job, minlength=len(jobs))
+    same, holding = kept(instance, everywhere, job, rows)
     if instance.decides != "counts":
-        job, rows, kept = _twins(instance, job, rows, kept)
+        job, rows, same = twins(instance, job, rows, same)
     restart = np.array([j.restart_s for j in jobs])[job]
-    lost = np.where(holding[job] & ~kept, restart, 0.0)
+    lost = np.where(holding[job] & ~same, restart, 0.0)
     share = 1.0 - np.minimum(1.0, lost / instance.round_s)
 
     remaining = np.array([np.nan if j.remaining_examples is None else j.remaining_examples for j in jobs])[job]
@@ -108,56 +96,22 @@ def _eligible(
         needed = np.nan_to_num(np.fmax(in_time, in_budget))
         slowest = _slowest(instance, everywhere, job, rows, np.where(keep, needed, 0.0))
     for number in np.flatnonzero((np.bincount(job[keep], minlength=len(jobs)) == 0) & (size > 0)).tolist():
-        own = job == number
+        own = slice(*np.searchsorted(job, [number, number + 1]))
         if jobs[number].arrival_s > instance.now_s:
             reasons[number] = f"it arrives at {jobs[number].arrival_s:g} s, after now ({instance.now_s:g} s)"
         elif (late | ~dear)[own].all():
             reasons[number] = f"no configuration ends by its deadline at {jobs[number].deadline_s:g} s"
         else:
             reasons[number] = f"no configuration meets its deadline within its budget of {jobs[number].budget:g}"
-    job, rows, kept, share, slowest = job[keep], rows.take(keep), kept[keep], share[keep], slowest[keep]
+    if not keep.all():
+        job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
     first = np.concatenate([[0], np.cumsum(np.bincount(job, minlength=len(jobs)))])
     shared = resources(instance)
     return Configurations(
-        job=job, ways=rows, kept=kept, share=share, slowest=slowest, first=first, reference=reference, pools=everywhere,
+        job=job, ways=rows, kept=same, share=share, slowest=slowest, first=first, reference=reference, pools=everywhere,
         used=_used(instance, everywhere, job, rows), capacity=np.array([r.capacity for r in shared]),
         resource_names=tuple(r.name for r in shared), reasons=reasons,
     )  # fmt: skip
-
-
-def _kept(
-    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: Ways
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which rows are what their job holds now, and which jobs hold anything."""
-    number_of = {(pool.site, pool.gpu_type): number for number, pool in enumerate(everywhere)}
-    held = np.full((len(instance.jobs), 5), np.nan)
-    for j, owner in enumerate(instance.jobs):
-        if (h := owner.holds) is not None:
-            pool = number_of.get((h.site, h.gpu_type), -1)
-            nodes = h.nodes or (len(h.placement) if h.placement and instance.decides != "counts" else np.nan)
-            held[j] = pool, h.gpus, h.servers, nodes, h.local_batch or np.nan
-    mine = held[job]
-    same = (rows.pool == mine[:, 0]) & (rows.gpus == mine[:, 1]) & (rows.servers == mine[:, 2])
-    same &= np.isnan(mine[:, 3]) | (rows.nodes == mine[:, 3])
-    same &= np.isnan(mine[:, 4]) | np.isclose(rows.local_batch, mine[:, 4])
-    return same, ~np.isnan(held[:, 0])
-
-
-def _twins(
-    instance: Instance, job: IntArray, rows: Ways, kept: NDArray[np.bool_]
-) -> tuple[IntArray, Ways, NDArray[np.bool_]]:
-    """Give what a job holds on known servers a second row: the same counts anywhere else, which is a move."""
-    placed = np.zeros(len(instance.jobs), dtype=bool)
-    strays = np.zeros(len(instance.jobs), dtype=bool)
-    for j, owner in enumerate(instance.jobs):
-        if (h := owner.holds) is not None and (h.placement or h.server_placement):
-            placed[j], strays[j] = True, not lawful(instance, h)
-    kept = kept & ~strays[job]
-    twins = np.flatnonzero(kept & placed[job])
-    order = np.argsort(np.concatenate([np.arange(len(job)), twins]), kind="stable")
-    taken = np.concatenate([np.arange(len(job)), twins])[order]
-    again = np.concatenate([kept, np.zeros(len(twins), dtype=bool)])[order]
-    return job[taken], rows.take(taken), again
 
 
 def _slowest(

@@ -9,7 +9,7 @@ import numpy as np
 from optsched.checker import check
 from optsched.checker.truth import Truth
 from optsched.configurations import tabulate
-from optsched.configurations.tabulate import kind
+from optsched.configurations.tabulate import kinds
 from optsched.configurations.ways import ways_of
 from optsched.errors import InputError
 from optsched.instance import Instance, ObjectiveSpec
@@ -65,16 +65,14 @@ def entitlements(instance: Instance) -> tuple[dict[str, float], dict[str, float]
     weights = {tenant.id: tenant.weight for tenant in instance.tenants}
     owners = {job.tenant: weights.get(job.tenant, 1.0) for job in here}
     reference = dict(zip((job.id for job in instance.jobs), tabulate(instance).reference.tolist(), strict=True))
-    known: dict[object, tuple[np.ndarray, np.ndarray]] = {}
+    some, kind_of = kinds(here)
+    ways, first, _ = ways_of(some, instance, everywhere)
+    capacity = np.array([pool.capacity for pool in everywhere], dtype=np.float64)[ways.pool]
+    goodputs, fractions = ways.goodput, capacity / ways.gpus
     of_job: dict[str, float] = {}
     of_tenant: dict[str, float] = dict.fromkeys(owners, 0.0)
-    for job in here:
-        if (key := kind(job)) not in known:
-            ways, choosable, _ = ways_of(job, instance, everywhere)
-            ways = ways.take(choosable)
-            capacity = np.array([pool.capacity for pool in everywhere], dtype=np.float64)[ways.pool]
-            known[key] = ways.goodput, capacity / ways.gpus
-        goodput, fraction = known[key]
+    for job, k in zip(here, kind_of.tolist(), strict=True):
+        goodput, fraction = (column[first[k] : first[k + 1]] for column in (goodputs, fractions))
         mates = sum(other.tenant == job.tenant for other in here)
 
         def alone(share: float, goodput: np.ndarray = goodput, fraction: np.ndarray = fraction) -> float:

@@ -1,0 +1,155 @@
+"""What jobs hold now: a row of its own where no other is equal, and which rows keep it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.configurations.demands import Demands
+from optsched.configurations.table import Ways, none, stacked
+from optsched.configurations.ways import Rater
+from optsched.curves import IntArray
+from optsched.instance import Instance, Job
+from optsched.places import lawful
+from optsched.pools import Pool
+
+__all__ = ["kept", "twins", "with_held"]
+
+
+def with_held(instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: Ways) -> tuple[IntArray, Ways]:
+    """Return rows, shape ``(n,)`` with the job of each, and what jobs hold where that is none of them.
+
+    A job may go on as it is, also on other nodes or with another batch than those that it would be given.
+    """
+    holders = [j for j, owner in enumerate(instance.jobs) if owner.holds is not None and not owner.configurations]
+    if not holders:
+        return job, rows
+    owner, held = _held_ways(instance, everywhere, holders)
+    if len(owner) == 0:
+        return job, rows
+    # one row a job at the most: compare all rows of a job with it
+    mine = np.full(len(instance.jobs), -1)
+    mine[owner] = np.arange(len(owner))
+    of: IntArray = np.flatnonzero(mine[job] >= 0)
+    number, some = mine[job[of]], rows.take(of)
+    other = held.take(number)
+    before = np.zeros(len(of), dtype=bool)
+    same = np.ones(len(of), dtype=bool)
+    for name in ("pool", "gpus", "servers", "nodes"):
+        a, b = getattr(some, name), getattr(other, name)
+        before |= same & (a < b)
+        same &= a == b
+    before |= same
+    same &= np.nan_to_num(some.local_batch) == np.nan_to_num(other.local_batch)
+    new = np.bincount(number[same], minlength=len(owner)) == 0
+    first = np.searchsorted(job, owner)
+    at = (first + np.bincount(number[before], minlength=len(owner)))[new]
+    order = np.insert(np.arange(len(job)), at, len(job) + np.arange(new.sum()))
+    return np.concatenate([job, owner[new]])[order], stacked([rows, held.take(new)]).take(order)
+
+
+def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence[int]) -> tuple[IntArray, Ways]:
+    """Return (job, way) of what jobs hold and may go on with, where they name their nodes or their batch."""
+    number_of = {(pool.site, pool.gpu_type): number for number, pool in enumerate(everywhere)}
+    groups: dict[tuple[int, str, bool], list[int]] = defaultdict(list)
+    for j in holders:
+        job = instance.jobs[j]
+        holds = job.holds
+        assert holds is not None
+        number = number_of.get((holds.site, holds.gpu_type), -1)
+        named = bool(_nodes_held(instance, job) or holds.local_batch is not None)
+        if number >= 0 and named and _goes_on(job, everywhere[number]):
+            groups[number, job.curves[holds.gpu_type], holds.local_batch is None].append(j)
+    parts: list[tuple[IntArray, Ways]] = [(np.empty(0, dtype=np.int64), none())]
+    for (number, curve, open_batch), some in groups.items():
+        jobs, pool = [instance.jobs[j] for j in some], everywhere[number]
+        rater = Rater(instance, Demands.of(jobs), number, pool, instance.curves[curve])
+        held = [job.holds for job in jobs]
+        gpus, servers = (np.array([getattr(h, name) for h in held], dtype=np.int64) for name in ("gpus", "servers"))
+        most = rater.demands.per_server
+        fewest = pool.packed_nodes(gpus, most)
+        named_nodes = np.array([_nodes_held(instance, job) for job in jobs], dtype=np.int64)
+        nodes = np.where(named_nodes > 0, named_nodes, fewest)
+        fits = (fewest <= nodes) & (nodes <= len(pool.sizes))
+        if instance.decides != "counts":
+            each = zip(gpus.tolist(), nodes.tolist(), most.tolist(), strict=True)
+            fits &= np.array([n in pool.even_nodes(g, limit) for g, n, limit in each], dtype=bool)
+        cell: IntArray = np.flatnonzero(fits)
+        if open_batch:
+            which, ways = rater.with_batches(cell, gpus[fits], nodes[fits], servers[fits])
+            cell = cell[which]
+            best = np.lexsort((-np.nan_to_num(ways.goodput, nan=-np.inf), cell))
+            best = best[np.diff(cell[best], prepend=-1) != 0]
+            cell, ways = cell[best], ways.take(best)
+        else:
+            batch = np.array([h.local_batch for h in held if h is not None], dtype=np.float64)[fits]
+            one = np.ones(len(cell), dtype=np.int64)
+            ways = rater.rated(cell, gpus[fits], nodes[fits], servers[fits], batch, one)
+        known = ~np.isnan(ways.throughput)
+        parts.append((np.array(some)[cell[known]], ways.take(known)))
+    owner = np.concatenate([owner for owner, _ in parts])
+    order = np.argsort(owner)
+    return owner[order], stacked([ways for _, ways in parts]).take(order)
+
+
+def _nodes_held(instance: Instance, job: Job) -> int:
+    """Return the nodes that a job is known to hold; 0 where they are not known."""
+    holds = job.holds
+    assert holds is not None
+    placed = len(holds.placement) if holds.placement and instance.decides != "counts" else 0
+    return holds.nodes or placed
+
+
+def _goes_on(job: Job, pool: Pool) -> bool:
+    """Tell whether a job may hold as many GPUs and parameter servers of a pool as it does."""
+    holds, ps = job.holds, job.parameter_servers
+    assert holds is not None
+    most = min(pool.capacity, job.max_gpus or pool.capacity)
+    counted = job.min_gpus <= holds.gpus <= most and (holds.gpus - job.min_gpus) % job.gpu_multiple == 0
+    served = ps.minimum <= holds.servers <= ps.maximum if ps else holds.servers == 0
+    return counted and served and pool.gpu_type in job.curves and (job.sites is None or pool.site in job.sites)
+
+
+def kept(
+    instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: Ways
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which rows are what their job holds now, and which jobs hold anything."""
+    holders = [j for j, owner in enumerate(instance.jobs) if owner.holds is not None]
+    holding = np.zeros(len(instance.jobs), dtype=bool)
+    holding[holders] = True
+    same = holding[job]
+    if not holders:
+        return same, holding
+    number_of = {(pool.site, pool.gpu_type): number for number, pool in enumerate(everywhere)}
+    held = np.full((len(instance.jobs), 5), np.nan)
+    for j in holders:
+        h = instance.jobs[j].holds
+        assert h is not None
+        pool = number_of.get((h.site, h.gpu_type), -1)
+        held[j] = pool, h.gpus, h.servers, _nodes_held(instance, instance.jobs[j]) or np.nan, h.local_batch or np.nan
+    for column, name in enumerate(("pool", "gpus", "servers", "nodes")):
+        mine = held[job, column]
+        same &= (getattr(rows, name) == mine) | ((name == "nodes") & np.isnan(mine))
+    batch = held[job, 4]
+    same[same] = np.isnan(batch[same]) | np.isclose(rows.local_batch[same], batch[same])
+    return same, holding
+
+
+def twins(
+    instance: Instance, job: IntArray, rows: Ways, same: NDArray[np.bool_]
+) -> tuple[IntArray, Ways, NDArray[np.bool_]]:
+    """Give what a job holds on known servers a second row: the same counts anywhere else, which is a move."""
+    placed = np.zeros(len(instance.jobs), dtype=bool)
+    strays = np.zeros(len(instance.jobs), dtype=bool)
+    for j, owner in enumerate(instance.jobs):
+        if (h := owner.holds) is not None and (h.placement or h.server_placement):
+            placed[j], strays[j] = True, not lawful(instance, h)
+    same = same & ~strays[job]
+    again: IntArray = np.flatnonzero(same & placed[job])
+    order = np.argsort(np.concatenate([np.arange(len(job)), again]), kind="stable")
+    taken = np.concatenate([np.arange(len(job)), again])[order]
+    still = np.concatenate([same, np.zeros(len(again), dtype=bool)])[order]
+    return job[taken], rows.take(taken), still

@@ -1,0 +1,58 @@
+"""Ways to run jobs that list their configurations: wherever these fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optsched.configurations.demands import Demands
+from optsched.configurations.table import Ways, none, stacked
+from optsched.curves import IntArray
+from optsched.instance import Instance, Job
+from optsched.pools import Pool
+
+__all__ = ["listed_ways"]
+
+
+def listed_ways(
+    jobs: Sequence[Job], instance: Instance, everywhere: Sequence[Pool], demands: Demands
+) -> tuple[IntArray, Ways]:
+    """Return (job, way) of all configurations that jobs list, in every pool where they fit, by job and pool."""
+    owner = np.array([j for j, job in enumerate(jobs) for _ in job.configurations], dtype=np.int64)
+    every = [c for job in jobs for c in job.configurations]
+    if not every:
+        return owner, none()
+    numbers = [
+        (c.gpus, c.nodes or 0, c.servers, c.accumulation, np.nan if c.local_batch is None else c.local_batch,
+         c.throughput, c.efficiency, np.nan if c.gbps is None else c.gbps)
+        for c in every
+    ]  # fmt: skip
+    columns = np.array(numbers, dtype=np.float64).T
+    gpus, named, servers, passes = columns[:4].astype(np.int64)
+    parts, owners = [], []
+    for number, pool in enumerate(everywhere):
+        here = [
+            c.gpu_type == pool.gpu_type and c.site in (None, pool.site) and c.gpus <= pool.capacity
+            and (jobs[j].sites is None or pool.site in jobs[j].sites)
+            for j, c in zip(owner.tolist(), every, strict=True)
+        ]  # fmt: skip
+        some: IntArray = np.flatnonzero(here)
+        most = demands.per_server[owner[some]]
+        fewest = pool.packed_nodes(gpus[some], most)
+        nodes = np.where(named[some] > 0, named[some], fewest)
+        if instance.decides == "counts":
+            fits = (fewest <= nodes) & (nodes <= len(pool.sizes))
+        else:
+            each = zip(gpus[some].tolist(), nodes.tolist(), most.tolist(), strict=True)
+            fits = np.array([n in pool.even_nodes(g, limit) for g, n, limit in each], dtype=bool)
+        some, nodes = some[fits], nodes[fits]
+        meets = (instance.decides == "network") & ((nodes > 1) | (servers[some] > 0))
+        batch, throughput, efficiency, gbps = columns[4:, some]
+        pools = np.full(len(some), number)
+        gbps = np.where(meets, gbps, np.nan)
+        parts.append(Ways(pools, gpus[some], nodes, servers[some], batch, passes[some], throughput, efficiency, gbps))
+        owners.append(owner[some])
+    ways, owner = stacked(parts), np.concatenate(owners)
+    order = np.lexsort((ways.nodes, ways.servers, ways.gpus, ways.pool, owner))
+    return owner[order], ways.take(order)
