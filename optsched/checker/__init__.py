@@ -93,7 +93,7 @@ def _claims(
     pairs = list(zip(jobs, held.values(), strict=True))
     share = np.array([truth.share(job, a) for job, a in pairs], dtype=np.float64)
     efficiency = np.array([truth.efficiency(job, a) for job, a in pairs], dtype=np.float64)
-    reference = np.array([truth.reference(job) for job in jobs], dtype=np.float64)
+    reference = truth.references(jobs)
     goodput = throughput * efficiency * share
     wrong = []
     for a, rate, progress in zip(held.values(), throughput.tolist(), (goodput / reference).tolist(), strict=True):
@@ -116,7 +116,7 @@ def _claims(
             kept=np.array([keeps(job, a) for job, a in pairs], dtype=bool),
             share=share[known],
             weight=np.array([job.weight for job, _ in pairs], dtype=np.float64),
-            reference=np.array([truth.measure(job, goal.base) for job, _ in pairs], dtype=np.float64),
+            reference=truth.measures([job for job, _ in pairs], goal.base),
             throughput=(throughput * share)[known],
             goodput=goodput[known],
             dominant_share=lambda: np.array([truth.dominant_share(job, a) for job, a in pairs], dtype=np.float64),

@@ -146,10 +146,36 @@ class Truth:
 
     def reference(self, job: Job) -> float:
         """Return the goodput that progress 1.0 means for a job (see ``Job.reference``)."""
-        key = self._kind(job)
-        if key not in self._references:
-            self._references[key] = self._reference(job)
-        return self._references[key]
+        return float(self.references([job])[0])
+
+    def references(self, jobs: Sequence[Job]) -> FloatArray:
+        """Return the goodput that progress 1.0 means for each job, shape ``(jobs,)``; curves are evaluated together."""
+        keys = [self._kind(job) for job in jobs]
+        waiting = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._references}
+        counts = {key: self._counts_of_reference(job) for key, job in waiting.items()}
+        while waiting:  # the next number of GPUs of each kind, until one can run
+            pairs, known = [], defaultdict[tuple[Hashable, ...], list[float]](list)
+            for key, job in list(waiting.items()):
+                if job.reference is not None and job.reference.goodput is not None:
+                    found, gpus = job.reference.goodput, 0
+                else:
+                    found, gpus = 1.0, next(counts[key], 0)
+                if gpus == 0:
+                    self._references[key] = found
+                    del waiting[key]
+                    continue
+                for pool in self._pools_of_reference(job):
+                    if gpus <= self.gpus(*pool):
+                        known[key] += self._listed_goodputs(job, *pool, gpus)
+                        pairs += [(key, a) for a in self._by_curve(job, *pool, gpus)]
+            for (key, a), rate in zip(pairs, self.throughputs([a for _, a in pairs]).tolist(), strict=True):
+                if not np.isnan(rate):
+                    known[key].append(rate * self.efficiency(waiting[key], a))
+            for key, found_here in known.items():
+                if found_here:
+                    self._references[key] = max(found_here)
+                    del waiting[key]
+        return np.array([self._references[key] for key in keys], dtype=np.float64)
 
     @staticmethod
     def _kind(job: Job) -> tuple[Hashable, ...]:
@@ -160,10 +186,13 @@ class Truth:
             job.max_gpus_per_server,
         )  # fmt: skip
 
-    def measure(self, job: Job, base: Base) -> float:
-        """Return the goodput that an objective measures a job by (see :data:`optsched.objectives.Base`)."""
+    def measures(self, jobs: Sequence[Job], base: Base) -> FloatArray:
+        """Return the goodput that an objective measures each job by (see :data:`optsched.objectives.Base`)."""
         if base == "reference":
-            return self.reference(job)
+            return self.references(jobs)
+        return np.array([self._measure(job, base) for job in jobs], dtype=np.float64)
+
+    def _measure(self, job: Job, base: Base) -> float:
         key = (base, *self._kind(job))
         if key not in self._references:
             there = sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs)
@@ -196,41 +225,42 @@ class Truth:
                 parts.append(wanted / there if there > 0 else np.inf)
         return float(max(parts))
 
-    def _reference(self, job: Job) -> float:
+    def _pools_of_reference(self, job: Job) -> list[tuple[str, str]]:
+        """Return the pools in which a job's reference may be."""
         wanted = job.reference
-        if wanted is not None and wanted.goodput is not None:
-            return wanted.goodput
-        pools = [
+        return [
             (site, gpu)
             for site, gpu in self._held_by
             if (job.sites is None or site in job.sites) and (wanted is None or wanted.gpu_type == gpu)
         ]
-        most = max((self.gpus(*pool) for pool in pools), default=0)
+
+    def _counts_of_reference(self, job: Job) -> Iterator[int]:
+        """Yield the numbers of GPUs at which a job's reference may be, the fewest first."""
+        most = max((self.gpus(*pool) for pool in self._pools_of_reference(job)), default=0)
         listed = sorted({c.gpus for c in job.configurations})
         for gpus in listed or range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
-            if wanted is None or wanted.gpus in (None, gpus):
-                found = [g for pool in pools if gpus <= self.gpus(*pool) for g in self._goodputs(job, *pool, gpus)]
-                if found:
-                    return max(found)
-        return 1.0
+            if job.reference is None or job.reference.gpus in (None, gpus):
+                yield gpus
 
     def _goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
         """Yield the goodput of every way to run a job on so many GPUs of a pool."""
+        yield from self._listed_goodputs(job, site, gpu_type, gpus)
+        ways = list(self._by_curve(job, site, gpu_type, gpus))
+        for a, rate in zip(ways, self.throughputs(ways).tolist(), strict=True):
+            if not np.isnan(rate):
+                yield rate * self.efficiency(job, a)
+
+    def _listed_goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
         for c in job.configurations:
             fewest = self.fewest_nodes(job, site, gpu_type, gpus)
             fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)
             if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
                 yield c.throughput * c.efficiency
-        if gpu_type in job.curves:
-            ways = list(self._by_curve(job, site, gpu_type, gpus))
-            for a, rate in zip(ways, self.throughputs(ways).tolist(), strict=True):
-                if not np.isnan(rate):
-                    yield rate * self.efficiency(job, a)
 
     def _by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
         """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""
         nodes = self.fewest_nodes(job, site, gpu_type, gpus)
-        if nodes > self.servers(site, gpu_type):
+        if gpu_type not in job.curves or nodes > self.servers(site, gpu_type):
             return
         limit = self.instance.curves[job.curves[gpu_type]].max_local_batch
         ps = job.parameter_servers

@@ -86,33 +86,34 @@ _BLOCK = 1024
 def fingerprint(instance: Instance) -> str:
     """Return a hash of everything that the instance says: equal instances, equal hashes."""
     digest = hashlib.sha256()
-    encoder = msgspec.json.Encoder(order="deterministic")
-    for part in _canonical((instance,)):
-        digest.update(encoder.encode(part))
+    for part in _canonical((instance,), msgspec.json.Encoder(order="deterministic").encode):
+        digest.update(part)
     return digest.hexdigest()[:16]
 
 
-def _canonical(values: Sequence[Any]) -> Iterator[Any]:
+def _canonical(values: Sequence[Any], encode: Callable[[Any], bytes]) -> Iterator[bytes]:
     """Yield all that values say, records with all their fields, also those at their default, field by field."""
-    kinds = set(map(type, values))
-    if len(kinds) == 1 and issubclass(kind := next(iter(kinds)), msgspec.Struct):
+    types = set(map(type, values))
+    if len(types) == 1 and issubclass(kind := next(iter(types)), msgspec.Struct):
         plain, nested = _fields(kind)
-        yield kind.__name__, len(values)
+        yield encode((kind.__name__, len(values)))
         for k in range(0, len(values), _BLOCK):
-            yield list(map(plain, values[k : k + _BLOCK]))
+            yield encode(list(map(plain, values[k : k + _BLOCK])))
         for name in nested:
-            yield from _canonical([getattr(value, name) for value in values])
-    elif kinds <= _PLAIN:
-        yield values
+            yield from _canonical([getattr(value, name) for value in values], encode)
+    elif types <= _PLAIN:
+        yield encode(values)
+    elif types == {tuple} and not any(values):  # as most of what many jobs could list
+        yield (encode(("tuple", 0)) + encode(())) * len(values)
     else:
         for value in values:
             inner = [*value.items()] if isinstance(value, dict) else value
             inner = sorted(inner) if isinstance(value, dict) else inner
             if isinstance(inner, tuple | list):
-                yield type(value).__name__, len(inner)
-                yield from _canonical(inner)
+                yield encode((type(value).__name__, len(inner)))
+                yield from _canonical(inner, encode)
             else:
-                yield from _canonical((inner,))
+                yield from _canonical((inner,), encode)
 
 
 @cache
