@@ -27,6 +27,9 @@ from optsched.solution import Allocation, Waiting, allocations_hash
 
 __all__ = ["HEURISTICS", "solve"]
 
+_WRITING = 1e-6
+"""Seconds a job that the result takes: who gets nothing, and the hash of what the others get."""
+
 
 def solve(
     instance: Instance,
@@ -101,7 +104,7 @@ def solve(
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
     watch, board = Watch(limits, report=progress, started=began), Board()
     run = partial(_searched, instance, spec, formulation, backend, choices, gap, prices, executor, watch, board)
-    reason = watched(run, watch, board.opened)
+    reason = watched(run, watch, board.opened, spare=_WRITING * len(instance.jobs))
     stopped = "interrupted" if watch.interrupted else "time_limit"
     if reason is None:  # it goes on, and nobody waits for it
         search = board.search

@@ -33,12 +33,13 @@ class Abandoned(BaseException):
 _searching: set[threading.Thread] = set()
 
 
-def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None = None) -> T | None:
+def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None = None, spare: float = 0.0) -> T | None:
     """Return what ``call`` returns, or None if it did not return in time.
 
-    In time is ``WRAP_UP`` seconds after the deadline, or ``PATIENCE`` after ``Ctrl-C``, at which
-    ``watch.stop`` is set: solvers that the call waits for are stopped by it, and killed. What else it does is
-    abandoned at its next step, but not before ``first`` is set, or ``FIRST`` seconds have gone by.
+    In time is ``WRAP_UP`` seconds after the deadline, less the ``spare`` ones that the caller needs for itself, or
+    ``PATIENCE`` after ``Ctrl-C``, at which ``watch.stop`` is set: solvers that the call waits for are stopped by it,
+    and killed. What else it does is abandoned at its next step, but not before ``first`` is set, or ``FIRST`` seconds
+    have gone by.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None =
     _searching.add(thread)
     thread.start()
     deadline = watch.limits.deadline
-    give_up = None if deadline is None else deadline + WRAP_UP
+    give_up = None if deadline is None else deadline + max(0.0, WRAP_UP - spare)
     while not done.is_set():
         try:
             now = time.monotonic()
@@ -89,7 +90,7 @@ def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None =
 def _abandon(thread: threading.Thread, seconds: float = 60.0) -> None:
     """End a thread of Python code, but not within an import, which would stay halfway for all."""
     until = time.monotonic() + seconds
-    thread.join(0.3)  # most end by themselves, at the next look at the clock
+    thread.join(0.02)  # most end by themselves, at the next look at the clock, and others take our time
     while thread.is_alive() and thread.ident is not None and time.monotonic() < until:
         if not _imports(sys._current_frames().get(thread.ident)):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Abandoned))

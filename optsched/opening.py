@@ -30,6 +30,8 @@ FIRST = 200
 """Jobs of the first piece."""
 GROWTH = 4
 """How many times as many jobs the next piece has."""
+SAFE = 0.7
+"""Part of the time left that the next piece, or the whole, may take as far as is known."""
 SMALL = 1000
 """Instances of no more jobs are not worth pieces."""
 
@@ -49,7 +51,7 @@ def nobody(instance: Instance, spec: ObjectiveSpec | None) -> Draft | None:
 
 
 def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: Callable[[Draft], None]) -> None:
-    """Plan for growing parts of the jobs, as long as the whole would take more than half of the time left.
+    """Plan for growing parts of the jobs, as long as the whole would take too much of the time left.
 
     Required jobs come first, and those that hold something where moves are limited: alone, if there are any,
     in the quickest way; then the weightiest.
@@ -79,10 +81,10 @@ def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: 
         if draft is not None:
             found(draft)
         each = (time.monotonic() - began) / count
-        left = watch.limits.left() / 2
+        left = SAFE * watch.limits.left()
         if each * len(jobs) < left:
             return
-        # the most that half of the time allows, if that is worth another try
+        # the most that the time allows, if that is worth another try
         larger = min(GROWTH * count, int(left / each))
         if larger < 1.5 * count:
             return

@@ -12,7 +12,7 @@ from optsched.curves.family import Name, PositiveInt
 __all__ = ["Allocation", "Record", "Waiting", "allocations_hash"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Base of all records of the solution file."""
 
 

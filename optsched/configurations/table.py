@@ -48,7 +48,8 @@ class Ways:
 
     def take(self, rows: IntArray | NDArray[np.bool_]) -> Ways:
         """Return the named ways only."""
-        return Ways(*(getattr(self, f.name)[rows] for f in fields(self)))
+        numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return Ways(*(getattr(self, f.name).take(numbers) for f in fields(self)))
 
     @property
     def goodput(self) -> FloatArray:

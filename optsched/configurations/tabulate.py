@@ -7,6 +7,7 @@ from collections.abc import Hashable, Sequence
 import msgspec
 import numpy as np
 
+from optsched.configurations.eligible import eligible
 from optsched.configurations.held import kept, twins, with_held
 from optsched.configurations.table import Configurations, Ways, spread, throughputs
 from optsched.configurations.ways import reference_goodputs, ways_of
@@ -39,7 +40,26 @@ def tabulate(instance: Instance) -> Configurations:
     job, rows = with_held(instance, everywhere, job, rows)
     idle = np.flatnonzero(np.bincount(job, minlength=len(instance.jobs)) == 0)
     reasons = {j: notes[kind_of[j]] for j in idle.tolist()}
-    return _eligible(instance, everywhere, job, rows, reference[kind_of], reasons)
+    same, holding = kept(instance, everywhere, job, rows)
+    if instance.decides != "counts":
+        job, rows, same = twins(instance, job, rows, same)
+    lost = np.zeros(len(job))
+    if holding.any():
+        restart = np.array([owner.restart_s for owner in instance.jobs])
+        lost = np.where(holding[job] & ~same, restart[job], 0.0)
+    share = 1.0 - np.minimum(1.0, lost / instance.round_s)
+    keep, needed, why = eligible(instance, everywhere, job, rows, lost)
+    slowest = _slowest(instance, everywhere, job, rows, needed) if instance.decides == "network" else rows.gbps
+    if not keep.all():
+        job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
+    shared = resources(instance)
+    return Configurations(
+        job=job, ways=rows, kept=same, share=share, slowest=slowest,
+        first=np.concatenate([[0], np.cumsum(np.bincount(job, minlength=len(instance.jobs)))]),
+        reference=reference[kind_of], pools=everywhere, used=_used(instance, everywhere, job, rows),
+        capacity=np.array([r.capacity for r in shared]), resource_names=tuple(r.name for r in shared),
+        reasons=reasons | why,
+    )  # fmt: skip
 
 
 def kinds(jobs: Sequence[Job]) -> tuple[list[Job], IntArray]:
@@ -62,55 +82,6 @@ def kind(job: Job) -> Hashable:
         tuple(job.curves.items()), job.sites, job.min_gpus, job.max_gpus, job.gpu_multiple,
         job.global_batches, job.local_batches, job.parameter_servers, job.efficiency, job.reference,
         job.max_gpus_per_server,
-    )  # fmt: skip
-
-
-def _eligible(
-    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: Ways, reference: FloatArray,
-    reasons: dict[int, str],
-) -> Configurations:  # fmt: skip
-    """Return the table of rows, shape ``(n,)`` with the job of each, without those that a job's own limits forbid."""
-    jobs = instance.jobs
-    size = np.bincount(job, minlength=len(jobs))
-    same, holding = kept(instance, everywhere, job, rows)
-    if instance.decides != "counts":
-        job, rows, same = twins(instance, job, rows, same)
-    restart = np.array([j.restart_s for j in jobs])[job]
-    lost = np.where(holding[job] & ~same, restart, 0.0)
-    share = 1.0 - np.minimum(1.0, lost / instance.round_s)
-
-    remaining = np.array([np.nan if j.remaining_examples is None else j.remaining_examples for j in jobs])[job]
-    seconds = remaining / rows.goodput
-    deadline = np.array([np.inf if j.deadline_s is None else j.deadline_s for j in jobs])[job]
-    budget = np.array([np.inf if j.budget is None else j.budget for j in jobs])[job]
-    price = np.array([pool.hourly_price for pool in everywhere])[rows.pool]
-    here = np.array([j.arrival_s <= instance.now_s for j in jobs], dtype=bool)[job]
-    late = instance.now_s + lost + seconds > deadline
-    dear = price * rows.gpus * seconds / 3600 > budget
-    keep = here & ~late & ~dear
-    slowest = rows.gbps
-    if instance.decides == "network":
-        with np.errstate(invalid="ignore", divide="ignore"):
-            in_time = remaining / (deadline - instance.now_s - lost)
-            in_budget = price * rows.gpus * remaining / 3600 / budget
-        needed = np.nan_to_num(np.fmax(in_time, in_budget))
-        slowest = _slowest(instance, everywhere, job, rows, np.where(keep, needed, 0.0))
-    for number in np.flatnonzero((np.bincount(job[keep], minlength=len(jobs)) == 0) & (size > 0)).tolist():
-        own = slice(*np.searchsorted(job, [number, number + 1]))
-        if jobs[number].arrival_s > instance.now_s:
-            reasons[number] = f"it arrives at {jobs[number].arrival_s:g} s, after now ({instance.now_s:g} s)"
-        elif (late | ~dear)[own].all():
-            reasons[number] = f"no configuration ends by its deadline at {jobs[number].deadline_s:g} s"
-        else:
-            reasons[number] = f"no configuration meets its deadline within its budget of {jobs[number].budget:g}"
-    if not keep.all():
-        job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
-    first = np.concatenate([[0], np.cumsum(np.bincount(job, minlength=len(jobs)))])
-    shared = resources(instance)
-    return Configurations(
-        job=job, ways=rows, kept=same, share=share, slowest=slowest, first=first, reference=reference, pools=everywhere,
-        used=_used(instance, everywhere, job, rows), capacity=np.array([r.capacity for r in shared]),
-        resource_names=tuple(r.name for r in shared), reasons=reasons,
     )  # fmt: skip
 
 
@@ -140,15 +111,15 @@ def _used(
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Return what each row takes of each resource, without zeros."""
     sites = [site.id for site in instance.cluster.sites]
-    site = np.array([sites.index(pool.site) for pool in everywhere])[rows.pool]
-    row = np.arange(len(job))
-    parts = [(row, rows.pool, rows.gpus.astype(np.float64))]
+    site = np.array([sites.index(pool.site) for pool in everywhere])
+    parts = [(np.arange(len(job)), rows.pool, rows.gpus.astype(np.float64))]
     for number, (per_gpu, per_server) in enumerate(
         (("cpu_cores_per_gpu", "cpu_cores"), ("memory_gb_per_gpu", "memory_gb"))
     ):
-        worker = np.array([getattr(j, per_gpu) for j in instance.jobs])[job]
-        server = np.array([getattr(j.parameter_servers, per_server, 0.0) for j in instance.jobs])[job]
-        amount = worker * rows.gpus + server * rows.servers
-        some = amount > 0
-        parts.append((row[some], len(everywhere) + number * len(sites) + site[some], amount[some]))
+        worker = np.array([getattr(j, per_gpu) for j in instance.jobs])
+        server = np.array([getattr(j.parameter_servers, per_server, 0.0) for j in instance.jobs])
+        if worker.any() or server.any():
+            amount = worker[job] * rows.gpus + server[job] * rows.servers
+            some = np.flatnonzero(amount)
+            parts.append((some, len(everywhere) + number * len(sites) + site[rows.pool[some]], amount[some]))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]

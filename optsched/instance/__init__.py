@@ -68,7 +68,9 @@ def loads(content: bytes | str, file: str = "") -> Instance:
     raw = content.encode() if isinstance(content, str) else content
     instance = decode(raw, Instance, file)
     try:
-        return validate(instance)
+        validate(instance)
+        fingerprint(instance)  # whoever solves within a tenth of a second has no time for it
+        return instance
     except InputError as error:
         raise error.within(file=file) from None
 
@@ -84,11 +86,14 @@ _BLOCK = 1024
 
 
 def fingerprint(instance: Instance) -> str:
-    """Return a hash of everything that the instance says: equal instances, equal hashes."""
-    digest = hashlib.sha256()
-    for part in _canonical((instance,), msgspec.json.Encoder(order="deterministic").encode):
-        digest.update(part)
-    return digest.hexdigest()[:16]
+    """Return a hash of everything that the instance says: equal instances, equal hashes. It is computed once."""
+    known = instance.__dict__.get("fingerprint")
+    if known is None:
+        digest = hashlib.sha256()
+        for part in _canonical((instance,), msgspec.json.Encoder(order="deterministic").encode):
+            digest.update(part)
+        known = instance.__dict__["fingerprint"] = digest.hexdigest()[:16]
+    return str(known)
 
 
 def _canonical(values: Sequence[Any], encode: Callable[[Any], bytes]) -> Iterator[bytes]:

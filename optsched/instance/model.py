@@ -256,7 +256,7 @@ class Limit(_Record, frozen=True):
     at_most: Finite | None = None
 
 
-class Instance(_Record, frozen=True):
+class Instance(_Record, frozen=True, dict=True, gc=True):  # the dictionary holds its fingerprint
     """All data of one decision.
 
     decides
