@@ -134,6 +134,12 @@ class Configurations:
         start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(self)))])
         return start, resource[order], amount[order]
 
+    def costs(self, prices: FloatArray) -> FloatArray:
+        """Return what each row takes at a price for each resource, shape ``(n,)``; what is unlimited is free."""
+        row, resource, amount = self.used
+        finite = np.where(np.isfinite(self.capacity), prices, 0.0)
+        return np.asarray(np.bincount(row, finite[resource] * amount, minlength=len(self)), dtype=np.float64)
+
     def dominant_shares(self) -> FloatArray:
         """Return the largest part that each row takes of its pool's GPUs and of its site's cores and memory."""
         row, resource, amount = self.used

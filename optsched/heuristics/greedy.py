@@ -26,9 +26,7 @@ def price_greedy(problem: Problem, prices: FloatArray, deadline: float | None = 
         Objective per unit of each resource, shape ``(resources,)``.
     """
     table = problem.configurations
-    row, resource, amount = table.used
-    finite = np.where(np.isfinite(table.capacity), prices, 0.0)
-    cost = np.bincount(row, weights=finite[resource] * amount, minlength=len(table))
+    cost = table.costs(prices)
     reduced = problem.value - cost
     rows, free = stayed(problem)
     frozen = rows >= 0

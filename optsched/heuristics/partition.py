@@ -17,9 +17,9 @@ import numpy as np
 from optsched.backends import Limits, Watch
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import DEFAULT, formulation
-from optsched.problem import Problem
+from optsched.problem import Plan, Problem
 
-__all__ = ["of_jobs", "partitioned", "shares"]
+__all__ = ["of_jobs", "partitioned", "shares", "solved"]
 
 
 def of_jobs(problem: Problem, jobs: IntArray, capacity: FloatArray, moves: int | None) -> tuple[Problem, IntArray]:
@@ -113,14 +113,34 @@ def partitioned(
 
 def _exactly(deadline: float | None, gap: float, parts: int) -> Callable[[Problem], IntArray | None]:
     """Return what solves a part by HiGHS, in an even share of the time that is left for so many parts."""
-    from optsched.backends import highs
 
     def solve(part: Problem) -> IntArray | None:
         limits = Limits(deadline, gap)
         if deadline is not None:
             limits = replace(limits, deadline=deadline - limits.left() * (1 - 1 / parts))
-        built = formulation("configuration").forms["linear"](part, DEFAULT)
-        outcome = highs.solve(built.model, Watch(limits))
-        return None if outcome.values is None else built.read(outcome.values).rows
+        return solved(part, Watch(limits))[0]
 
     return solve
+
+
+def solved(
+    part: Problem, watch: Watch, backend: str = "highs", start: Plan | None = None
+) -> tuple[IntArray | None, bool]:
+    """Return the chosen rows by the configuration formulation, None without a plan, and whether they are proven best.
+
+    Parameters
+    ----------
+    backend
+        ``highs``, which takes a plan to start from, or ``cpsat``.
+    """
+    from optsched.backends import cpsat, highs
+
+    form = {"highs": "linear", "cpsat": "cpsat"}[backend]
+    built = formulation("configuration").forms[form](part, DEFAULT)
+    if form == "cpsat":
+        outcome = cpsat.solve(built.model, watch)
+    else:
+        known = None if start is None or built.start is None else built.start(start)
+        outcome = highs.solve(built.model, watch, start=known)
+    rows = None if outcome.values is None else built.read(outcome.values).rows
+    return rows, outcome.status == "optimal"

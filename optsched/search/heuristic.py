@@ -13,7 +13,7 @@ from optsched.curves import IntArray
 from optsched.formulation import DEFAULT, formulation
 from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.least import highest_level, lexicographic, reach
-from optsched.problem import Plan, allocate, rows_of
+from optsched.problem import Plan, Problem, allocate, rows_of
 from optsched.search.state import Search, bounded, spec_of
 
 __all__ = [
@@ -28,6 +28,7 @@ HEURISTICS = {
     "lp-rounding": "what the LP relaxation decides whole, and the rest by marginal gain",
     "pop-4": "a random partition of jobs and resources in 4, each solved by HiGHS (POP, SOSP'21)",
     "pop-16": "the same in 16 parts",
+    "neighbourhoods": "some jobs decided anew by HiGHS or CP-SAT in the room that the others leave (Shaw, CP'98)",
     "speed-up": "the next GPUs to the job that they speed up most, relative to what it has (Lin et al., MASCOTS'18)",
     "prices": "a plan from one price for each resource, for sums over up to a million jobs",
     "levels": "the highest level that all jobs reach, or all their levels in lexicographic order, by prices",
@@ -38,7 +39,7 @@ PARTS = {"pop-4": 4, "pop-16": 16}
 """Parts of the partitions."""
 
 
-def by_heuristic(search: Search, watch: Watch, name: str, gap: float) -> Search:
+def by_heuristic(search: Search, watch: Watch, name: str, gap: float, backend: str = "highs") -> Search:
     """Take up the plan of a heuristic, in a half of the time left: the other half is the bound's."""
     from optsched.heuristics.greedy import price_greedy
     from optsched.heuristics.partition import partitioned
@@ -51,6 +52,8 @@ def by_heuristic(search: Search, watch: Watch, name: str, gap: float) -> Search:
     rows: IntArray | None
     if name in PARTS:
         rows = partitioned(problem, PARTS[name], watch.limits.seed, deadline=deadline, gap=gap)
+    elif name == "neighbourhoods":
+        rows = _by_neighbourhoods(problem, watch, deadline, backend)
     elif name == "lp-rounding":
         rows = lp_rounding(problem, deadline)
     elif name == "speed-up":
@@ -61,6 +64,20 @@ def by_heuristic(search: Search, watch: Watch, name: str, gap: float) -> Search:
         rows = marginal_gain(problem, deadline)
     search = replace(search, solve_s=time.monotonic() - began)
     return search if rows is None else search.offered(Plan(rows), name)
+
+
+def _by_neighbourhoods(problem: Problem, watch: Watch, deadline: float | None, backend: str) -> IntArray:
+    """Return a greedy plan, by prices if the objective is a sum, bettered around itself."""
+    from optsched.heuristics.greedy import price_greedy
+    from optsched.heuristics.neighbourhoods import neighbourhoods
+    from optsched.prices import relaxed
+
+    limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
+    if problem.objective.aggregate != "sum":
+        return neighbourhoods(problem, marginal_gain(problem, deadline), limited, backend=backend)
+    prices = relaxed(problem, deadline).prices
+    first = price_greedy(problem, prices, deadline)
+    return neighbourhoods(problem, first, limited, costs=problem.configurations.costs(prices), backend=backend)
 
 
 def by_dual(search: Search, watch: Watch) -> Search:

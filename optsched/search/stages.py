@@ -47,7 +47,7 @@ def stages_of(problem: Problem, wanted: str, backend: str, choices: Choices, gap
     if wanted == "prices":
         return [priced]
     if wanted in HEURISTICS and wanted != "levels":
-        planned = Stage(wanted, "", partial(by_heuristic, watch=watch, name=wanted, gap=gap))
+        planned = Stage(wanted, "", partial(by_heuristic, watch=watch, name=wanted, gap=gap, backend=solver))
         return [planned, Stage(wanted, "" if summed else "highs", partial(by_dual, watch=watch))]
     ordered = problem.objective.aggregate == "lexmin"
     levelled = Stage("levels", "", partial(by_levels, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))

@@ -13,6 +13,8 @@ from optsched.errors import InputError
 from optsched.facade import HEURISTICS
 from optsched.formulation import DEFAULT, formulation
 from optsched.heuristics.greedy import price_greedy
+from optsched.heuristics.marginal import marginal_gain
+from optsched.heuristics.neighbourhoods import neighbourhoods
 from optsched.heuristics.partition import of_jobs, partitioned, shares
 from optsched.heuristics.rounding import lp_rounding
 from optsched.heuristics.speedup import speed_up
@@ -20,7 +22,7 @@ from optsched.instance import Instance
 from optsched.prices import relaxed
 from optsched.problem import Plan, Problem, pose
 from tests.builders import cluster, instance, job, listed
-from tests.prices.arrays import problems
+from tests.prices.arrays import Row, problem_of, problems
 from tests.strategies import instances
 
 PLANS = sorted(set(HEURISTICS) - {"prices", "levels", "one-by-one"})
@@ -54,6 +56,32 @@ def test_plans_keep_the_capacities(problem: Problem, parts: int) -> None:
     assert keeps(problem, speed_up(problem))
     rounded = lp_rounding(problem)
     assert rounded is None or keeps(problem, rounded)
+
+
+@pytest.mark.parametrize("backend", ["highs", "cpsat"])
+@settings(max_examples=30, derandomize=True, deadline=None)
+@given(problem=problems())
+def test_a_neighbourhood_of_all_jobs_is_the_whole(backend: str, problem: Problem) -> None:
+    first = marginal_gain(problem)
+    found = neighbourhoods(problem, first, Watch(Limits()), backend=backend)
+    assert keeps(problem, found)
+    best = optimum(problem)
+    if best is not None and problem.configurations.jobs <= 16:
+        assert problem.total(Plan(found)) == pytest.approx(best, rel=2e-4, abs=1e-9)
+        assert not np.any(problem.required & (found < 0))
+
+
+def test_neighbourhoods_better_a_plan_step_by_step() -> None:
+    random = np.random.default_rng(3)
+    jobs = [
+        [Row(float(v), (float(n), float(n % 3))) for n, v in enumerate(random.uniform(0, 9, 8), 1)] for _ in range(90)
+    ]
+    problem = problem_of(jobs, [100.0, 40.0])
+    first = marginal_gain(problem)
+    prices = relaxed(problem).prices
+    found = neighbourhoods(problem, first, Watch(Limits()), costs=problem.configurations.costs(prices))
+    assert keeps(problem, found)
+    assert problem.total(Plan(first)) < 0.99 * problem.total(Plan(found))
 
 
 @settings(max_examples=100, derandomize=True, deadline=None)
