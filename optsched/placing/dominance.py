@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.curves import FloatArray, IntArray
 from optsched.problem import Problem
 
 __all__ = ["needed"]
@@ -33,29 +36,51 @@ def needed(problem: Problem) -> NDArray[np.bool_]:
         # between two rates a value is at least the less of both if it only rises or only falls
         below[rated] = np.minimum(true, np.column_stack([true[:, :1], true[:, :-1]]))
         above[rated, :-1] = np.maximum(value[:, :-1], value[:, 1:])
+    if len(rated) == 0:  # values know no rates
+        above, below = above[:, :1], below[:, :1]
     keep = np.ones(len(table), dtype=bool)
-    for job in range(table.jobs):
-        own = np.arange(table.first[job], table.first[job + 1])
-        timed = problem.instance.jobs[job].deadline_s is not None or problem.instance.jobs[job].budget is not None
-        own = own[(ways.servers[own] == 0) & ~table.kept[own]]
-        if timed or problem.instance.jobs[job].configurations:
+    known: dict[bytes, Pairs] = {}  # most jobs have the same counts in a pool
+    for job, owner in enumerate(problem.instance.jobs):
+        if owner.deadline_s is not None or owner.budget is not None or owner.configurations:
             continue
-        for pool in np.unique(ways.pool[own]).tolist():
-            rows = own[ways.pool[own] == pool]
-            keep[rows] = ~_needless(ways.gpus[rows], ways.nodes[rows], below[rows], above[rows])
+        own = np.arange(table.first[job], table.first[job + 1])
+        own = own[(ways.servers[own] == 0) & ~table.kept[own]]
+        for rows in np.split(own, np.flatnonzero(np.diff(ways.pool[own])) + 1):
+            shape = np.concatenate([ways.gpus[rows], ways.nodes[rows]]).tobytes()
+            if shape not in known:
+                known[shape] = _inside(ways.gpus[rows], ways.nodes[rows])
+            keep[rows[_needless(known[shape], below[rows], above[rows])]] = False
     return keep
 
 
-def _needless(gpus: NDArray[np.int64], nodes: NDArray[np.int64], below: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Return which of one job's rows in one pool are needless, shape ``(n,)``."""
+class Pairs(NamedTuple):
+    """Rows, and others whose pieces stand inside theirs; ``later``: equal ones, of which the other comes later."""
+
+    row: IntArray
+    other: IntArray
+    later: NDArray[np.bool_]
+
+
+def _inside(gpus: IntArray, nodes: IntArray) -> Pairs:
+    """Return the pairs of different rows of which the other's k-th largest piece is never larger."""
     whole, more = np.divmod(gpus, nodes)
     place = np.arange(int(nodes.max(initial=1)))
     piece = np.where(place < nodes[:, None], whole[:, None] + (place < more[:, None]), 0)
-    inside = (piece[None, :, :] <= piece[:, None, :]).all(axis=2)  # [row, other]: the other stands inside the row
-    worth = (below[None, :, :] >= above[:, None, :]).all(axis=2)
-    other: NDArray[np.bool_] = np.asarray(inside & worth)
-    np.fill_diagonal(other, False)
-    equal = other & other.T
-    first = np.arange(len(gpus))
-    other &= ~(equal & (first[None, :] > first[:, None]))
-    return np.asarray(other.any(axis=1))
+    inside = np.ones((len(gpus), len(gpus)), dtype=bool)
+    for k in place.tolist():
+        inside &= piece[None, :, k] <= piece[:, None, k]
+    equal = inside & inside.T
+    np.fill_diagonal(inside, False)
+    row, other = np.nonzero(inside)
+    return Pairs(row, other, equal[row, other] & (other > row))
+
+
+def _needless(pairs: Pairs, below: FloatArray, above: FloatArray) -> IntArray:
+    """Return the rows of one job in one pool that others make needless, from their values, shape ``(n, rates)``."""
+    row, other, later = pairs
+    for rate in range(below.shape[1]):
+        worth = below[other, rate] >= above[row, rate]
+        row, other, later = row[worth], other[worth], later[worth]
+    # of two that make each other needless, the first stays
+    mutual = later & (below[row] >= above[other]).all(axis=1)
+    return row[~mutual]

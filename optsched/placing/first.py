@@ -26,6 +26,8 @@ from optsched.problem import Places, Plan, Problem
 
 __all__ = ["first_plan"]
 
+_EPS = 1e-9
+
 Stands = dict[int, list[tuple[int, Piece]]]
 
 
@@ -52,6 +54,7 @@ def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, re
     order = _order(problem, rows)
     if worth is not None:  # who needs a rack comes before who may stand anywhere
         order.sort(key=lambda job: rows[job] < 0 or bool(np.isnan(worth.rate[rows[job]])))
+    best_homes = _BestHomes(ground, worth)
     # who finds no room for what pays at the prices waits until all have been asked
     for floor in (-np.inf,) if worth is None else (0.0, -np.inf):
         for job in order:
@@ -59,11 +62,12 @@ def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, re
                 continue
             tried = [int(rows[job])] if rows[job] >= 0 else []
             if repair:
-                tried += [row for row in _by_worth(problem, job, net) if row not in tried and net[row] >= floor]
+                own = _by_worth(problem, job, net)
+                own = own[(net[own] >= floor) & (own != rows[job])]
+                tried += own[_may_fit(problem, ground, free, own)].tolist()
             for row in tried:
-                best = [] if worth is None else [_servers_of(ground, worth, row)]
                 rate = 0.0 if worth is None else float(np.nan_to_num(worth.rate[row]))
-                found = _stand(problem, ground, row, free, [*best, *homes], rate)
+                found = _stand(problem, ground, row, free, [*best_homes.of(row), *homes], rate)
                 if found is not None:
                     rows[job], stands[job] = row, found
                     for server, piece in found:
@@ -93,10 +97,43 @@ def _counts(problem: Problem, watch: Watch) -> IntArray:
     return rows
 
 
-def _servers_of(ground: Ground, worth: Worth, row: int) -> NDArray[np.bool_]:
-    """Return the servers of a row's best home, shape ``(servers,)``."""
-    names = {name for c, inside in zip(worth.room.classes, worth.home[row], strict=True) if inside for name in c.names}
-    return np.array([server.names[0] in names for server in ground.servers])
+class _BestHomes:
+    """The homes that made rows worth what they are at the prices of racks and links."""
+
+    def __init__(self, ground: Ground, worth: Worth | None) -> None:
+        self.worth, self.known = worth, dict[bytes, NDArray[np.bool_]]()
+        if worth is not None:
+            number = {name: k for k, c in enumerate(worth.room.classes) for name in c.names}
+            self.class_of = np.array([number[server.names[0]] for server in ground.servers], dtype=np.int64)
+
+    def of(self, row: int) -> list[NDArray[np.bool_]]:
+        """Return the servers of a row's best home, shape ``(servers,)``; none without prices."""
+        if self.worth is None:
+            return []
+        home = self.worth.home[row]
+        key = home.tobytes()
+        if key not in self.known:
+            self.known[key] = home[self.class_of]
+        return [self.known[key]]
+
+
+def _may_fit(problem: Problem, ground: Ground, free: FloatArray, rows: IntArray) -> NDArray[np.bool_]:
+    """Tell which rows find as many servers as they need with GPUs enough, wherever these stand in the pool."""
+    instance, ways = problem.instance, problem.configurations.ways
+    sites = [site.id for site in instance.cluster.sites]
+    types = [gpu.id for gpu in instance.cluster.gpu_types]
+    fits = np.zeros(len(rows), dtype=bool)
+    for number, pool in enumerate(problem.configurations.pools):
+        mine: IntArray = np.flatnonzero(ways.pool[rows] == number)
+        if len(mine) == 0:
+            continue
+        here = (ground.site == sites.index(pool.site)) & (ground.gpu_type == types.index(pool.gpu_type))
+        left = np.sort(free[here, 0] + _EPS)
+        gpus, nodes = ways.gpus[rows[mine]], ways.nodes[rows[mine]]
+        whole, more = np.divmod(gpus, nodes)
+        fits[mine] = len(left) - np.searchsorted(left, whole) >= nodes
+        fits[mine] &= (more == 0) | (len(left) - np.searchsorted(left, whole + 1) >= more)
+    return fits
 
 
 def _homes(ground: Ground) -> list[NDArray[np.bool_]]:
@@ -138,18 +175,18 @@ def _worthiest(problem: Problem, worth: FloatArray) -> IntArray:
     rows = np.full(problem.configurations.jobs, -1, dtype=np.int64)
     for job in range(len(rows)):
         best = _by_worth(problem, job, worth)
-        rows[job] = best[0] if best else -1
+        rows[job] = best[0] if len(best) else -1
     return rows
 
 
-def _by_worth(problem: Problem, job: int, worth: FloatArray) -> list[int]:
+def _by_worth(problem: Problem, job: int, worth: FloatArray) -> IntArray:
     """Return a job's rows of positive worth, the best first; of a required job all of them."""
     table = problem.configurations
     own = np.arange(table.first[job], table.first[job + 1])
     if problem.instance.max_moves is not None and problem.instance.jobs[job].holds is not None:
         own = own[table.kept[own]]
     worthy = own if problem.required[job] else own[problem.value[own] > 0]
-    order: list[int] = worthy[np.argsort(-worth[worthy], kind="stable")].tolist()
+    order: IntArray = worthy[np.argsort(-worth[worthy], kind="stable")]
     return order
 
 
