@@ -104,5 +104,5 @@ FORMULATION = Formulation(
     supports=supports,
     forms={"linear": build, "pyomo": _pyomo},
     encodings=("auto", *ENCODINGS),
-    cuts=("merge", "homes", "patterns", "two-links", "pools"),
+    cuts=("merge", "homes", "patterns", "two-links", "pools", "filled"),
 )

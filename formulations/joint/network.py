@@ -56,7 +56,7 @@ def add_network(
 ) -> Traffic:  # fmt: skip
     """Add all rows and columns of rates."""
     rate, option, value, fill, error, notes = _rates(model, problem, o, columns.x, choices)
-    pair, sent = _sent(model, o, columns, pairs, rate)
+    pair, sent = _sent(model, o, columns, pairs, rate, choices)
     link = _links(model, problem, o, columns, pairs, rate, pair, sent, rack_column, choices)
     return Traffic(rate, option, value, pair, sent, link, fill, error, notes)
 
@@ -95,8 +95,10 @@ def _rates(
     return rate, option, y, encoded.fill, error, tuple(f"values at rates: {note}" for note in encoded.notes)
 
 
-def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray) -> tuple[IntArray, IntArray]:
-    """Add tau and C13 to C16."""
+def _sent(
+    model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray, choices: Choices
+) -> tuple[IntArray, IntArray]:  # fmt: skip
+    """Add tau, C13 to C16, and C23."""
     mine = rate[o.option] >= 0
     option, kind, count, share = o.option[mine], o.kind[mine], o.count[mine], o.share[mine]
     most = np.zeros(len(o.kinds))
@@ -139,7 +141,33 @@ def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: 
         "C16", (at[place[some]], tau[some], 1.0), upper=(sizes * network)[binds], size=len(binds),
         label=lambda k: str(o.classes[binds[k]]),
     )  # fmt: skip
+    if "filled" not in choices.without:
+        _filled(model, o, columns, pairs, pair, tau)
     return pair, tau
+
+
+def _filled(
+    model: LinearModel, o: Options, columns: Columns, pairs: Pairs, pair: IntArray, tau: IntArray
+) -> None:  # fmt: skip
+    """Add C23: beside a piece that takes all GPUs of a server, no other worker sends from it."""
+    gpus = np.array([kind.gpus for kind in o.kinds], dtype=np.int64)
+    network = np.array([c.network_gbps for c in o.classes])
+    fills = (gpus[pairs.kind] == np.array([c.gpus for c in o.classes])[pairs.place]) & (gpus[pairs.kind] > 0)
+    sends = (gpus[pairs.kind[pair]] > 0) & ~fills[pair]
+    whole, some = np.flatnonzero(fills), np.flatnonzero(sends)
+    binds = np.isfinite(network) & (np.bincount(pairs.place[whole], minlength=len(o.classes)) > 0)
+    number = np.cumsum(binds) - 1
+    whole, some = whole[binds[pairs.place[whole]]], some[binds[pairs.place[pair[some]]]]
+    entries = (
+        number[np.concatenate([pairs.place[whole], pairs.place[pair[some]]])],
+        np.concatenate([columns.z[whole], tau[some]]),
+        np.concatenate([network[pairs.place[whole]], np.ones(len(some))]),
+    )
+    at = np.flatnonzero(binds)
+    sizes = np.array([len(c) for c in o.classes])
+    model.add_rows(
+        "C23", entries, upper=(sizes * network)[at], size=len(at), label=lambda k: str(o.classes[at[k]])
+    )  # fmt: skip
 
 
 def _links(
