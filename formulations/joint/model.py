@@ -66,6 +66,7 @@ def _choice(model: LinearModel, problem: Problem, o: Options) -> tuple[Columns, 
     def pair_label(k: int) -> str:
         piece = o.kinds[kind[k]]
         what = f"{piece.gpus}xGPU" if piece.gpus else "server"
+        what += f"@{piece.sends:g}" if piece.sends else ""
         return f"{jobs[piece.job]},{what},{o.classes[place[k]]}"
 
     z = model.add_variables("z", len(kind), upper=pairs.most, integer=True, label=pair_label)

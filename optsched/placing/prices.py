@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.configurations import Configurations
+from optsched.configurations import repeated
 from optsched.curves import FloatArray, IntArray
 from optsched.places import Room
 from optsched.prices import price
@@ -32,8 +32,10 @@ class Worth:
         A plan of rows that keeps all that is shared, shape ``(jobs,)``, -1 for none; None where none was found.
     rate
         The best network rate of each row, nan where it has none; of ``rows``, their own; shape ``(rows,)``.
+    dual
+        The Lagrangian dual at the prices, recomputed: a bound on any plan's value.
     bound
-        On any plan's value: the Lagrangian dual at the prices, recomputed.
+        The least bound that is proven.
     room
         Whose classes these are.
     """
@@ -42,13 +44,19 @@ class Worth:
     home: NDArray[np.bool_]
     rows: IntArray | None
     rate: FloatArray
+    dual: float
     bound: float
     room: Room
+
+    def loss(self, problem: Problem) -> FloatArray:
+        """Return what each row is worse than its job's best choice, shape ``(rows,)``."""
+        job = problem.configurations.job
+        return np.asarray(_best(problem, job, self.net)[job] - self.net)
 
     def promising(self, problem: Problem, value: float, keep: IntArray) -> NDArray[np.bool_]:
         """Return which rows a plan that is better than a known one may use, shape ``(rows,)``.
 
-        A plan with a row is worth at most the bound less what the row is worse than its job's best choice
+        A plan with a row is worth at most the dual less what the row is worse than its job's best choice
         (reduced-cost fixing: Crowder, Johnson and Padberg, Operations Research 31, 1983).
 
         Parameters
@@ -56,8 +64,7 @@ class Worth:
         value, keep
             Of the known plan, and its rows.
         """
-        job = problem.configurations.job
-        chosen = self.bound - _best(problem, job, self.net)[job] + self.net >= value - 1e-9 * abs(value)
+        chosen = self.dual - self.loss(problem) >= value - 1e-9 * abs(value)
         chosen[keep[keep >= 0]] = True
         return np.asarray(chosen)
 
@@ -87,21 +94,14 @@ def worth_of(problem: Problem, deadline: float | None) -> Worth:
     )
     shared = _Shared(problem, room, homes, of_site)
     used, capacity = shared.of_columns(row, home, rate, times)
-    start, resource, amount = table.used_by_row
-    count = np.diff(start)[row]
-    entry = np.arange(count.sum()) + np.repeat(start[row] - np.cumsum(count) + count, count)
+    columns = repeated(table, row)
     every = len(table.capacity)
-    whole = (
-        np.concatenate([np.repeat(np.arange(len(row)), count), used[0]]),
-        np.concatenate([resource[entry], used[1] + every]),
-        np.concatenate([amount[entry], used[2]]),
-    )
+    more = (used[0], used[1] + every, used[2])
+    whole = tuple(np.concatenate([columns.used[k], more[k]]) for k in range(3))
     limits = np.concatenate([table.capacity, capacity])
-    job = table.job[row]
-    columns = Configurations(
-        job=job, ways=table.ways.take(row), kept=table.kept[row], share=table.share[row], slowest=table.slowest[row],
-        first=np.searchsorted(job, np.arange(table.jobs + 1)), reference=table.reference, pools=table.pools,
-        used=whole, capacity=limits, resource_names=tuple(map(str, range(len(limits)))), reasons=table.reasons,
+    columns = replace(
+        columns, used=(whole[0], whole[1], whole[2]), capacity=limits,
+        resource_names=tuple(map(str, range(len(limits)))),
     )  # fmt: skip
     found = price(replace(problem, configurations=columns, value=value), deadline=deadline, gap=1e-3)
     prices = np.where(np.isfinite(limits), found.prices, 0.0)
@@ -125,7 +125,8 @@ def worth_of(problem: Problem, deadline: float | None) -> Worth:
         in_home[rows[runs]] = homes[home[found.rows[runs]]]
         best_rate[rows[runs]] = rate[found.rows[runs]]
     has = np.diff(table.first) > 0
-    return Worth(best, in_home, rows, best_rate, bound + float(_best(problem, table.job, best)[has].sum()), room)
+    dual = bound + float(_best(problem, table.job, best)[has].sum())
+    return Worth(best, in_home, rows, best_rate, dual, min(dual, found.bound), room)
 
 
 def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:
@@ -208,13 +209,16 @@ class _Shared:
                 if not mine or len(columns) == 0 or times[h] == 0:
                     continue
                 if h != self._of_site[pool.site][-1]:
-                    add(columns, ways.gpus[row[columns]].astype(np.float64), times[h] * sum(len(c) * c.gpus for c in mine))
+                    has = times[h] * sum(len(c) * c.gpus for c in mine)
+                    add(columns, ways.gpus[row[columns]].astype(np.float64), has)
                 largest = max(c.gpus for c in mine)
                 rounded = (count * (np.sign(2 * size - largest) + 1) / 2)[columns].sum(axis=1)
-                add(columns, rounded, times[h] * float(sum(len(c) for c in mine)))
-                network = min(c.network_gbps for c in mine if c.gpus == largest)
-                taken = np.where(size == largest, count * min(network, 1e300), sends)[columns].sum(axis=1)
-                add(columns, taken, times[h] * sum(len(c) * c.network_gbps for c in mine))
+                add(columns, rounded, times[h] * sum(len(c) for c in mine))
+                network = sum(len(c) * c.network_gbps for c in mine)
+                if np.isfinite(network):
+                    whole = min(c.network_gbps for c in mine if c.gpus == largest)
+                    taken = np.where(size == largest, count * whole, sends)[columns].sum(axis=1)
+                    add(columns, taken, times[h] * network)
         for h in range(len(self._homes)):
             links = [
                 c

@@ -20,7 +20,9 @@ _SMALL = 600
 
 
 _AROUND = 120.0
-"""Most seconds for neighbourhoods of a plan."""
+"""Most seconds for neighbourhoods of a plan, or for a kernel."""
+_KERNELS = (2, 4)
+"""Rows a job of the kernels that are tried in turn."""
 
 
 def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices: Choices, watch: Watch) -> list[Stage]:
@@ -44,7 +46,8 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     before, after = (
         Stage("neighbourhoods", "", partial(by_neighbourhoods, watch=watch, share=share)) for share in (0.35, 0.3)
     )
-    return [bounds, first, before, merged, after, exact]
+    kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
+    return [bounds, first, kernels, before, merged, after, exact]
 
 
 def one_by_one(search: Search, watch: Watch) -> Search:
@@ -70,6 +73,29 @@ def by_rack_prices(search: Search, watch: Watch) -> Search:
     began = time.monotonic()
     worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 4)
     return bounded(replace(search, worth=worth), worth.bound, 1.0, "prices of racks and links")
+
+
+def by_kernels(search: Search, watch: Watch) -> Search:
+    """Solve models of the rows that are worth most at the prices, first of few and then of more."""
+    from optsched.placing import kernel_plan
+
+    problem, worth = search.problem, search.worth
+    if worth is None:
+        return search
+    loss = worth.loss(problem)
+    for times in _KERNELS:
+        if watch.stopping() or search.proven(2 * watch.limits.gap) or len(loss) == 0:
+            break
+        deadline = time.monotonic() + min(0.4 * watch.limits.left(), _AROUND)
+        limits = replace(watch.limits, deadline=deadline, gap=max(watch.limits.gap, 5e-4))
+        count = times * problem.configurations.jobs
+        plan = kernel_plan(problem, loss, count, search.plan, replace(watch, limits=limits, report=None))
+        if plan is not None:
+            search = search.offered(plan, f"{times} rows a job")
+            search.tell(watch, "kernels")
+        if count >= len(loss):
+            break
+    return search
 
 
 def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
