@@ -9,7 +9,7 @@ from optsched.problem import Problem
 
 __all__ = ["rate_breakpoints"]
 
-_FINE = ((1e-2, 65), (1e-3, 129), (0.0, 257))
+_FINE = ((1e-2, 65), (1e-3, 129), (1e-4, 257), (0.0, 513))
 """Fine samples for errors from so large on."""
 _COUNTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 """Numbers of pieces that are tried."""
@@ -22,9 +22,12 @@ def rate_breakpoints(
 
     The error is a part of the row's best value, and is kept below ``error`` where fine samples allow it.
 
-    Between fine samples, the value is bounded by :meth:`Problem.over_rates`. Of these, as few breakpoints are kept
-    as the error allows: spread so that each piece bends alike, by the integral of the root of the second derivative
-    (de Boor, "A Practical Guide to Splines", 2001, ch. XII), and lifted by what they miss.
+    Between fine samples, the value is bounded by :meth:`Problem.over_rates`. A concave one (or nearly so: its concave
+    hull is taken) is then the least of the lines through neighbouring samples, and lies below any few of them; these
+    miss nothing where they touch it, as at both ends. Of any other, some samples are kept as breakpoints, and lifted by
+    what they miss. Lines and
+    breakpoints are spread so that each piece bends alike, by the integral of the root of the second derivative (de
+    Boor, "A Practical Guide to Splines", 2001, ch. XII), half of them as the samples are where these lie around rates.
     """
     fine = next(count for least, count in _FINE if error >= least)
     gbps, value = problem.over_rates(rows, fine)
@@ -33,26 +36,68 @@ def rate_breakpoints(
     highest = np.abs(value).max(axis=1, initial=0.0)
     best = np.where(highest > 0, highest, 1.0)
     bends = _bends(gbps, value)
-    chosen: list[IntArray] = [np.empty(0, dtype=np.int64)] * len(rows)
-    missed, lift = np.full(len(rows), np.inf), np.zeros(len(rows))
+    if problem.near is not None:
+        bends = (bends + np.linspace(0.0, 1.0, fine)) / 2
+    slope = np.diff(value, axis=1) / np.diff(gbps, axis=1)
+    concave = (np.diff(slope, axis=1) <= 1e-9 * np.abs(slope).max(axis=1, initial=0.0)[:, None]).all(axis=1)
+    for r in np.flatnonzero(~concave).tolist():
+        hull = _hull(gbps[r], value[r])
+        if np.max(hull - value[r]) <= error / 2 * best[r]:  # the lift of the samples alone may bend it
+            value[r], slope[r], concave[r] = hull, np.diff(hull) / np.diff(gbps[r]), True
+    found: list[tuple[FloatArray, FloatArray]] = [(np.empty(0), np.empty(0))] * len(rows)
+    missed = np.full(len(rows), np.inf)
     for count in _COUNTS:
         left = np.flatnonzero(missed > error)
-        if len(left) == 0:
-            break
         wanted = np.linspace(0.0, 1.0, count + 1)
         kept = np.stack([np.minimum((bends[left] < w).sum(axis=1), fine - 1) for w in wanted], axis=1)
-        kept[:, 0], kept[:, -1] = 0, fine - 1
-        off = np.maximum(0.0, _missed(gbps[left], value[left], kept))
-        better = off / best[left] < missed[left]
-        missed[left[better]] = off[better] / best[left[better]]
-        lift[left[better]] = off[better] + 1e-13 * highest[left[better]]
-        for k in np.flatnonzero(better).tolist():
-            chosen[left[k]] = kept[k]
-    found = []
-    for r, kept in enumerate(chosen):
-        at = kept[np.append(True, np.diff(kept) > 0)]
-        found.append((gbps[r, at], value[r, at] + lift[r]))
+        for r, at in zip(left.tolist(), kept, strict=True):
+            curve = gbps[r], value[r]
+            points = _touching(*curve, slope[r], at) if concave[r] else _through(*curve, at)
+            over, short = _off(*curve, *points)
+            if (over + short) / best[r] < missed[r]:
+                missed[r] = (over + short) / best[r]
+                found[r] = points[0], points[1] + short + 1e-13 * highest[r]
     return found, float(missed.max(initial=0.0))
+
+
+def _hull(gbps: FloatArray, value: FloatArray) -> FloatArray:
+    """Return the least concave function above samples, at each of them (Andrew's monotone chain)."""
+    x, y = gbps.tolist(), value.tolist()
+    kept: list[int] = []
+    for k in range(len(x)):
+        while len(kept) > 1:
+            i, j = kept[-2:]
+            if (y[j] - y[i]) * (x[k] - x[i]) > (y[k] - y[i]) * (x[j] - x[i]):
+                break
+            kept.pop()
+        kept.append(k)
+    return np.maximum(value, np.interp(gbps, gbps[kept], value[kept]))
+
+
+def _touching(gbps: FloatArray, value: FloatArray, slope: FloatArray, kept: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the corners of the least of the lines through the samples at some places and those after them."""
+    line = np.unique(np.minimum(kept, len(slope) - 1))
+    level = value[line] - slope[line] * gbps[line]
+    apart = slope[line[:-1]] - slope[line[1:]]
+    cross = (level[1:] - level[:-1]) / np.where(apart > 0, apart, 1.0)
+    # lines that are parallel but for rounding meet anywhere between
+    low, high = gbps[line[:-1] + 1], gbps[line[1:]]
+    cross = np.clip(np.where(apart > 0, cross, low), low, high)
+    at = np.concatenate([gbps[:1], cross, gbps[-1:]])
+    first = np.append(line, line[-1])
+    return at, slope[first] * at + value[first] - slope[first] * gbps[first]
+
+
+def _through(gbps: FloatArray, value: FloatArray, kept: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the samples at some places, and both ends."""
+    at = np.unique([0, *kept[1:-1], len(gbps) - 1])
+    return gbps[at], value[at]
+
+
+def _off(gbps: FloatArray, value: FloatArray, at: FloatArray, above: FloatArray) -> tuple[float, float]:
+    """Return by how much one interpolation exceeds another at the most, and by how much it falls short of it."""
+    apart = np.concatenate([np.interp(gbps, at, above) - value, above - np.interp(at, gbps, value)])
+    return max(0.0, float(apart.max())), max(0.0, -float(apart.min()))
 
 
 def _cut(value: FloatArray, level: float) -> FloatArray:
@@ -63,23 +108,6 @@ def _cut(value: FloatArray, level: float) -> FloatArray:
     top = np.where(edge, value, level).max(axis=1, initial=level, keepdims=True)
     cut: FloatArray = np.minimum(value, top)
     return cut
-
-
-def _missed(gbps: FloatArray, value: FloatArray, kept: IntArray) -> FloatArray:
-    """Return by how much the interpolation of each row's kept breakpoints falls short of its values, ``(rows,)``."""
-    fine = np.arange(gbps.shape[1])
-    every = np.arange(len(gbps))
-    short = np.full(len(gbps), -np.inf)
-    for k in range(kept.shape[1] - 1):
-        left, right = kept[:, k], kept[:, k + 1]
-        wide = np.maximum(gbps[every, right] - gbps[every, left], 1e-300)
-        slope = (value[every, right] - value[every, left]) / wide
-        first, last = int(left.min(initial=0)), int(right.max(initial=0)) + 1
-        at = slice(first, last)
-        line = value[every, left][:, None] + slope[:, None] * (gbps[:, at] - gbps[every, left][:, None])
-        inside = (fine[at] >= left[:, None]) & (fine[at] <= right[:, None])
-        short = np.maximum(short, np.where(inside, value[:, at] - line, -np.inf).max(axis=1, initial=-np.inf))
-    return short
 
 
 def _bends(gbps: FloatArray, value: FloatArray) -> FloatArray:

@@ -1,7 +1,7 @@
 """Plans at a few network rates: the rows that pay at prices, each rate of them a row of its own, in one model.
 
-Where rates are given, the patterns of C8 (see :mod:`formulations.network`) say which pieces and rates share a server, so
-that equal servers can be merged without a relaxation of their network: what is found can be dealt out to them. The
+Where rates are given, the patterns of C8 (see :mod:`formulations.network`) say which pieces and rates share a server,
+so that equal servers can be merged without a relaxation of their network: what is found can be dealt out to them. The
 rows are few, as only those near the prices of racks and links are taken (a kernel: Balas and Zemel, Operations Research
 28, 1980), and their rates are bettered afterwards.
 """
@@ -46,7 +46,7 @@ def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
     value = problem.value[number].copy()
     value[several] = problem.values(number[several], rate[several])
     ways = replace(levels.ways, gbps=gbps)
-    return replace(problem, configurations=replace(levels, ways=ways, slowest=slowest), value=value), number
+    return replace(problem, configurations=replace(levels, ways=ways, slowest=slowest), value=value, near=None), number
 
 
 def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | None, watch: Watch) -> Plan | None:
