@@ -16,7 +16,19 @@ from optsched.linear import LinearModel
 from optsched.placing import Dealt, Ground, best_rates, brief, deal, loads, pieces_of, settled
 from optsched.problem import Places, Plan, Problem
 
-__all__ = ["reader", "starter"]
+__all__ = ["rates_of", "reader", "starter"]
+
+
+def rates_of(o: Options, columns: Columns, traffic: Traffic, rows: int) -> Callable[[FloatArray], FloatArray]:
+    """Return what reads the network rate of each row that is chosen."""
+
+    def rates(values: FloatArray) -> FloatArray:
+        found = np.full(rows, np.nan)
+        chosen = np.flatnonzero((values[columns.x] > 0.5) & (traffic.rate >= 0))
+        found[o.row[chosen]] = values[traffic.rate[chosen]]
+        return found
+
+    return rates
 
 
 def reader(

@@ -19,7 +19,7 @@ from optsched.problem import Plan, Problem
 from optsched.search.heuristic import HEURISTICS
 from optsched.search.state import Search, bounded
 
-__all__ = ["doubted", "exactly", "formulation_for", "in_turn"]
+__all__ = ["doubted", "exactly", "formulation_for", "in_turn", "nearer"]
 
 _LISTABLE = 200_000
 """Most configurations that are listed one by one where the formulation is left to us."""
@@ -77,8 +77,10 @@ def exactly(
     if outcome.message:
         search = search.noting(f"{backend}: {outcome.message}")
     for said in built.notes:
-        search = search.noting(said)
+        search = search.noting(said) if said not in search.notes else search
     if outcome.values is not None:
+        if built.rates is not None:
+            search = replace(search, problem=nearer(search.problem, built.rates(outcome.values), number))
         before = search.notes
         try:
             plan = read_plan(built, outcome.values)
@@ -112,6 +114,22 @@ def hopeful(search: Search) -> tuple[Problem, IntArray | None]:
     if plan is None or search.worth is None:
         return problem, None
     return part_of(problem, search.worth.promising(problem, search.value, plan.rows))
+
+
+def nearer(problem: Problem, gbps: FloatArray, number: IntArray | None = None) -> Problem:
+    """Return the problem with one more network rate of each row near which values are to be known best.
+
+    Parameters
+    ----------
+    gbps
+        Of each row, or of each of those in ``number``; nan for none.
+    """
+    near = np.full((len(problem.configurations), 1), np.nan)
+    near[slice(None) if number is None else number, 0] = gbps
+    if problem.near is not None:  # where there is nothing new, the first is as good as any
+        near = np.where(np.isnan(near), problem.near[:, :1], near)
+        near = np.column_stack([problem.near, near])
+    return replace(problem, near=near)
 
 
 def read_plan(built: Formulated, values: FloatArray) -> Plan:

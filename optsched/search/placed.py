@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+
+import numpy as np
 
 from optsched.backends import Watch
 from optsched.formulation import DEFAULT, Choices
 from optsched.problem import Problem
-from optsched.search.exact import exactly, formulation_for
+from optsched.search.exact import exactly, formulation_for, nearer
 from optsched.search.heuristic import by_relaxation
 from optsched.search.state import Search, Stage, bounded
 
@@ -21,6 +24,12 @@ _SMALL = 600
 
 _AROUND = 120.0
 """Most seconds for neighbourhoods of a plan, or for a kernel."""
+_ROUNDS = 8
+"""Most times that a model is solved with values that are known better and better."""
+_WORTHWHILE = 0.1
+"""Part of what is open that a round must close for another."""
+_ROUGH = 10.0
+"""Error of values at network rates before the first round, over the gap that a model leaves open."""
 _KERNELS = (2, 4)
 """Rows a job of the kernels that are tried in turn."""
 
@@ -36,10 +45,12 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     if wanted == "one-by-one":
         return [first, Stage("one-by-one", "highs", partial(by_relaxation, watch=watch))]
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
-    run = partial(exactly, chosen=chosen, form=form, backend=solver, watch=watch)
-    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, share=0.5))
+    run = partial(exactly, chosen=chosen, form=form, backend=solver)
     apart = replace(choices, without=choices.without | {"merge"})
-    exact = Stage(chosen.name, solver, partial(run, choices=apart, note=""))
+    merged, exact = (
+        Stage(chosen.name, solver, partial(in_rounds, run=partial(run, choices=of, note=why), watch=watch, share=share))
+        for of, why, share in ((choices, note, 0.5), (apart, "", 1.0))
+    )
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
@@ -48,6 +59,24 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     )
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
     return [bounds, first, kernels, before, merged, after, exact]
+
+
+def in_rounds(search: Search, run: Callable[..., Search], watch: Watch, share: float) -> Search:
+    """Solve a model, and as long as that helps again, with values that are known better near the rates that it chose.
+
+    The pieces of a curve lie above it; where a model's optimum makes use of that, the next one's does less.
+    """
+    until = time.monotonic() + share * watch.limits.left()
+    for _ in range(_ROUNDS):
+        before = search.bound
+        limited = replace(watch, limits=replace(watch.limits, deadline=min(until, watch.limits.deadline or np.inf)))
+        search = run(search, watch=limited)
+        if search.stopped != "gap" or search.infeasible or search.bound is None or search.problem.near is None:
+            break
+        left, won = search.bound - search.value, np.inf if before is None else before - search.bound
+        if search.proven(2 * watch.limits.gap) or won < _WORTHWHILE * left or time.monotonic() >= until:
+            break
+    return search
 
 
 def one_by_one(search: Search, watch: Watch) -> Search:
@@ -72,7 +101,9 @@ def by_rack_prices(search: Search, watch: Watch) -> Search:
         return search
     began = time.monotonic()
     worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 4)
-    return bounded(replace(search, worth=worth), worth.bound, 1.0, "prices of racks and links")
+    if problem.instance.decides == "network":
+        problem = replace(nearer(problem, worth.rate), error=max(problem.error, _ROUGH * watch.limits.gap))
+    return bounded(replace(search, problem=problem, worth=worth), worth.bound, 1.0, "prices of racks and links")
 
 
 def by_kernels(search: Search, watch: Watch) -> Search:
