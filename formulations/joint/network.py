@@ -108,7 +108,9 @@ def _sent(
     model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray, choices: Choices
 ) -> Sent:  # fmt: skip
     """Add tau, C13 to C16, and C23; return what pairs send. Where a rate is given, ``tau_pk = sends_p z_pk``."""
-    given = np.array([kind.sends for kind in o.kinds], dtype=np.float64)
+    free = np.zeros(len(o.kinds), dtype=bool)
+    free[o.kind[o.slow[o.option] < o.fast[o.option]]] = True
+    given = np.where(free, 0.0, [kind.sends for kind in o.kinds])
     mine = (rate[o.option] >= 0) & (given[o.kind] == 0)
     option, kind, count, share = o.option[mine], o.kind[mine], o.count[mine], o.share[mine]
     most = np.zeros(len(o.kinds))

@@ -147,6 +147,10 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     )  # fmt: skip
 
 
+_LITTLE = 0.05
+"""Part of its greatest rate below which what a row sends at the least does not count."""
+
+
 class _Hosts:
     """Looks up, and makes, the kinds of pieces of each row."""
 
@@ -161,8 +165,8 @@ class _Hosts:
         table = self._problem.configurations
         ways, job = table.ways, int(table.job[row])
         pool, gpus, nodes, servers = (int(a[row]) for a in (ways.pool, ways.gpus, ways.nodes, ways.servers))
-        most, given = max(gpus, servers), table.slowest[row] == ways.gbps[row]
-        rate = float(ways.gbps[row]) if given else 0.0
+        most, slow, fast = max(gpus, servers), float(table.slowest[row]), float(ways.gbps[row])
+        rate = slow if slow >= _LITTLE * fast else 0.0
         found = []
         for size, count in pieces_of(gpus, nodes):
             share = size * servers / most if servers else 1.0

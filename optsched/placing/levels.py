@@ -1,9 +1,9 @@
-"""Plans at a few network rates: the rows that pay at prices, each rate of them a row of its own, in one model.
+"""Rates in parts: each row once for each of a few network rates, or once for each of a few intervals of them.
 
 Where rates are given, the patterns of C8 (see :mod:`formulations.network`) say which pieces and rates share a server,
-so that equal servers can be merged without a relaxation of their network: what is found can be dealt out to them. The
-rows are few, as only those near the prices of racks and links are taken (a kernel: Balas and Zemel, Operations Research
-28, 1980), and their rates are bettered afterwards.
+so that equal servers can be merged without a relaxation of their network: what is found can be dealt out to them. This
+gives plans, of the few rows that pay at the prices of racks and links (a kernel: Balas and Zemel, Operations Research
+28, 1980). In an interval a piece sends at least its lower end, which the patterns know, too: this gives bounds.
 """
 
 from __future__ import annotations
@@ -22,31 +22,72 @@ from optsched.placing.holdings import settled
 from optsched.placing.rates import best_rates
 from optsched.problem import Plan, Problem
 
-__all__ = ["at_levels", "kernel_plan"]
+__all__ = ["at_levels", "in_intervals", "kernel_plan", "narrowed", "widened"]
 
-_LEVELS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05)
+_LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Parts of a row's greatest rate; those of several pieces on a server sum up to whole ones."""
+_ENDS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
+"""Ends of intervals, as parts of a row's greatest rate."""
 _CHOICES = Choices(without=frozenset({"pools"}))
 
 
 def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
     """Return the problem of some rows, each with several rates as one row at each level; and their numbers."""
-    table = problem.configurations
-    free = table.slowest[rows] < table.ways.gbps[rows]
-    times = np.where(free, len(_LEVELS), 1)
+    step, number, fast = _parts(problem, rows, _LEVELS)
+    part = _with_rates(problem, number, np.where(step >= 0, fast, problem.configurations.slowest[number]), fast)
+    several = np.flatnonzero(step >= 0)
+    part.value[several] = problem.values(number[several], fast[several])
+    return part, number
+
+
+def in_intervals(problem: Problem) -> tuple[Problem, IntArray]:
+    """Return the problem with each row of several rates as one row in each interval of them; and their numbers."""
+    step, number, fast = _parts(problem, np.arange(len(problem.configurations)), _ENDS)
+    own, slow = problem.configurations.slowest[number], np.append(np.nan, fast[:-1])
+    slow = np.where((step < 0) | (np.diff(number, prepend=-1) > 0), own, slow)
+    return _with_rates(problem, number, slow, fast), number
+
+
+def _parts(problem: Problem, rows: IntArray, parts: tuple[float, ...]) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return step (-1: as it is), row and rate of each row at each part of its greatest rate, above its least one."""
+    slowest, gbps = problem.configurations.slowest, problem.configurations.ways.gbps
+    times = np.where(slowest[rows] < gbps[rows], len(parts), 1)
     number = np.repeat(rows, times)
     step = np.arange(len(number)) - np.repeat(np.cumsum(times) - times, times)
-    rate = table.ways.gbps[number] * np.array(_LEVELS)[step]
-    keep = ~(rate < table.slowest[number])
-    number, rate = number[keep], rate[keep]
-    levels = repeated(table, number)
-    several = free.repeat(times)[keep]
-    slowest = np.where(several, rate, levels.slowest)
-    gbps = np.where(several, rate, levels.ways.gbps)
-    value = problem.value[number].copy()
-    value[several] = problem.values(number[several], rate[several])
-    ways = replace(levels.ways, gbps=gbps)
-    return replace(problem, configurations=replace(levels, ways=ways, slowest=slowest), value=value, near=None), number
+    step[np.repeat(times == 1, times)] = -1
+    rate = gbps[number] * np.where(step >= 0, np.array(parts)[step], 1.0)
+    keep = (step < 0) | (rate > slowest[number])
+    return step[keep], number[keep], rate[keep]
+
+
+def _with_rates(problem: Problem, number: IntArray, slow: FloatArray, fast: FloatArray) -> Problem:
+    table = repeated(problem.configurations, number)
+    table = replace(table, slowest=slow, ways=replace(table.ways, gbps=fast))
+    near = None if problem.near is None else problem.near[number]
+    return replace(problem, configurations=table, value=problem.value[number], near=near)
+
+
+def narrowed(part: Problem, number: IntArray, plan: Plan) -> Plan:
+    """Return a plan in the rows of a part, at rates that these have, none above its own; others are left out."""
+    slowest, fastest = part.configurations.slowest, part.configurations.ways.gbps
+    rows, gbps = np.full_like(plan.rows, -1), np.full(len(plan.rows), np.nan)
+    for job in np.flatnonzero(plan.rows >= 0).tolist():
+        own = np.flatnonzero(number == plan.rows[job])
+        rate = np.nan if plan.gbps is None else plan.gbps[job]
+        fits = own if np.isnan(rate) else own[slowest[own] <= rate * (1 + 1e-9)]
+        if len(fits):
+            rows[job] = fits[-1]
+            gbps[job] = np.clip(rate, slowest[rows[job]], fastest[rows[job]])
+    return Plan(rows, gbps if plan.gbps is not None else None, plan.places)
+
+
+def widened(problem: Problem, number: IntArray, plan: Plan) -> Plan:
+    """Return the plan that a plan of a part means, at the best rates of its rows and places."""
+    assert plan.places is not None
+    whole = settled(problem, Plan(np.where(plan.rows >= 0, number[plan.rows], -1), plan.gbps, plan.places))
+    if plan.gbps is None:
+        return whole
+    return best_rates(problem, Ground.of(problem), whole.rows, plan.places, brief()) or whole
 
 
 def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | None, watch: Watch) -> Plan | None:
@@ -65,27 +106,6 @@ def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | No
     part, number = at_levels(problem, np.flatnonzero(few))
     built = formulation(problem.instance.decides).forms["linear"](part, _CHOICES)
     assert built.start is not None
-    start = None if known is None else built.start(_lowered(part, number, known))
+    start = None if known is None else built.start(narrowed(part, number, known))
     outcome = highs.solve(built.model, watch, start=start)
-    if outcome.values is None:
-        return None
-    found = built.read(outcome.values)
-    assert found.places is not None
-    plan = settled(problem, Plan(np.where(found.rows >= 0, number[found.rows], -1), found.gbps, found.places))
-    if problem.instance.decides == "placement":
-        return plan
-    return best_rates(problem, Ground.of(problem), plan.rows, found.places, brief())
-
-
-def _lowered(part: Problem, number: IntArray, plan: Plan) -> Plan:
-    """Return a plan in rows of levels, none above its own rate; a job below the least level is left out."""
-    ways = part.configurations.ways
-    rows, gbps = np.full_like(plan.rows, -1), np.full(len(plan.rows), np.nan)
-    for job in np.flatnonzero(plan.rows >= 0).tolist():
-        own = np.flatnonzero(number == plan.rows[job])
-        rate = np.nan if plan.gbps is None else plan.gbps[job]
-        fits = own if np.isnan(rate) else own[ways.gbps[own] <= rate * (1 + 1e-9)]
-        if len(fits):
-            rows[job] = fits[np.argmax(part.value[fits])]
-            gbps[job] = ways.gbps[rows[job]]
-    return Plan(rows, gbps, plan.places)
+    return None if outcome.values is None else widened(problem, number, built.read(outcome.values))

@@ -69,8 +69,8 @@ class Worth:
         return np.asarray(chosen)
 
 
-def worth_of(problem: Problem, deadline: float | None) -> Worth:
-    """Price what homes share, for a sum objective without a limit on moves.
+def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) -> Worth:
+    """Price what homes share, for a sum objective without a limit on moves, with values at rates to an error.
 
     Columns are rows in homes at breakpoints of their rates. Equal homes are one, of as much as all of them have.
     Beside the resources of pools and sites, columns share, in each home and for each type of GPUs
@@ -90,7 +90,7 @@ def worth_of(problem: Problem, deadline: float | None) -> Worth:
     alike = _alike(room, homes)
     times = np.bincount(alike, minlength=len(homes))
     row, home, rate, value = _columns(
-        problem, room, homes, {site: [h for h in own if times[h]] for site, own in of_site.items()}
+        problem, error, room, homes, {site: [h for h in own if times[h]] for site, own in of_site.items()}
     )
     shared = _Shared(problem, room, homes, of_site)
     used, capacity = shared.of_columns(row, home, rate, times)
@@ -137,12 +137,12 @@ def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:
 
 
 def _columns(
-    problem: Problem, room: Room, homes: NDArray[np.bool_], of_site: dict[str, list[int]]
+    problem: Problem, error: float, room: Room, homes: NDArray[np.bool_], of_site: dict[str, list[int]]
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
     """Return row, home, rate (nan: none) and value of each column, by rows."""
     table = problem.configurations
     chosen = np.flatnonzero(table.slowest < table.ways.gbps)
-    found, _ = rate_breakpoints(problem, chosen, _ERROR)
+    found, _ = rate_breakpoints(problem, chosen, error)
     at = dict(zip(chosen.tolist(), found, strict=True))
     gpus = np.array([len(c) * c.gpus for c in room.classes], dtype=np.float64)
     servers = np.array([len(c) for c in room.classes], dtype=np.float64)

@@ -19,7 +19,7 @@ from optsched.search.state import Search, Stage, bounded
 __all__ = ["placed_stages"]
 
 _SMALL = 600
-"""Rows below which a model of all places is solved as fast as neighbourhoods of a plan."""
+"""Rows that a better plan may use, below which a model of all places is solved as fast as neighbourhoods of a plan."""
 
 
 _AROUND = 120.0
@@ -49,7 +49,7 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     apart = replace(choices, without=choices.without | {"merge"})
     merged, exact = (
         Stage(chosen.name, solver, partial(in_rounds, run=partial(run, choices=of, note=why), watch=watch, share=share))
-        for of, why, share in ((choices, note, 0.5), (apart, "", 1.0))
+        for of, why, share in ((choices, note, 0.7), (apart, "", 1.0))
     )
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
@@ -134,7 +134,9 @@ def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
     from optsched.placing import improved
 
     problem = search.problem
-    if search.plan is None or search.worth is None or len(problem.configurations) < _SMALL:
+    if search.plan is None or search.worth is None:
+        return search
+    if search.worth.promising(problem, search.value, search.plan.rows).sum() < _SMALL:
         return search
     deadline = time.monotonic() + min(share * watch.limits.left(), _AROUND)
     limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
