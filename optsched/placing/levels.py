@@ -26,38 +26,36 @@ __all__ = ["at_levels", "in_intervals", "kernel_plan", "narrowed", "widened"]
 
 _LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Parts of a row's greatest rate; those of several pieces on a server sum up to whole ones."""
-_ENDS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8, 1.0)
-"""Ends of intervals, as parts of a row's greatest rate."""
+_ENDS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8)
+"""Ends of intervals within a row's rates, as parts of the greatest."""
 _CHOICES = Choices(without=frozenset({"pools"}))
 
 
 def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
     """Return the problem of some rows, each with several rates as one row at each level; and their numbers."""
-    step, number, fast = _parts(problem, rows, _LEVELS)
-    part = _with_rates(problem, number, np.where(step >= 0, fast, problem.configurations.slowest[number]), fast)
-    several = np.flatnonzero(step >= 0)
-    part.value[several] = problem.values(number[several], fast[several])
+    slowest, gbps = problem.configurations.slowest, problem.configurations.ways.gbps
+    free = slowest[rows] < gbps[rows]
+    times = np.where(free, len(_LEVELS), 1)
+    number = np.repeat(rows, times)
+    step = np.arange(len(number)) - np.repeat(np.cumsum(times) - times, times)
+    rate = gbps[number] * np.where(free.repeat(times), np.array(_LEVELS)[step], 1.0)
+    keep = ~free.repeat(times) | (rate > slowest[number])
+    number, rate, several = number[keep], rate[keep], free.repeat(times)[keep]
+    part = _with_rates(problem, number, np.where(several, rate, slowest[number]), rate)
+    part.value[several] = problem.values(number[several], rate[several])
     return part, number
 
 
 def in_intervals(problem: Problem) -> tuple[Problem, IntArray]:
     """Return the problem with each row of several rates as one row in each interval of them; and their numbers."""
-    step, number, fast = _parts(problem, np.arange(len(problem.configurations)), _ENDS)
-    own, slow = problem.configurations.slowest[number], np.append(np.nan, fast[:-1])
-    slow = np.where((step < 0) | (np.diff(number, prepend=-1) > 0), own, slow)
+    table = problem.configurations
+    ends = [
+        [slow, *(part * fast for part in _ENDS if part * fast > slow), fast]
+        for slow, fast in zip(table.slowest.tolist(), table.ways.gbps.tolist(), strict=True)
+    ]
+    number = np.repeat(np.arange(len(ends)), [len(of) - 1 for of in ends])
+    slow, fast = (np.array([end for of in ends for end in of[part]]) for part in (slice(None, -1), slice(1, None)))
     return _with_rates(problem, number, slow, fast), number
-
-
-def _parts(problem: Problem, rows: IntArray, parts: tuple[float, ...]) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return step (-1: as it is), row and rate of each row at each part of its greatest rate, above its least one."""
-    slowest, gbps = problem.configurations.slowest, problem.configurations.ways.gbps
-    times = np.where(slowest[rows] < gbps[rows], len(parts), 1)
-    number = np.repeat(rows, times)
-    step = np.arange(len(number)) - np.repeat(np.cumsum(times) - times, times)
-    step[np.repeat(times == 1, times)] = -1
-    rate = gbps[number] * np.where(step >= 0, np.array(parts)[step], 1.0)
-    keep = (step < 0) | (rate > slowest[number])
-    return step[keep], number[keep], rate[keep]
 
 
 def _with_rates(problem: Problem, number: IntArray, slow: FloatArray, fast: FloatArray) -> Problem:

@@ -22,8 +22,8 @@ from optsched.search.state import Search, bounded
 
 __all__ = ["doubted", "exactly", "formulation_for", "in_turn", "nearer"]
 
-_SPLITTABLE = 1_000
-"""Most rows that are split by intervals of network rates."""
+_FEW = 1_000
+"""Most rows that are priced anew before a model, and may be split by intervals of network rates."""
 _LISTABLE = 200_000
 """Most configurations that are listed one by one where the formulation is left to us."""
 
@@ -123,13 +123,14 @@ def hopeful(search: Search, watch: Watch, *, split: bool) -> tuple[Problem, IntA
     if plan is None or search.worth is None:
         return problem, None
     part, number = part_of(problem, search.worth.promising(problem, search.value, plan.rows))
-    if not split or problem.instance.decides != "network" or len(part.configurations) > _SPLITTABLE:
+    if problem.instance.decides != "network" or len(part.configurations) > _FEW:
         return part, number
-    part, of = in_intervals(part)
-    number = number[of]
+    if split:
+        part, of = in_intervals(part)
+        number = number[of]
+    # of few rows, prices that are better known leave fewer
     worth = worth_of(replace(part, near=None), watch.limits.deadline, max(problem.error, 3e-4))
-    keep = narrowed(part, number, plan).rows
-    part, of = part_of(part, worth.promising(part, search.value, keep))
+    part, of = part_of(part, worth.promising(part, search.value, narrowed(part, number, plan).rows))
     return part, number[of]
 
 

@@ -47,10 +47,9 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
     run = partial(exactly, chosen=chosen, form=form, backend=solver)
     apart = replace(choices, without=choices.without | {"merge"})
-    merged, exact = (
-        Stage(chosen.name, solver, partial(in_rounds, run=partial(run, choices=of, note=why), watch=watch, share=share))
-        for of, why, share in ((choices, note, 0.7), (apart, "", 1.0))
-    )
+    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, watch=watch, share=0.6))
+    rounds = partial(in_rounds, run=partial(run, choices=apart, note=""), watch=watch)
+    exact = Stage(chosen.name, solver, rounds)
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
@@ -61,20 +60,18 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     return [bounds, first, kernels, before, merged, after, exact]
 
 
-def in_rounds(search: Search, run: Callable[..., Search], watch: Watch, share: float) -> Search:
+def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Search:
     """Solve a model, and as long as that helps again, with values that are known better near the rates that it chose.
 
     The pieces of a curve lie above it; where a model's optimum makes use of that, the next one's does less.
     """
-    until = time.monotonic() + share * watch.limits.left()
     for _ in range(_ROUNDS):
         before = search.bound
-        limited = replace(watch, limits=replace(watch.limits, deadline=min(until, watch.limits.deadline or np.inf)))
-        search = run(search, watch=limited)
+        search = run(search, watch=watch)
         if search.stopped != "gap" or search.infeasible or search.bound is None or search.problem.near is None:
             break
         left, won = search.bound - search.value, np.inf if before is None else before - search.bound
-        if search.proven(2 * watch.limits.gap) or won < _WORTHWHILE * left or time.monotonic() >= until:
+        if search.proven(2 * watch.limits.gap) or won < _WORTHWHILE * left or watch.limits.left() <= 0:
             break
     return search
 
