@@ -18,8 +18,8 @@ from optsched.search.state import Search, Stage, bounded
 
 __all__ = ["placed_stages"]
 
-_SMALL = 600
-"""Rows that a better plan may use, below which a model of all places is solved as fast as neighbourhoods of a plan."""
+_SMALL = 10_000
+"""Rows that a better plan may use, times servers, below which the exact model is solved at once."""
 
 
 _AROUND = 120.0
@@ -28,7 +28,7 @@ _ROUNDS = 8
 """Most times that a model is solved with values that are known better and better."""
 _WORTHWHILE = 0.1
 """Part of what is open that a round must close for another."""
-_ROUGH = 10.0
+_ROUGH = 20.0
 """Error of values at network rates before the first round, over the gap that a model leaves open."""
 _KERNELS = (2, 4)
 """Rows a job of the kernels that are tried in turn."""
@@ -37,9 +37,10 @@ _KERNELS = (2, 4)
 def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices: Choices, watch: Watch) -> list[Stage]:
     """Return the stages for plans with places.
 
-    Rows without need or hope are left out, and a plan is bettered around itself, before and after a model in which
-    equal servers are merged; a model in which each stands for itself has the last word. Whoever compares models by
-    choices gets these alone, beside a first plan.
+    Prices bound all plans and say which rows matter; a first plan is bettered by kernels of these rows and around
+    itself, before and after a model in which equal servers are merged; a model in which each stands for itself has
+    the last word, and the only one where rows are few. Whoever compares models by choices gets these alone, beside a
+    first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
     if wanted == "one-by-one":
@@ -47,9 +48,8 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
     run = partial(exactly, chosen=chosen, form=form, backend=solver)
     apart = replace(choices, without=choices.without | {"merge"})
-    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, watch=watch, share=0.6))
-    rounds = partial(in_rounds, run=partial(run, choices=apart, note=""), watch=watch)
-    exact = Stage(chosen.name, solver, rounds)
+    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, watch=watch, share=0.5))
+    exact = Stage(chosen.name, solver, partial(in_rounds, run=partial(run, choices=apart, note=""), watch=watch))
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
@@ -57,7 +57,22 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
         Stage("neighbourhoods", "", partial(by_neighbourhoods, watch=watch, share=share)) for share in (0.35, 0.3)
     )
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
+    merged = replace(merged, run=partial(unless_small, run=merged.run))
     return [bounds, first, kernels, before, merged, after, exact]
+
+
+def _small(search: Search) -> bool:
+    """Tell whether few rows are left that a better plan may use, for the servers that there are."""
+    problem, plan = search.problem, search.plan
+    if plan is None or search.worth is None:
+        return False
+    servers = sum(group.count for group in problem.instance.cluster.servers)
+    return int(search.worth.promising(problem, search.value, plan.rows).sum()) * servers < _SMALL
+
+
+def unless_small(search: Search, run: Callable[[Search], Search]) -> Search:
+    """Run a step that only pays where the exact model is large."""
+    return search if _small(search) else run(search)
 
 
 def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Search:
@@ -121,7 +136,7 @@ def by_kernels(search: Search, watch: Watch) -> Search:
         if plan is not None:
             search = search.offered(plan, f"{times} rows a job")
             search.tell(watch, "kernels")
-        if count >= len(loss):
+        if count >= len(loss) or _small(search):
             break
     return search
 
@@ -131,9 +146,7 @@ def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
     from optsched.placing import improved
 
     problem = search.problem
-    if search.plan is None or search.worth is None:
-        return search
-    if search.worth.promising(problem, search.value, search.plan.rows).sum() < _SMALL:
+    if search.plan is None or search.worth is None or _small(search):
         return search
     deadline = time.monotonic() + min(share * watch.limits.left(), _AROUND)
     limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
