@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from optsched.curves import FloatArray, IntArray
@@ -39,24 +41,32 @@ def rate_breakpoints(
     if problem.near is not None:
         bends = (bends + np.linspace(0.0, 1.0, fine)) / 2
     slope = np.diff(value, axis=1) / np.diff(gbps, axis=1)
-    concave = (np.diff(slope, axis=1) <= 1e-9 * np.abs(slope).max(axis=1, initial=0.0)[:, None]).all(axis=1)
+    # between two slopes that are equal but for rounding
+    steep = 1e-12 * np.abs(slope).max(axis=1, initial=0.0)
+    concave = (np.diff(slope, axis=1) <= steep[:, None]).all(axis=1)
     for r in np.flatnonzero(~concave).tolist():
         hull = _hull(gbps[r], value[r])
         if np.max(hull - value[r]) <= error / 2 * best[r]:  # the lift of the samples alone may bend it
             value[r], slope[r], concave[r] = hull, np.diff(hull) / np.diff(gbps[r]), True
+            steep[r] = max(steep[r], float(np.diff(slope[r]).max(initial=0.0)))
     found: list[tuple[FloatArray, FloatArray]] = [(np.empty(0), np.empty(0))] * len(rows)
     missed = np.full(len(rows), np.inf)
+    lift = fine * steep * (gbps[:, -1] - gbps[:, 0]) + 1e-13 * highest
     for count in _COUNTS:
         left = np.flatnonzero(missed > error)
         wanted = np.linspace(0.0, 1.0, count + 1)
         kept = np.stack([np.minimum((bends[left] < w).sum(axis=1), fine - 1) for w in wanted], axis=1)
-        for r, at in zip(left.tolist(), kept, strict=True):
-            curve = gbps[r], value[r]
-            points = _touching(*curve, slope[r], at) if concave[r] else _through(*curve, at)
-            over, short = _off(*curve, *points)
-            if (over + short) / best[r] < missed[r]:
-                missed[r] = (over + short) / best[r]
-                found[r] = points[0], points[1] + short + 1e-13 * highest[r]
+        bare = concave[left]
+        some = left[bare]
+        for r, at, above, over in _touching(gbps[some], value[some], slope[some], kept[bare]):
+            if (off := over / best[some[r]]) < missed[some[r]]:
+                missed[some[r]], found[some[r]] = off, (at, above + lift[some[r]])
+        for r, places in zip(left[~bare].tolist(), kept[~bare], strict=True):
+            at = np.unique([0, *places[1:-1], fine - 1])
+            off = np.interp(gbps[r], gbps[r, at], value[r, at]) - value[r]
+            short = max(0.0, -float(off.min()))
+            if (off := (short + max(0.0, float(off.max()))) / best[r]) < missed[r]:
+                missed[r], found[r] = off, (gbps[r, at], value[r, at] + short + 1e-13 * highest[r])
     return found, float(missed.max(initial=0.0))
 
 
@@ -74,30 +84,36 @@ def _hull(gbps: FloatArray, value: FloatArray) -> FloatArray:
     return np.maximum(value, np.interp(gbps, gbps[kept], value[kept]))
 
 
-def _touching(gbps: FloatArray, value: FloatArray, slope: FloatArray, kept: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the corners of the least of the lines through the samples at some places and those after them."""
-    line = np.unique(np.minimum(kept, len(slope) - 1))
-    level = value[line] - slope[line] * gbps[line]
-    apart = slope[line[:-1]] - slope[line[1:]]
-    cross = (level[1:] - level[:-1]) / np.where(apart > 0, apart, 1.0)
+def _touching(
+    gbps: FloatArray, value: FloatArray, slope: FloatArray, kept: IntArray
+) -> Iterator[tuple[int, FloatArray, FloatArray, float]]:
+    """Yield the corners of the least of the lines through the samples at kept places and those after them.
+
+    With the number of each row comes by how much these exceed it at the most, which is at a corner.
+    """
+    line = np.minimum(kept, slope.shape[1] - 1)
+    every = np.arange(len(gbps))[:, None]
+    lean, start = slope[every, line], gbps[every, line]
+    level = value[every, line] - lean * start
+    apart = lean[:, :-1] - lean[:, 1:]
+    low, high = gbps[every, line[:, :-1] + 1], np.maximum(start[:, 1:], gbps[every, line[:, :-1] + 1])
     # lines that are parallel but for rounding meet anywhere between
-    low, high = gbps[line[:-1] + 1], gbps[line[1:]]
-    cross = np.clip(np.where(apart > 0, cross, low), low, high)
-    at = np.concatenate([gbps[:1], cross, gbps[-1:]])
-    first = np.append(line, line[-1])
-    return at, slope[first] * at + value[first] - slope[first] * gbps[first]
-
-
-def _through(gbps: FloatArray, value: FloatArray, kept: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the samples at some places, and both ends."""
-    at = np.unique([0, *kept[1:-1], len(gbps) - 1])
-    return gbps[at], value[at]
-
-
-def _off(gbps: FloatArray, value: FloatArray, at: FloatArray, above: FloatArray) -> tuple[float, float]:
-    """Return by how much one interpolation exceeds another at the most, and by how much it falls short of it."""
-    apart = np.concatenate([np.interp(gbps, at, above) - value, above - np.interp(at, gbps, value)])
-    return max(0.0, float(apart.max())), max(0.0, -float(apart.min()))
+    cross = np.where(apart > 0, (level[:, 1:] - level[:, :-1]) / np.where(apart > 0, apart, 1.0), low)
+    cross = np.clip(cross, low, high)
+    above = np.maximum(lean[:, :-1] * cross + level[:, :-1], lean[:, 1:] * cross + level[:, 1:])
+    real = line[:, 1:] > line[:, :-1]
+    over = np.zeros(len(gbps))
+    for k in range(cross.shape[1]):
+        cell = np.minimum((gbps <= cross[:, k, None]).sum(axis=1), slope.shape[1]) - 1
+        under = value[every[:, 0], cell] + slope[every[:, 0], cell] * (cross[:, k] - gbps[every[:, 0], cell])
+        over = np.maximum(over, np.where(real[:, k], above[:, k] - under, 0.0))
+    for r in range(len(gbps)):
+        some = real[r]
+        ends = value[r, 0], lean[r, -1] * gbps[r, -1] + level[r, -1]
+        yield (
+            r, np.concatenate([gbps[r, :1], cross[r, some], gbps[r, -1:]]),
+            np.concatenate([ends[:1], above[r, some], ends[1:]]), float(over[r]),
+        )  # fmt: skip
 
 
 def _cut(value: FloatArray, level: float) -> FloatArray:

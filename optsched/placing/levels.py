@@ -82,7 +82,8 @@ def narrowed(part: Problem, number: IntArray, plan: Plan) -> Plan:
 def widened(problem: Problem, number: IntArray, plan: Plan) -> Plan:
     """Return the plan that a plan of a part means, at the best rates of its rows and places."""
     assert plan.places is not None
-    whole = settled(problem, Plan(np.where(plan.rows >= 0, number[plan.rows], -1), plan.gbps, plan.places))
+    rows = np.append(number, -1)[plan.rows]  # -1 stays -1
+    whole = settled(problem, Plan(rows, plan.gbps, plan.places))
     if plan.gbps is None:
         return whole
     return best_rates(problem, Ground.of(problem), whole.rows, plan.places, brief()) or whole
@@ -98,7 +99,7 @@ def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | No
     """
     from optsched.backends import highs
 
-    few = loss <= np.partition(loss, min(count, len(loss) - 1))[min(count, len(loss) - 1)]
+    few = loss <= np.sort(loss)[:count].max(initial=0.0)
     if known is not None:
         few[known.rows[known.rows >= 0]] = True
     part, number = at_levels(problem, np.flatnonzero(few))
