@@ -45,7 +45,7 @@ def test_prices_and_intervals_bound_and_levels_are_plans(start):
         slack = SLACK * max(abs(best), 1e-6)
         worth = worth_of(problem, None)
         assert worth.bound >= best - slack, seed
-        split, number = in_intervals(problem)
+        split, _ = in_intervals(problem)
         assert worth_of(split, None).bound >= best - slack, seed
         outcome = highs.solve(build(split).model, watch())
         assert outcome.bound >= best - slack, seed

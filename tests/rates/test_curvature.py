@@ -84,8 +84,8 @@ def test_pieces_lie_nowhere_below_the_value(seed, error):
 
 
 @pytest.mark.parametrize("seed", [*range(12), 84])
-def test_pieces_are_exact_near_rates_of_interest(seed):
-    """They lie nowhere below, and ten times as near as elsewhere; 84: curves that only rise, as far as is known."""
+def test_pieces_are_close_near_rates_of_interest(seed):
+    """They lie nowhere below, and within half of the error; 84: curves that only rise, as far as is known."""
     problem = pose(made(seed, "network"))
     table = problem.configurations
     rated = np.flatnonzero(table.slowest < table.ways.gbps)
@@ -100,7 +100,7 @@ def test_pieces_are_exact_near_rates_of_interest(seed):
             true = np.minimum(true, problem.ceiling)
         above = np.interp(rates, at, value)
         assert np.all(above >= true - 1e-12 * np.abs(true).max())
-        assert above[-1] - true[-1] <= 2e-3 * np.abs(true).max()
+        assert above[-1] - true[-1] <= 5e-3 * np.abs(true).max()
 
 
 def test_a_curve_without_a_bound_on_its_curvature_is_proven_as_far():
