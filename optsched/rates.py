@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,10 +27,10 @@ def rate_breakpoints(
 
     Between fine samples, the value is bounded by :meth:`Problem.over_rates`. A concave one (or nearly so: its concave
     hull is taken) is then the least of the lines through neighbouring samples, and lies below any few of them; these
-    miss nothing where they touch it, as at both ends. Of any other, some samples are kept as breakpoints, and lifted by
-    what they miss. Lines and
-    breakpoints are spread so that each piece bends alike, by the integral of the root of the second derivative (de
-    Boor, "A Practical Guide to Splines", 2001, ch. XII), half of them as the samples are where these lie around rates.
+    miss nothing where they touch it, as at both ends. Of any other, some samples are kept as breakpoints, and lifted
+    by what the pieces beside them miss. Lines and breakpoints are spread so that each piece bends alike, by the
+    integral of the root of the second derivative (de Boor, "A Practical Guide to Splines", 2001, ch. XII), and half as
+    the samples are spread, where these lie around rates of interest.
     """
     fine = next(count for least, count in _FINE if error >= least)
     gbps, value = problem.over_rates(rows, fine)
@@ -62,11 +63,9 @@ def rate_breakpoints(
             if (off := over / best[some[r]]) < missed[some[r]]:
                 missed[some[r]], found[some[r]] = off, (at, above + lift[some[r]])
         for r, places in zip(left[~bare].tolist(), kept[~bare], strict=True):
-            at = np.unique([0, *places[1:-1], fine - 1])
-            off = np.interp(gbps[r], gbps[r, at], value[r, at]) - value[r]
-            short = max(0.0, -float(off.min()))
-            if (off := (short + max(0.0, float(off.max()))) / best[r]) < missed[r]:
-                missed[r], found[r] = off, (gbps[r, at], value[r, at] + short + 1e-13 * highest[r])
+            at, above = _through(gbps[r], value[r], places)
+            if (off := float((np.interp(gbps[r], at, above) - value[r]).max()) / best[r]) < missed[r]:
+                missed[r], found[r] = off, (at, above + 1e-13 * highest[r])
     return found, float(missed.max(initial=0.0))
 
 
@@ -114,6 +113,14 @@ def _touching(
             r, np.concatenate([gbps[r, :1], cross[r, some], gbps[r, -1:]]),
             np.concatenate([ends[:1], above[r, some], ends[1:]]), float(over[r]),
         )  # fmt: skip
+
+
+def _through(gbps: FloatArray, value: FloatArray, kept: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the samples at kept places, lifted by what the pieces on either side miss."""
+    at = np.unique([0, *kept[1:-1], len(gbps) - 1])
+    short = np.maximum(0.0, value - np.interp(gbps, gbps[at], value[at]))
+    lift = np.pad([short[one : other + 1].max() for one, other in pairwise(at.tolist())], 1)
+    return gbps[at], value[at] + np.maximum(lift[:-1], lift[1:])
 
 
 def _cut(value: FloatArray, level: float) -> FloatArray:

@@ -51,9 +51,12 @@ def _needless(gpus: NDArray[np.int64], nodes: NDArray[np.int64], below: np.ndarr
     whole, more = np.divmod(gpus, nodes)
     place = np.arange(int(nodes.max(initial=1)))
     piece = np.where(place < nodes[:, None], whole[:, None] + (place < more[:, None]), 0)
-    inside = (piece[None, :, :] <= piece[:, None, :]).all(axis=2)  # [row, other]: the other stands inside the row
-    worth = (below[None, :, :] >= above[:, None, :]).all(axis=2)
-    other: NDArray[np.bool_] = np.asarray(inside & worth)
+    # [row, other]: the other stands inside the row, and is worth as much at every rate
+    other: NDArray[np.bool_] = np.ones((len(gpus), len(gpus)), dtype=bool)
+    for k in range(piece.shape[1]):
+        other &= piece[None, :, k] <= piece[:, None, k]
+    for k in range(below.shape[1]):
+        other &= below[None, :, k] >= above[:, None, k]
     np.fill_diagonal(other, False)
     equal = other & other.T
     first = np.arange(len(gpus))

@@ -16,7 +16,7 @@ from optsched.rates import rate_breakpoints
 
 __all__ = ["Worth", "worth_of"]
 
-_ERROR = 3e-3
+_ERROR = 1e-2
 """Of the values at network rates, which are bounded from above."""
 
 

@@ -129,7 +129,7 @@ def by_kernels(search: Search, watch: Watch) -> Search:
     for times in _KERNELS:
         if watch.stopping() or search.proven(2 * watch.limits.gap) or len(loss) == 0:
             break
-        deadline = time.monotonic() + min(0.4 * watch.limits.left(), _AROUND)
+        deadline = time.monotonic() + min(0.5 * watch.limits.left(), _AROUND)
         limits = replace(watch.limits, deadline=deadline, gap=max(watch.limits.gap, 5e-4))
         count = times * problem.configurations.jobs
         plan = kernel_plan(problem, loss, count, search.plan, replace(watch, limits=limits, report=None))
