@@ -8,7 +8,7 @@ Sets
     K        classes of equal servers in one place; |k| servers each
     E        links with a limit; ``below(e)``: classes on one side of it
     R        resources of pools and sites, as in the formulation 'configuration'
-    Q_k      largest multisets of piece sizes that share a server of class k
+    Q_k      largest multisets of items that share a server of class k; an item is a size and, where it is given, a rate
     H, T_j   jobs that hold something now, and their options that keep it
 
 Parameters
@@ -17,14 +17,15 @@ Parameters
     n_op, rho_op   pieces of kind p in option o, and the share of its rate that each of them sends
     a_pd, b_kd     GPUs, CPU cores and memory that a piece takes, and that a server has
     N_k, C_e       network rate of a server, capacity of a link
-    m_qs           pieces of size s in multiset q
+    sends_p        rate that a piece of kind p sends where the rate of its options is given, slow_o = fast_o; else 0
+    m_qi           items in multiset q of the size of item i and of its rate at least
 
 Variables
     x_o in {0, 1}          the job runs in option o
     z_pk integer >= 0      pieces of kind p on servers of class k
     w_kq integer >= 0      servers of class k that are shared as multiset q (classes of several servers only)
     B_o, y_o >= 0          rate and value of an option with a rate
-    tau_pk >= 0            what pieces of kind p send from class k
+    tau_pk >= 0            what pieces of kind p send from class k; sends_p z_pk where that is given
     u_je in {0, 1}         a ring job has pieces below link e
     l_je >= 0              what job j sends across link e
     g_ji in {0, 1}         the parameter servers of job j stand in rack i
@@ -41,8 +42,8 @@ Constraints
     C5_ph    sum_{k in h} z_pk >= sum_{o with a home within h} n_op x_o
     C6_jk    sum_{p in P_j} z_pk <= |k| sum_{o in O_j} x_o        its pieces stand on servers of their own
     C7_kd    sum_p a_pd z_pk <= |k| b_kd
-    C8_ks    sum of z_pk with s GPUs <= sum_q m_qs w_kq,  sum_q w_kq <= |k|,
-             z_pk <= sum of w_kq with m_qs >= 1 for the size s of kind p
+    C8_ki    sum of z_pk of the size of item i and of its rate at least <= sum_q m_qi w_kq,  sum_q w_kq <= |k|,
+             z_pk <= sum of w_kq with m_qi >= 1 for the item i of kind p
     C9       z_pk >= n x_o where option o keeps n pieces of kind p on class k
     C10_ji   parameter servers: z_pk <= n g_ji for class k in rack i,  sum_i g_ji <= 1
   with network rates:
@@ -60,12 +61,15 @@ Constraints
     C21_jh   sum_{e that part h} l_je >= 2 sum of B_o over rings with home h    (valid: a ring out of one part of
              its home crosses two of its links at least, unless servers hang on the home itself)
     C22_i    t - sum of the values of party i <= 0                              (max-min only)
+    C23_k    N_k sum of z_pk of workers that take all GPUs of a server + sum of tau_pk of other workers <= |k| N_k
+             (valid: where a server is full, no other worker sends from it)
 
 With classes of one server each (without ``merge``) the model is exact: C13 and C15 make every tau_pk the rate
 of the piece that stands there. With equal servers merged it is a relaxation, exact in GPUs (but for pieces of one
 job that meet on a server), and ``read`` deals the pieces out to servers. Named parts that can be left out:
 ``merge`` (equal servers as classes: symmetry), ``homes`` (options split by home), ``patterns`` (C8),
-``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7).
+``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``filled`` (C23). Where all rates are given,
+C8 knows them, and what is relaxed is only that pieces of one job may meet on a server.
 
 Sources: the piecewise parts, see :mod:`optsched.linear.piecewise`; patterns: Gilmore and Gomory (Operations
 Research 9, 1961); reservations for rings and stars on trees of links: Ballani et al. (Oktopus, SIGCOMM'11, sec. 3).
@@ -104,5 +108,5 @@ FORMULATION = Formulation(
     supports=supports,
     forms={"linear": build, "pyomo": _pyomo},
     encodings=("auto", *ENCODINGS),
-    cuts=("merge", "homes", "patterns", "two-links", "pools"),
+    cuts=("merge", "homes", "patterns", "two-links", "pools", "filled"),
 )

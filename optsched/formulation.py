@@ -69,6 +69,9 @@ class Formulated:
         Proven largest relative error of the linearization in it.
     notes
         What was chosen in building it, and why.
+    rates
+        From the values of the model's variables to the network rate of each row, shape ``(rows,)``, nan for none; None
+        where the model decides on none.
     """
 
     model: Any
@@ -77,6 +80,7 @@ class Formulated:
     scale: float = 1.0
     error: float = 0.0
     notes: tuple[str, ...] = ()
+    rates: Callable[[FloatArray], FloatArray] | None = None
 
 
 @dataclass(frozen=True)

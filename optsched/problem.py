@@ -62,6 +62,8 @@ class Problem:
         Largest relative error that a linearization may have.
     room
         Where the jobs may stand; None: the whole cluster.
+    near
+        Network rates of each row near which its value is to be known best, shape ``(n, any)``; nan for none.
     """
 
     instance: Instance
@@ -72,6 +74,7 @@ class Problem:
     required: NDArray[np.bool_]
     error: float
     room: Room | None = None
+    near: FloatArray | None = None
 
     def total(self, plan: Plan) -> float:
         """Return the objective of a plan."""
@@ -96,18 +99,20 @@ class Problem:
         rows
             Rows that have a rate, shape ``(n,)``.
         count
-            Of breakpoints, from the slowest rate to the fastest.
+            Of breakpoints, from the slowest rate to the fastest, half of them around those of ``near``.
 
         Returns
         -------
         gbps, value
             Shape ``(n, count)`` each.
         """
-        gbps, throughput, lift = sampled(self.instance, self.configurations, rows, count)
-        lifted = throughput * (1 + np.nan_to_num(lift))[:, None]
+        near = None if self.near is None else self.near[rows]
+        gbps, throughput, lift = sampled(self.instance, self.configurations, rows, count, near)
+        unknown, lift = np.isnan(lift).any(axis=1), np.pad(np.nan_to_num(lift), ((0, 0), (1, 1)))
+        lifted = throughput * (1 + np.maximum(lift[:, :-1], lift[:, 1:]))
         value = self.objective.value(self._rates(rows.repeat(count), lifted.ravel())).reshape(lifted.shape)
         straight = np.abs(value * lifted[:, -1:] - value[:, -1:] * lifted).max(axis=1, initial=0.0)
-        bent = np.isnan(lift) | (straight > 1e-12 * np.abs(value * lifted).max(axis=1, initial=0.0))
+        bent = unknown | (straight > 1e-12 * np.abs(value * lifted).max(axis=1, initial=0.0))
         # what is no multiple of the throughput, or of unknown curvature, only rises: its right end bounds a step
         value[bent, :-1] = np.maximum(value[bent, :-1], value[bent, 1:])
         return gbps, value

@@ -8,7 +8,7 @@ from formulations.joint.columns import Columns, Pairs
 from formulations.joint.network import Traffic, add_network
 from formulations.joint.options import Options, options
 from formulations.joint.patterns import add_patterns
-from formulations.joint.reading import reader, starter
+from formulations.joint.reading import rates_of, reader, starter
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import DEFAULT, Choices, Formulated
 from optsched.linear import LinearModel
@@ -41,6 +41,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         start=starter(model, problem, o, columns, pairs, racks, traffic, fill_patterns, least),
         error=0.0 if traffic is None else traffic.error,
         notes=() if traffic is None else traffic.notes,
+        rates=None if traffic is None else rates_of(o, columns, traffic, len(problem.configurations)),
     )
 
 
@@ -66,6 +67,7 @@ def _choice(model: LinearModel, problem: Problem, o: Options) -> tuple[Columns, 
     def pair_label(k: int) -> str:
         piece = o.kinds[kind[k]]
         what = f"{piece.gpus}xGPU" if piece.gpus else "server"
+        what += f"@{piece.sends:g}" if piece.sends else ""
         return f"{jobs[piece.job]},{what},{o.classes[place[k]]}"
 
     z = model.add_variables("z", len(kind), upper=pairs.most, integer=True, label=pair_label)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from formulations.joint.columns import Columns, Pairs
 from formulations.joint.options import Options
@@ -24,6 +25,15 @@ Links = dict[tuple[int, int], tuple[tuple[int, ...], int]]
 
 
 @dataclass(frozen=True)
+class Sent:
+    """What pairs of pieces send: ``amount`` times a column, which is tau, or z where rates are given; ``(n,)`` each."""
+
+    pair: IntArray
+    column: IntArray
+    amount: FloatArray
+
+
+@dataclass(frozen=True)
 class Traffic:
     """The columns of rates and traffic.
 
@@ -31,8 +41,8 @@ class Traffic:
         Column B of each option, -1 where it has none; shape ``(o,)``.
     option, value
         Options with a choice of rates, and their columns y.
-    pair, sent
-        Pairs of pieces that send, and their columns tau.
+    sent
+        What pairs of pieces send.
     link
         For each (job, crossing): columns u (below, and where homes do not tell, on the other side) and l.
     fill
@@ -42,8 +52,7 @@ class Traffic:
     rate: IntArray
     option: IntArray
     value: IntArray
-    pair: IntArray
-    sent: IntArray
+    sent: Sent
     link: Links
     fill: Callable[[FloatArray], None]
     error: float
@@ -56,9 +65,9 @@ def add_network(
 ) -> Traffic:  # fmt: skip
     """Add all rows and columns of rates."""
     rate, option, value, fill, error, notes = _rates(model, problem, o, columns.x, choices)
-    pair, sent = _sent(model, o, columns, pairs, rate)
-    link = _links(model, problem, o, columns, pairs, rate, pair, sent, rack_column, choices)
-    return Traffic(rate, option, value, pair, sent, link, fill, error, notes)
+    sent = _sent(model, o, columns, pairs, rate, choices)
+    link = _links(model, problem, o, columns, pairs, rate, sent, rack_column, choices)
+    return Traffic(rate, option, value, sent, link, fill, error, notes)
 
 
 def _rates(
@@ -95,9 +104,14 @@ def _rates(
     return rate, option, y, encoded.fill, error, tuple(f"values at rates: {note}" for note in encoded.notes)
 
 
-def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray) -> tuple[IntArray, IntArray]:
-    """Add tau and C13 to C16."""
-    mine = rate[o.option] >= 0
+def _sent(
+    model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray, choices: Choices
+) -> Sent:  # fmt: skip
+    """Add tau, C13 to C16, and C23; return what pairs send. Where a rate is given, ``tau_pk = sends_p z_pk``."""
+    free = np.zeros(len(o.kinds), dtype=bool)
+    free[o.kind[o.slow[o.option] < o.fast[o.option]]] = True
+    given = np.where(free, 0.0, [kind.sends for kind in o.kinds])
+    mine = (rate[o.option] >= 0) & (given[o.kind] == 0)
     option, kind, count, share = o.option[mine], o.kind[mine], o.count[mine], o.share[mine]
     most = np.zeros(len(o.kinds))
     np.maximum.at(most, kind, share * o.fast[option])
@@ -105,7 +119,7 @@ def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: 
     number = np.full(len(o.kinds), -1)
     number[kinds] = np.arange(len(kinds))
     pair = np.flatnonzero(number[pairs.kind] >= 0)
-    of, place = number[pairs.kind[pair]], pairs.place[pair]
+    of = number[pairs.kind[pair]]
     tau = model.add_variables("tau", len(pair), label=lambda k: str(pair[k]))
     entries = (
         np.concatenate([of, number[kind]]), np.concatenate([tau, rate[option]]),
@@ -129,22 +143,45 @@ def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: 
         np.concatenate([np.ones(len(pair)), -share[entry] * pairs.most[pair][row]]),
     )  # fmt: skip
     model.add_rows("C15", entries, upper=0.0, size=len(pair))
-    sizes = np.array([len(c) for c in o.classes])
-    network = np.array([c.network_gbps for c in o.classes])
-    binds = np.flatnonzero(np.isfinite(network))
-    at = np.full(len(o.classes), -1)
-    at[binds] = np.arange(len(binds))
-    some = at[place] >= 0
-    model.add_rows(
-        "C16", (at[place[some]], tau[some], 1.0), upper=(sizes * network)[binds], size=len(binds),
-        label=lambda k: str(o.classes[binds[k]]),
+    known = np.flatnonzero(given[pairs.kind] > 0)
+    sent = Sent(
+        np.concatenate([pair, known]), np.concatenate([tau, columns.z[known]]),
+        np.concatenate([np.ones(len(pair)), given[pairs.kind[known]]]),
     )  # fmt: skip
-    return pair, tau
+    _networks(model, o, columns, pairs, sent, filled="filled" not in choices.without)
+    return sent
+
+
+def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, sent: Sent, *, filled: bool) -> None:
+    """Add C16, and where ``filled`` C23: beside a piece that takes all GPUs of a server, no other worker sends."""
+    network = np.array([c.network_gbps for c in o.classes])
+    limit = np.array([len(c) for c in o.classes]) * network
+    place = pairs.place[sent.pair]
+
+    def add(name: str, entries: tuple[IntArray, IntArray, FloatArray], binds: NDArray[np.bool_]) -> None:
+        at = np.flatnonzero(binds & np.isfinite(network))
+        number = np.full(len(o.classes), -1)
+        number[at] = np.arange(len(at))
+        some = number[entries[0]] >= 0
+        rows = number[entries[0][some]], entries[1][some], entries[2][some]
+        model.add_rows(name, rows, upper=limit[at], size=len(at), label=lambda k: str(o.classes[at[k]]))
+
+    add("C16", (place, sent.column, sent.amount), np.ones(len(network), dtype=bool))
+    gpus = np.array([kind.gpus for kind in o.kinds], dtype=np.int64)[pairs.kind]
+    fills = np.flatnonzero((gpus > 0) & (gpus == np.array([c.gpus for c in o.classes])[pairs.place]))
+    beside = (gpus[sent.pair] > 0) & ~np.isin(sent.pair, fills)
+    if filled and len(fills):
+        entries = (
+            np.concatenate([pairs.place[fills], place[beside]]),
+            np.concatenate([columns.z[fills], sent.column[beside]]),
+            np.concatenate([network[pairs.place[fills]], sent.amount[beside]]),
+        )
+        add("C23", entries, np.bincount(pairs.place[fills], minlength=len(network)) > 0)
 
 
 def _links(
     model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs, rate: IntArray,
-    pair: IntArray, sent: IntArray, rack_column: dict[tuple[int, str], int], choices: Choices,
+    sent: Sent, rack_column: dict[tuple[int, str], int], choices: Choices,
 ) -> Links:  # fmt: skip
     """Add u, l and C17 to C21, job by job and link by link."""
     add = Gathered(model)
@@ -158,10 +195,11 @@ def _links(
     ).reshape(len(o.homes), len(o.crossings))
     found: Links = {}
     on_link: list[list[int]] = [[] for _ in o.crossings]
+    pieces = np.bincount(o.option[workers[o.kind]], o.count[workers[o.kind]], minlength=len(o.row))
     for j in np.unique(job[o.rated]).tolist():
         mine = np.flatnonzero((job == j) & o.rated)
         own_pairs = np.flatnonzero(job_of_kind[pairs.kind] == j)
-        own_sent = np.flatnonzero(job_of_kind[pairs.kind[pair]] == j)
+        own_sent = np.flatnonzero(job_of_kind[pairs.kind[sent.pair]] == j)
         fast = float(o.fast[mine].max())
         for number, e in enumerate(o.crossings):
             rings = mine[o.ring[mine] & parts[o.home[mine], number]]
@@ -179,22 +217,23 @@ def _links(
                     here = ring_pairs[side[pairs.place[ring_pairs]]]
                     for place in np.unique(pairs.place[here]).tolist():
                         at = here[pairs.place[here] == place]
-                        together = min(float(len(o.classes[place])), float(pairs.most[at].sum()))
+                        together = min(float(len(o.classes[place])), pieces[rings].max())
                         add.row("C17", [*columns.z[at], sides[-1]], [*np.ones(len(at)), -together])
                 off = fast * len(sides)
                 entries = [-1.0, *np.ones(len(rings)), *(fast for _ in sides)]
                 add.row("C18", [carried, *rate[rings], *sides], entries, upper=off)
             if len(stars):
-                star_sent = own_sent[workers[pairs.kind[pair[own_sent]]] & starred[pairs.kind[pair[own_sent]]]]
-                below_sent = e.below[pairs.place[pair[star_sent]]]
+                kind = pairs.kind[sent.pair[own_sent]]
+                star_sent = own_sent[workers[kind] & starred[kind]]
+                below = e.below[pairs.place[sent.pair[star_sent]]]
                 own = np.isin(o.option, stars) & workers[o.kind]
                 totals = np.bincount(o.option[own], (o.count * o.share)[own] * o.fast[o.option[own]], len(o.row))
                 most = float(totals.max())
                 racks = {o.rack(k) for k in np.flatnonzero(e.below).tolist()}
                 g = [column for (owner, rack), column in rack_column.items() if owner == j and rack in racks]
-                under, over = sent[star_sent[below_sent]], sent[star_sent[~below_sent]]
-                add.row("C19", [carried, *under, *g], [-1.0, *np.ones(len(under)), *(-most for _ in g)])
-                add.row("C19", [carried, *over, *g], [-1.0, *np.ones(len(over)), *(most for _ in g)], upper=most)
+                for here, sign, upper in ((star_sent[below], -1.0, 0.0), (star_sent[~below], 1.0, most)):
+                    entries = [-1.0, *sent.amount[here], *(sign * most for _ in g)]
+                    add.row("C19", [carried, *sent.column[here], *g], entries, upper=upper)
             found[j, number] = tuple(sides), carried
         if "two-links" not in choices.without and "homes" not in choices.without:
             _two_links(add, o, mine[o.ring[mine]], rate, parts, found, j)

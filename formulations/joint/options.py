@@ -26,6 +26,8 @@ class Kind:
         Classes whose servers can hold one, shape ``(classes,)``.
     takes
         GPUs, CPU cores and memory of one.
+    sends
+        Network rate of one where the rate of its options is given; 0 where it is to be decided, or there is none.
     """
 
     job: int
@@ -35,6 +37,7 @@ class Kind:
     site: str
     fits: Bools
     takes: tuple[float, float, float]
+    sends: float
 
 
 @dataclass(frozen=True)
@@ -144,13 +147,17 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     )  # fmt: skip
 
 
+_LITTLE = 0.05
+"""Part of its greatest rate below which what a row sends at the least does not count."""
+
+
 class _Hosts:
     """Looks up, and makes, the kinds of pieces of each row."""
 
     def __init__(self, problem: Problem, classes: tuple[ServerClass, ...]) -> None:
         self.kinds: list[Kind] = []
         self._problem, self._classes = problem, classes
-        self._number: dict[tuple[int, int | str, int, bool], int] = {}
+        self._number: dict[tuple[int, int | str, int, bool, float], int] = {}
         self._class_of = {name: number for number, c in enumerate(classes) for name in c.names}
 
     def parts(self, row: int) -> list[tuple[int, int, float]]:
@@ -158,13 +165,14 @@ class _Hosts:
         table = self._problem.configurations
         ways, job = table.ways, int(table.job[row])
         pool, gpus, nodes, servers = (int(a[row]) for a in (ways.pool, ways.gpus, ways.nodes, ways.servers))
-        most = max(gpus, servers)
+        most, slow, fast = max(gpus, servers), float(table.slowest[row]), float(ways.gbps[row])
+        rate = slow if slow >= _LITTLE * fast else 0.0
         found = []
         for size, count in pieces_of(gpus, nodes):
             share = size * servers / most if servers else 1.0
-            found.append((self._kind(job, pool, size, servers > 0), count, share))
+            found.append((self._kind(job, pool, size, servers > 0, share * rate), count, share))
         if servers:
-            found.append((self._kind(job, pool, 0, True), servers, gpus / most))
+            found.append((self._kind(job, pool, 0, True, gpus / most * rate), servers, gpus / most))
         return found
 
     def standing(self, job: int, parts: list[tuple[int, int, float]]) -> list[tuple[int, int, int]]:
@@ -177,9 +185,9 @@ class _Hosts:
         stands += [(kind_of[0], name) for name in holds.server_placement or ()]
         return [(kind, self._class_of[canonical(instance, name)], 1) for kind, name in stands]
 
-    def _kind(self, job: int, pool: int, gpus: int, starred: bool) -> int:
+    def _kind(self, job: int, pool: int, gpus: int, starred: bool, sends: float) -> int:
         instance, here = self._problem.instance, self._problem.configurations.pools[pool]
-        key = (job, pool if gpus else here.site, gpus, starred)
+        key = (job, pool if gpus else here.site, gpus, starred, round(sends, 9))
         if key not in self._number:
             owner = instance.jobs[job]
             ps = owner.parameter_servers
@@ -196,5 +204,6 @@ class _Hosts:
             ]
             self._number[key] = len(self.kinds)
             takes = (float(gpus), cores, memory)
-            self.kinds.append(Kind(job, pool if gpus else -1, gpus, starred, here.site, np.array(fits), takes))
+            owned = pool if gpus else -1
+            self.kinds.append(Kind(job, owned, gpus, starred, here.site, np.array(fits), takes, round(sends, 9)))
         return self._number[key]

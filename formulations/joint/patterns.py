@@ -1,9 +1,9 @@
-"""C8: which sizes of pieces share a server, for classes of several equal servers."""
+"""C8: which pieces share a server, for classes of several equal servers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -13,80 +13,125 @@ from formulations.joint.options import Options
 from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
 
-__all__ = ["add_patterns"]
+__all__ = ["Item", "add_patterns"]
 
 _MOST = 400
-"""Most patterns of a class: with more, its row of GPUs (C7) stands alone."""
+"""Most patterns of a class: with more, rates do not count, and then its row of GPUs (C7) stands alone."""
+_LOOKED = 20_000
+"""Most multisets that are looked at to find them."""
 
-Shared = Callable[[FloatArray, dict[str, Counter[int]]], None]
+Item = tuple[int, float]
+"""What a piece needs of a server: GPUs, and the network rate where it is given."""
+Pattern = tuple[Item, ...]
+Shared = Callable[[FloatArray, dict[str, Counter[Item]]], None]
 
 
 def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> Shared:
-    """Add w and C8; return what sets w to servers' contents, given as sizes of pieces by the server's name."""
+    """Add w and C8; return what sets w to servers' contents, given as items by the server's name."""
     kind, place, most = pairs.kind, pairs.place, pairs.most
     gpus = np.array([k.gpus for k in o.kinds], dtype=np.int64)
-    columns: dict[int, tuple[list[tuple[int, ...]], IntArray]] = {}
+    sends = np.array([k.sends for k in o.kinds], dtype=np.float64)
+    columns: dict[int, tuple[Sequence[Pattern], IntArray]] = {}
     for number, c in enumerate(o.classes):
         mine = np.flatnonzero((place == number) & (gpus[kind] > 0))
-        sizes = sorted(set(gpus[kind[mine]].tolist()), reverse=True)
-        if len(c) == 1 or len(mine) == 0 or sizes == [c.gpus]:
+        needs = list(zip(gpus[kind[mine]].tolist(), sends[kind[mine]].tolist(), strict=True))
+        if len(c) == 1 or {size for size, _ in needs} <= {c.gpus}:
             continue
-        shared = [p for p, _ in zip(_patterns(c.gpus, tuple(sizes)), range(_MOST + 1), strict=False)]
-        if len(shared) > _MOST:
+        shared = _patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
+        if shared is None:
+            needs = [(size, 0.0) for size, _ in needs]
+            shared = _patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
+        if shared is None:
             continue
-        labels = [f"{c},{'+'.join(map(str, pattern))}" for pattern in shared]
+        labels = [f"{c},{'+'.join(_text(item) for item in pattern)}" for pattern in shared]
         w = model.add_variables("w", len(shared), upper=len(c), integer=True, label=labels.__getitem__)
         columns[number] = shared, w
-        at = {size: k for k, size in enumerate(sizes)}
-        slots = [(at[s], int(w[q]), -float(n)) for q, p in enumerate(shared) for s, n in Counter(p).items()]
-        slots += [(at[int(gpus[kind[k]])], int(z[k]), 1.0) for k in mine.tolist()]
+        items = sorted(set(needs), reverse=True)
+        slots = [
+            (r, int(w[q]), -float(n))
+            for r, item in enumerate(items)
+            for q, pattern in enumerate(shared)
+            if (n := sum(_serves(slot, item) for slot in pattern))
+        ]
+        slots += [
+            (r, int(z[k]), 1.0)
+            for r, item in enumerate(items)
+            for k, need in zip(mine.tolist(), needs, strict=True)
+            if _serves(need, item)
+        ]
         r, col, a = (np.array(part) for part in zip(*slots, strict=True))
-        slots_of = [f"{c},{size}" for size in sizes]
-        model.add_rows("C8", (r, col, a), upper=0.0, size=len(sizes), label=slots_of.__getitem__)
-        # the equal pieces of one job stand on as many servers that have room for their size
-        several = [k for k in mine.tolist() if most[k] > 1]
+        named = [f"{c},{_text(item)}" for item in items]
+        model.add_rows("C8", (r, col, a), upper=0.0, size=len(items), label=named.__getitem__)
+        # the equal pieces of one job stand on as many servers that have room for them
+        several = [(k, need) for k, need in zip(mine.tolist(), needs, strict=True) if most[k] > 1]
         if several:
-            apart = [(r, int(z[k]), 1.0) for r, k in enumerate(several)]
+            apart = [(r, int(z[k]), 1.0) for r, (k, _) in enumerate(several)]
             apart += [
                 (r, int(w[q]), -1.0)
-                for r, k in enumerate(several)
-                for q, p in enumerate(shared)
-                if int(gpus[kind[k]]) in p
+                for r, (_, need) in enumerate(several)
+                for q, pattern in enumerate(shared)
+                if any(_serves(slot, need) for slot in pattern)
             ]
             r, col, a = (np.array(part) for part in zip(*apart, strict=True))
             model.add_rows("C8apart", (r, col, a), upper=0.0, size=len(several))
         model.add_rows("C8one", (0, w, 1.0), upper=len(c), size=1, label=[str(c)].__getitem__)
 
-    def fill(values: FloatArray, contents: dict[str, Counter[int]]) -> None:
+    def fill(values: FloatArray, contents: dict[str, Counter[Item]]) -> None:
         for number, (shared, w) in columns.items():
             for name in o.classes[number].names:
-                held = contents.get(name, Counter())
+                held = list(contents.get(name, Counter()).elements())
                 if held:
-                    values[w[next(q for q, p in enumerate(shared) if held <= Counter(p))]] += 1
+                    values[w[next(q for q, pattern in enumerate(shared) if _holds(pattern, held))]] += 1
 
     return fill
 
 
+def _text(item: Item) -> str:
+    return f"{item[0]}@{item[1]:g}" if item[1] else str(item[0])
+
+
+def _serves(slot: Item, item: Item) -> bool:
+    """Tell whether a slot of a pattern is for pieces of an item's size, and has at least its rate."""
+    return slot[0] == item[0] and slot[1] >= item[1]
+
+
+def _holds(pattern: Pattern, held: list[Item]) -> bool:
+    """Tell whether pieces find a slot each: by size, those of the greatest rates first (both are sorted so)."""
+    for size in {size for size, _ in held}:
+        slots = [rate for slot, rate in pattern if slot == size]
+        rates = sorted((rate for of, rate in held if of == size), reverse=True)
+        if len(rates) > len(slots) or any(rate > slot for rate, slot in zip(rates, slots, strict=False)):
+            return False
+    return True
+
+
 @cache
-def _patterns(capacity: int, sizes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Return the largest multisets of sizes (descending) that fit a server; at most one more than are used."""
-    found = []
-    for pattern in _grown(capacity, sizes):
-        found.append(pattern)
-        if len(found) > _MOST:
-            break
+def _patterns(gpus: int, network: float, items: Pattern) -> tuple[Pattern, ...] | None:
+    """Return the largest multisets of items (in descending order) that fit a server; None if they are too many.
+
+    Nothing can be added to them, and no item be exchanged for another of its size and a greater rate.
+    """
+    found: list[Pattern] = []
+    for looked, pattern in enumerate(_grown(gpus, network * (1 + 1e-9), items)):
+        if looked >= _LOOKED:
+            return None
+        left, over = gpus - sum(size for size, _ in pattern), network * (1 + 1e-9) - sum(rate for _, rate in pattern)
+        more = any(size <= left and rate <= over for size, rate in items)
+        faster = any(size == of and own < rate <= own + over for size, rate in items for of, own in pattern)
+        if not more and not faster:
+            found.append(pattern)
+            if len(found) > _MOST:
+                return None
     return tuple(found)
 
 
-def _grown(capacity: int, sizes: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Yield the multisets to which nothing can be added, each once."""
-    if not sizes:
+def _grown(gpus: int, network: float, items: Pattern) -> Iterator[Pattern]:
+    """Yield all multisets of items that fit and to which none of the last item can be added, each once."""
+    if not items:
         yield ()
         return
-    first, rest = sizes[0], sizes[1:]
-    for count in range(capacity // first, -1, -1):
-        left = capacity - count * first
-        for tail in _grown(left, rest):
-            # one more of the first size must not fit beside the tail
-            if left - sum(tail) < first:
-                yield (first,) * count + tail
+    (size, rate), rest = items[0], items[1:]
+    most = gpus // size if rate == 0 else min(gpus // size, int(network / rate))
+    for count in range(most, -1 if rest else most - 1, -1):
+        for tail in _grown(gpus - count * size, network - count * rate, rest):
+            yield (items[0],) * count + tail

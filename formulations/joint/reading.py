@@ -10,13 +10,25 @@ import numpy as np
 from formulations.joint.columns import Columns, Pairs
 from formulations.joint.network import Traffic
 from formulations.joint.options import Options
-from formulations.joint.patterns import Shared
+from formulations.joint.patterns import Item, Shared
 from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
 from optsched.placing import Dealt, Ground, best_rates, brief, deal, loads, pieces_of, settled
 from optsched.problem import Places, Plan, Problem
 
-__all__ = ["reader", "starter"]
+__all__ = ["rates_of", "reader", "starter"]
+
+
+def rates_of(o: Options, columns: Columns, traffic: Traffic, rows: int) -> Callable[[FloatArray], FloatArray]:
+    """Return what reads the network rate of each row that is chosen."""
+
+    def rates(values: FloatArray) -> FloatArray:
+        found = np.full(rows, np.nan)
+        chosen = np.flatnonzero((values[columns.x] > 0.5) & (traffic.rate >= 0))
+        found[o.row[chosen]] = values[traffic.rate[chosen]]
+        return found
+
+    return rates
 
 
 def reader(
@@ -83,7 +95,7 @@ def starter(
 
     def start(plan: Plan) -> FloatArray:
         values = np.zeros(model.columns)
-        contents: dict[str, Counter[int]] = {}
+        contents: dict[str, Counter[Item]] = {}
         assert plan.places is not None
         for job in np.flatnonzero(plan.rows >= 0).tolist():
             row, stands = int(plan.rows[job]), plan.places[job]
@@ -104,7 +116,7 @@ def starter(
             for name, size in [*stands.gpus.items(), *((name, 0) for name in stands.servers)]:
                 values[columns.z[number_of[kinds[size], class_of[name]]]] += 1
                 if size:
-                    contents.setdefault(name, Counter())[size] += 1
+                    contents.setdefault(name, Counter())[size, o.kinds[kinds[size]].sends] += 1
                 elif (key := (job, o.rack(class_of[name]))) in racks:
                     values[racks[key]] = 1.0
             if traffic is not None:
@@ -126,9 +138,10 @@ def _send(
 ) -> None:  # fmt: skip
     """Set tau of a job's pieces."""
     share = dict(zip(o.kind[o.option == option].tolist(), o.share[o.option == option].tolist(), strict=True))
-    kinds = pairs.kind[traffic.pair]
+    kinds = pairs.kind[traffic.sent.pair]
     for k in np.flatnonzero(np.isin(kinds, list(share))).tolist():
-        values[traffic.sent[k]] = share[int(kinds[k])] * rate * values[z[traffic.pair[k]]]
+        if traffic.sent.column[k] != z[traffic.sent.pair[k]]:  # what is given needs no column
+            values[traffic.sent.column[k]] = share[int(kinds[k])] * rate * values[z[traffic.sent.pair[k]]]
 
 
 def _cross(

@@ -1,7 +1,7 @@
 """Configurations: every way in which every job of an instance may run."""
 
 from optsched.configurations.measures import measured_by
-from optsched.configurations.parts import some_rows, with_resource
+from optsched.configurations.parts import repeated, some_rows, with_resource
 from optsched.configurations.rates import sampled
 from optsched.configurations.table import Configurations, Ways, points_of, throughputs
 from optsched.configurations.tabulate import tabulate
@@ -11,6 +11,7 @@ __all__ = [
     "Ways",
     "measured_by",
     "points_of",
+    "repeated",
     "sampled",
     "some_rows",
     "tabulate",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from optsched.configurations.table import Configurations
 from optsched.curves import FloatArray, IntArray
 
-__all__ = ["some_rows", "with_resource"]
+__all__ = ["repeated", "some_rows", "with_resource"]
 
 
 def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Configurations:
@@ -25,6 +25,19 @@ def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Co
         table, job=job, ways=table.ways.take(keep), kept=table.kept[keep], share=table.share[keep],
         slowest=table.slowest[keep], first=np.concatenate([[0], np.cumsum(count)]),
         used=(place[row[inside]], resource[inside], amount[inside]), reasons={**table.reasons, **reasons},
+    )  # fmt: skip
+
+
+def repeated(table: Configurations, rows: IntArray) -> Configurations:
+    """Return a table of the named rows, which may be named more than once; jobs stay in order."""
+    start, resource, amount = table.used_by_row
+    count = np.diff(start)[rows]
+    entry = np.arange(count.sum()) + np.repeat(start[rows] - np.cumsum(count) + count, count)
+    job = table.job[rows]
+    return replace(
+        table, job=job, ways=table.ways.take(rows), kept=table.kept[rows], share=table.share[rows],
+        slowest=table.slowest[rows], first=np.searchsorted(job, np.arange(table.jobs + 1)),
+        used=(np.repeat(np.arange(len(rows)), count), resource[entry], amount[entry]),
     )  # fmt: skip
 
 

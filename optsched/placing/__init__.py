@@ -6,6 +6,7 @@ from optsched.placing.first import first_plan
 from optsched.placing.generate import on_network
 from optsched.placing.ground import Ground, Piece, pieces_of
 from optsched.placing.holdings import part_of, settled
+from optsched.placing.levels import at_levels, in_intervals, kernel_plan, narrowed, widened
 from optsched.placing.prices import Worth, worth_of
 from optsched.placing.rates import best_rates, loads
 from optsched.placing.search import improved, room_left
@@ -15,17 +16,22 @@ __all__ = [
     "Ground",
     "Piece",
     "Worth",
+    "at_levels",
     "best_rates",
     "brief",
     "deal",
     "first_plan",
     "improved",
+    "in_intervals",
+    "kernel_plan",
     "loads",
+    "narrowed",
     "needed",
     "on_network",
     "part_of",
     "pieces_of",
     "room_left",
     "settled",
+    "widened",
     "worth_of",
 ]

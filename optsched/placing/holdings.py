@@ -45,5 +45,6 @@ def _stays(problem: Problem, job: int, stands: Places | None) -> bool:
 
 def part_of(problem: Problem, keep: NDArray[np.bool_], why: str = "") -> tuple[Problem, IntArray]:
     """Return the problem with some of its rows, and their numbers in the whole."""
-    part = replace(problem, configurations=some_rows(problem.configurations, keep, why), value=problem.value[keep])
-    return part, np.flatnonzero(keep)
+    near = None if problem.near is None else problem.near[keep]
+    table = some_rows(problem.configurations, keep, why)
+    return replace(problem, configurations=table, value=problem.value[keep], near=near), np.flatnonzero(keep)

@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.configurations import Configurations
+from optsched.configurations import repeated
 from optsched.curves import FloatArray, IntArray
 from optsched.places import Room
-from optsched.placing.ground import pieces_of
 from optsched.prices import price
 from optsched.problem import Problem
 from optsched.rates import rate_breakpoints
 
 __all__ = ["Worth", "worth_of"]
 
-_ERROR = 3e-3
+_ERROR = 1e-2
 """Of the values at network rates, which are bounded from above."""
 
 
@@ -33,8 +32,10 @@ class Worth:
         A plan of rows that keeps all that is shared, shape ``(jobs,)``, -1 for none; None where none was found.
     rate
         The best network rate of each row, nan where it has none; of ``rows``, their own; shape ``(rows,)``.
+    dual
+        The Lagrangian dual at the prices, recomputed: a bound on any plan's value.
     bound
-        On any plan's value: the Lagrangian dual at the prices, recomputed.
+        The least bound that is proven.
     room
         Whose classes these are.
     """
@@ -43,13 +44,19 @@ class Worth:
     home: NDArray[np.bool_]
     rows: IntArray | None
     rate: FloatArray
+    dual: float
     bound: float
     room: Room
+
+    def loss(self, problem: Problem) -> FloatArray:
+        """Return what each row is worse than its job's best choice, shape ``(rows,)``."""
+        job = problem.configurations.job
+        return np.asarray(_best(problem, job, self.net)[job] - self.net)
 
     def promising(self, problem: Problem, value: float, keep: IntArray) -> NDArray[np.bool_]:
         """Return which rows a plan that is better than a known one may use, shape ``(rows,)``.
 
-        A plan with a row is worth at most the bound less what the row is worse than its job's best choice
+        A plan with a row is worth at most the dual less what the row is worse than its job's best choice
         (reduced-cost fixing: Crowder, Johnson and Padberg, Operations Research 31, 1983).
 
         Parameters
@@ -57,42 +64,44 @@ class Worth:
         value, keep
             Of the known plan, and its rows.
         """
-        job = problem.configurations.job
-        chosen = self.bound - _best(problem, job, self.net)[job] + self.net >= value - 1e-9 * abs(value)
+        chosen = self.dual - self.loss(problem) >= value - 1e-9 * abs(value)
         chosen[keep[keep >= 0]] = True
         return np.asarray(chosen)
 
 
-def worth_of(problem: Problem, deadline: float | None) -> Worth:
-    """Price what homes share, for a sum objective without a limit on moves.
+def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) -> Worth:
+    """Price what homes share, for a sum objective without a limit on moves, with values at rates to an error.
 
-    Columns are rows in homes at breakpoints of their rates. Beside the resources of pools and sites they share: the
-    GPUs of each type in each inner home (all that stand within it), its servers, for pieces larger than half of
-    one, and their network; and for what spreads over several parts of a home, the links between these, of
-    which a ring crosses two at least (one, if servers hang on the home itself). Every plan is a mixture of columns
-    that keeps all of these, so that their Lagrangian dual bounds it.
+    Columns are rows in homes at breakpoints of their rates. Equal homes are one, of as much as all of them have.
+    Beside the resources of pools and sites, columns share, in each home and for each type of GPUs
+
+    - the GPUs (of all that stand within it);
+    - the servers: a piece larger than half of one takes it whole, and one of exactly half takes half of it (the dual
+      feasible function ``u(1)`` of Fekete and Schepers, Math. Programming 91, 2001);
+    - their network, of which a piece that takes all GPUs of a server takes all, since no other worker stands there;
+
+    and for what spreads over several parts of a home, the links between these, of which a ring crosses two at least
+    (one, if servers hang on the home itself). Every plan is a mixture of columns that keeps all of these, so that
+    their Lagrangian dual bounds it.
     """
     table = problem.configurations
     room = problem.room or Room.of(problem.instance)
     homes, of_site = room.homes()
-    row, home, rate, value = _columns(problem, room, homes, of_site)
-    shared = _Shared(problem, room, homes, of_site)
-    used, capacity = shared.of_columns(row, home, rate)
-    start, resource, amount = table.used_by_row
-    count = np.diff(start)[row]
-    entry = np.arange(count.sum()) + np.repeat(start[row] - np.cumsum(count) + count, count)
-    every = len(table.capacity)
-    whole = (
-        np.concatenate([np.repeat(np.arange(len(row)), count), used[0]]),
-        np.concatenate([resource[entry], used[1] + every]),
-        np.concatenate([amount[entry], used[2]]),
+    alike = _alike(room, homes)
+    times = np.bincount(alike, minlength=len(homes))
+    row, home, rate, value = _columns(
+        problem, error, room, homes, {site: [h for h in own if times[h]] for site, own in of_site.items()}
     )
+    shared = _Shared(problem, room, homes, of_site)
+    used, capacity = shared.of_columns(row, home, rate, times)
+    columns = repeated(table, row)
+    every = len(table.capacity)
+    more = (used[0], used[1] + every, used[2])
+    whole = tuple(np.concatenate([columns.used[k], more[k]]) for k in range(3))
     limits = np.concatenate([table.capacity, capacity])
-    job = table.job[row]
-    columns = Configurations(
-        job=job, ways=table.ways.take(row), kept=table.kept[row], share=table.share[row], slowest=table.slowest[row],
-        first=np.searchsorted(job, np.arange(table.jobs + 1)), reference=table.reference, pools=table.pools,
-        used=whole, capacity=limits, resource_names=tuple(map(str, range(len(limits)))), reasons=table.reasons,
+    columns = replace(
+        columns, used=(whole[0], whole[1], whole[2]), capacity=limits,
+        resource_names=tuple(map(str, range(len(limits)))),
     )  # fmt: skip
     found = price(replace(problem, configurations=columns, value=value), deadline=deadline, gap=1e-3)
     prices = np.where(np.isfinite(limits), found.prices, 0.0)
@@ -116,7 +125,8 @@ def worth_of(problem: Problem, deadline: float | None) -> Worth:
         in_home[rows[runs]] = homes[home[found.rows[runs]]]
         best_rate[rows[runs]] = rate[found.rows[runs]]
     has = np.diff(table.first) > 0
-    return Worth(best, in_home, rows, best_rate, bound + float(_best(problem, table.job, best)[has].sum()), room)
+    dual = bound + float(_best(problem, table.job, best)[has].sum())
+    return Worth(best, in_home, rows, best_rate, dual, min(dual, found.bound), room)
 
 
 def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:
@@ -127,12 +137,12 @@ def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:
 
 
 def _columns(
-    problem: Problem, room: Room, homes: NDArray[np.bool_], of_site: dict[str, list[int]]
+    problem: Problem, error: float, room: Room, homes: NDArray[np.bool_], of_site: dict[str, list[int]]
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
     """Return row, home, rate (nan: none) and value of each column, by rows."""
     table = problem.configurations
     chosen = np.flatnonzero(table.slowest < table.ways.gbps)
-    found, _ = rate_breakpoints(problem, chosen, _ERROR)
+    found, _ = rate_breakpoints(problem, chosen, error)
     at = dict(zip(chosen.tolist(), found, strict=True))
     gpus = np.array([len(c) * c.gpus for c in room.classes], dtype=np.float64)
     servers = np.array([len(c) for c in room.classes], dtype=np.float64)
@@ -172,12 +182,15 @@ class _Shared:
         self._within = np.array([[not (mine & ~other).any() for other in homes] for mine in homes], dtype=bool)
 
     def of_columns(
-        self, row: IntArray, home: IntArray, rate: FloatArray
+        self, row: IntArray, home: IntArray, rate: FloatArray, times: IntArray
     ) -> tuple[tuple[IntArray, IntArray, FloatArray], FloatArray]:
-        """Return what columns take as coordinates (column, resource, amount), and the capacities."""
+        """Return what columns take as coordinates (column, resource, amount), and the capacities.
+
+        ``times``: for how many equal homes each stands, shape ``(homes,)``; 0 where another stands for it.
+        """
         table, ways = self._problem.configurations, self._problem.configurations.ways
-        sends, large = self._pieces(np.unique(row))
-        traffic = np.nan_to_num(rate) * sends[row]
+        size, count, share = _workers(ways.gpus[row], ways.nodes[row], ways.servers[row])
+        sends = count * share * np.nan_to_num(rate)[:, None]
         parts: list[tuple[IntArray, IntArray, FloatArray]] = []
         capacity: list[float] = []
 
@@ -193,13 +206,19 @@ class _Shared:
             for h in self._of_site.get(pool.site, []):
                 mine = [c for c, inside in zip(self._room.classes, self._homes[h] & own, strict=True) if inside]
                 columns = np.flatnonzero(of_pool & self._within[home, h])
-                if not mine or len(columns) == 0:
+                if not mine or len(columns) == 0 or times[h] == 0:
                     continue
                 if h != self._of_site[pool.site][-1]:
-                    add(columns, ways.gpus[row[columns]].astype(np.float64), sum(len(c) * c.gpus for c in mine))
-                sizes = max(c.gpus for c in mine)
-                add(columns, large[row[columns], min(sizes, large.shape[1] - 1)], sum(len(c) for c in mine))
-                add(columns, traffic[columns], sum(len(c) * c.network_gbps for c in mine))
+                    has = times[h] * sum(len(c) * c.gpus for c in mine)
+                    add(columns, ways.gpus[row[columns]].astype(np.float64), has)
+                largest = max(c.gpus for c in mine)
+                rounded = (count * (np.sign(2 * size - largest) + 1) / 2)[columns].sum(axis=1)
+                add(columns, rounded, times[h] * sum(len(c) for c in mine))
+                network = sum(len(c) * c.network_gbps for c in mine)
+                if np.isfinite(network):
+                    whole = min(c.network_gbps for c in mine if c.gpus == largest)
+                    taken = np.where(size == largest, count * whole, sends)[columns].sum(axis=1)
+                    add(columns, taken, times[h] * network)
         for h in range(len(self._homes)):
             links = [
                 c
@@ -209,25 +228,34 @@ class _Shared:
             columns = np.flatnonzero((home == h) & (ways.servers[row] == 0) & ~table.kept[row])
             if links and len(columns):
                 below = np.logical_or.reduce([c.below for c in links])
-                times = 1.0 if (self._homes[h] & ~below).any() else 2.0
-                add(columns, times * np.nan_to_num(rate[columns]), sum(c.capacity for c in links))
+                ends = 1.0 if (self._homes[h] & ~below).any() else 2.0
+                add(columns, ends * np.nan_to_num(rate[columns]), sum(c.capacity for c in links))
         none = np.empty(0, dtype=np.int64)
         used = tuple(np.concatenate([none, *(part[k] for part in parts)]) for k in range(3))
         return (used[0].astype(np.int64), used[1].astype(np.int64), used[2].astype(np.float64)), np.array(capacity)
 
-    def _pieces(self, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return what the workers of each row send at rate 1, and how many pieces exceed half a server of each size."""
-        table = self._problem.configurations
-        largest = max((c.gpus for c in self._room.classes), default=1)
-        sends = np.zeros(len(table))
-        large = np.zeros((len(table), largest + 1))
-        for row in rows.tolist():
-            gpus, servers = int(table.ways.gpus[row]), int(table.ways.servers[row])
-            for piece in pieces_of(self._problem, row):
-                if piece.gpus:
-                    share = piece.gpus * servers / max(gpus, servers) if servers else 1.0
-                    sends[row] += piece.count * share
-                    # of a server with s GPUs, a piece of more than s / 2 shares it with none of its kind
-                    large[row, : 2 * piece.gpus] += piece.count
-        large[:, 0] = 0.0
-        return sends, large
+
+def _workers(gpus: IntArray, nodes: IntArray, servers: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return size, count and part of the rate of the two kinds of pieces of workers of each row, ``(n, 2)`` each."""
+    whole, more = np.divmod(gpus, nodes)
+    size, count = np.stack([whole + 1, whole], axis=1), np.stack([more, nodes - more], axis=1)
+    share = np.where(servers[:, None] > 0, size * (servers / np.maximum(gpus, servers))[:, None], 1.0)
+    return size, count, share
+
+
+def _alike(room: Room, homes: NDArray[np.bool_]) -> IntArray:
+    """Return the first home that each one is equal to, shape ``(homes,)``: what holds no home, in the same homes."""
+    within = np.array([[not (mine & ~other).any() for other in homes] for mine in homes], dtype=bool)
+    first: dict[tuple[object, ...], int] = {}
+    found = np.arange(len(homes))
+    for h in range(len(homes)):
+        above = within[h].copy()
+        above[h] = False
+        held = sorted(
+            (c.site, str(c.gpu_type), c.gpus, c.cpu_cores, c.memory_gb, c.network_gbps, len(c))
+            for c, inside in zip(room.classes, homes[h], strict=True)
+            if inside
+        )
+        if within[:, h].sum() == 1:
+            found[h] = first.setdefault((above.tobytes(), *held), h)
+    return found

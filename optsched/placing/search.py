@@ -102,7 +102,7 @@ def _part(
     others.rows[chosen] = -1
     part, number = part_of(problem, keep)
     room = room_left(problem, ground, others)
-    return replace(part, required=required, error=max(problem.error, _ERROR), room=room), number
+    return replace(part, required=required, error=max(problem.error, _ERROR), room=room, near=None), number
 
 
 def _only(plan: Plan, chosen: IntArray, number: IntArray) -> Plan:

@@ -15,12 +15,15 @@ from optsched.errors import InputError, SolverError, shown
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, formulation, formulations
 from optsched.infeasible import proven_infeasible
 from optsched.least import tightened
+from optsched.placing import narrowed, widened
 from optsched.problem import Plan, Problem
 from optsched.search.heuristic import HEURISTICS
 from optsched.search.state import Search, bounded
 
-__all__ = ["doubted", "exactly", "formulation_for", "in_turn"]
+__all__ = ["doubted", "exactly", "formulation_for", "in_turn", "nearer"]
 
+_FEW = 1_000
+"""Most rows that are priced anew before a model, and may be split by intervals of network rates."""
 _LISTABLE = 200_000
 """Most configurations that are listed one by one where the formulation is left to us."""
 
@@ -62,10 +65,10 @@ def exactly(
         search = bounded(search, level, 1.0, "the LP relaxation")
     number = None
     if problem.instance.decides != "counts" and problem is search.problem:
-        problem, number = hopeful(search)
+        problem, number = hopeful(search, watch, split="merge" not in choices.without)
     start = search.plan
     if number is not None and start is not None:
-        start = replace(start, rows=np.where(start.rows >= 0, np.searchsorted(number, start.rows), -1))
+        start = narrowed(problem, number, start)
     built = chosen.forms[form](problem, choices)
     build_s = time.monotonic() - began
     if watch.limits.left() <= 0:
@@ -77,13 +80,15 @@ def exactly(
     if outcome.message:
         search = search.noting(f"{backend}: {outcome.message}")
     for said in built.notes:
-        search = search.noting(said)
+        search = search.noting(said) if said not in search.notes else search
     if outcome.values is not None:
+        if built.rates is not None:
+            search = replace(search, problem=nearer(search.problem, built.rates(outcome.values), number))
         before = search.notes
         try:
             plan = read_plan(built, outcome.values)
             if number is not None:
-                plan = replace(plan, rows=np.where(plan.rows >= 0, number[plan.rows], -1))
+                plan = widened(search.problem, number, plan)
             search = search.offered(plan, f"{chosen.name} on {backend}")
         except SolverError as error:
             search = search.noting(f"{backend} answers with {error}")
@@ -104,14 +109,46 @@ def in_turn(
     return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
 
 
-def hopeful(search: Search) -> tuple[Problem, IntArray | None]:
-    """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
-    from optsched.placing import part_of
+def hopeful(search: Search, watch: Watch, *, split: bool) -> tuple[Problem, IntArray | None]:
+    """Return the problem without the rows that no better plan can use, and the numbers of those that stay.
+
+    Parameters
+    ----------
+    split
+        Whether rows of several network rates become rows in intervals of rates, where they are few.
+    """
+    from optsched.placing import in_intervals, part_of, worth_of
 
     problem, plan = search.problem, search.plan
     if plan is None or search.worth is None:
         return problem, None
-    return part_of(problem, search.worth.promising(problem, search.value, plan.rows))
+    part, number = part_of(problem, search.worth.promising(problem, search.value, plan.rows))
+    if problem.instance.decides != "network" or len(part.configurations) > _FEW:
+        return part, number
+    if split:
+        part, of = in_intervals(part)
+        number = number[of]
+    # of few rows, prices that are better known leave fewer
+    worth = worth_of(replace(part, near=None), watch.limits.deadline, max(problem.error, 3e-4))
+    part, of = part_of(part, worth.promising(part, search.value, narrowed(part, number, plan).rows))
+    return part, number[of]
+
+
+def nearer(problem: Problem, gbps: FloatArray, number: IntArray | None = None) -> Problem:
+    """Return the problem with one more network rate of each row near which values are to be known best.
+
+    Parameters
+    ----------
+    gbps
+        Of each row, or of each of those in ``number``; nan for none.
+    """
+    near = np.full((len(problem.configurations), 1), np.nan)
+    known = ~np.isnan(gbps)
+    near[np.flatnonzero(known) if number is None else number[known], 0] = gbps[known]
+    if problem.near is not None:  # where there is nothing new, the first is as good as any
+        near = np.where(np.isnan(near), problem.near[:, :1], near)
+        near = np.column_stack([problem.near, near])
+    return replace(problem, near=near)
 
 
 def read_plan(built: Formulated, values: FloatArray) -> Plan:

@@ -3,48 +3,92 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+
+import numpy as np
 
 from optsched.backends import Watch
 from optsched.formulation import DEFAULT, Choices
 from optsched.problem import Problem
-from optsched.search.exact import exactly, formulation_for
+from optsched.search.exact import exactly, formulation_for, nearer
 from optsched.search.heuristic import by_relaxation
 from optsched.search.state import Search, Stage, bounded
 
 __all__ = ["placed_stages"]
 
-_SMALL = 600
-"""Rows below which a model of all places is solved as fast as neighbourhoods of a plan."""
+_SMALL = 10_000
+"""Rows that a better plan may use, times servers, below which the exact model is solved at once."""
 
 
 _AROUND = 120.0
-"""Most seconds for neighbourhoods of a plan."""
+"""Most seconds for neighbourhoods of a plan, or for a kernel."""
+_ROUNDS = 8
+"""Most times that a model is solved with values that are known better and better."""
+_WORTHWHILE = 0.1
+"""Part of what is open that a round must close for another."""
+_ROUGH = 20.0
+"""Error of values at network rates before the first round, over the gap that a model leaves open."""
+_KERNELS = (2, 4)
+"""Rows a job of the kernels that are tried in turn."""
 
 
 def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices: Choices, watch: Watch) -> list[Stage]:
     """Return the stages for plans with places.
 
-    Rows without need or hope are left out, and a plan is bettered around itself, before and after a model in which
-    equal servers are merged; a model in which each stands for itself has the last word. Whoever compares models by
-    choices gets these alone, beside a first plan.
+    Prices bound all plans and say which rows matter; a first plan is bettered by kernels of these rows and around
+    itself, before and after a model in which equal servers are merged; a model in which each stands for itself has
+    the last word, and the only one where rows are few. Whoever compares models by choices gets these alone, beside a
+    first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
     if wanted == "one-by-one":
         return [first, Stage("one-by-one", "highs", partial(by_relaxation, watch=watch))]
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
-    run = partial(exactly, chosen=chosen, form=form, backend=solver, watch=watch)
-    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, share=0.5))
+    run = partial(exactly, chosen=chosen, form=form, backend=solver)
     apart = replace(choices, without=choices.without | {"merge"})
-    exact = Stage(chosen.name, solver, partial(run, choices=apart, note=""))
+    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, watch=watch, share=0.5))
+    exact = Stage(chosen.name, solver, partial(in_rounds, run=partial(run, choices=apart, note=""), watch=watch))
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
     before, after = (
         Stage("neighbourhoods", "", partial(by_neighbourhoods, watch=watch, share=share)) for share in (0.35, 0.3)
     )
-    return [bounds, first, before, merged, after, exact]
+    kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
+    merged = replace(merged, run=partial(unless_small, run=merged.run))
+    return [bounds, first, kernels, before, merged, after, exact]
+
+
+def _small(search: Search) -> bool:
+    """Tell whether few rows are left that a better plan may use, for the servers that there are."""
+    problem, plan = search.problem, search.plan
+    if plan is None or search.worth is None:
+        return False
+    servers = sum(group.count for group in problem.instance.cluster.servers)
+    return int(search.worth.promising(problem, search.value, plan.rows).sum()) * servers < _SMALL
+
+
+def unless_small(search: Search, run: Callable[[Search], Search]) -> Search:
+    """Run a step that only pays where the exact model is large."""
+    return search if _small(search) else run(search)
+
+
+def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Search:
+    """Solve a model, and as long as that helps again, with values that are known better near the rates that it chose.
+
+    The pieces of a curve lie above it; where a model's optimum makes use of that, the next one's does less.
+    """
+    for _ in range(_ROUNDS):
+        before = search.bound
+        search = run(search, watch=watch)
+        if search.stopped != "gap" or search.infeasible or search.bound is None or search.problem.near is None:
+            break
+        left, won = search.bound - search.value, np.inf if before is None else before - search.bound
+        if search.proven(2 * watch.limits.gap) or won < _WORTHWHILE * left or watch.limits.left() <= 0:
+            break
+    return search
 
 
 def one_by_one(search: Search, watch: Watch) -> Search:
@@ -68,8 +112,33 @@ def by_rack_prices(search: Search, watch: Watch) -> Search:
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return search
     began = time.monotonic()
-    worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 4)
-    return bounded(replace(search, worth=worth), worth.bound, 1.0, "prices of racks and links")
+    worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 2)
+    if problem.instance.decides == "network":
+        problem = replace(nearer(problem, worth.rate), error=max(problem.error, _ROUGH * watch.limits.gap))
+    return bounded(replace(search, problem=problem, worth=worth), worth.bound, 1.0, "prices of racks and links")
+
+
+def by_kernels(search: Search, watch: Watch) -> Search:
+    """Solve models of the rows that are worth most at the prices, first of few and then of more."""
+    from optsched.placing import kernel_plan
+
+    problem, worth = search.problem, search.worth
+    if worth is None:
+        return search
+    loss = worth.loss(problem)
+    for times in _KERNELS:
+        if watch.stopping() or search.proven(2 * watch.limits.gap) or len(loss) == 0:
+            break
+        deadline = time.monotonic() + min(0.5 * watch.limits.left(), _AROUND)
+        limits = replace(watch.limits, deadline=deadline, gap=max(watch.limits.gap, 5e-4))
+        count = times * problem.configurations.jobs
+        plan = kernel_plan(problem, loss, count, search.plan, replace(watch, limits=limits, report=None))
+        if plan is not None:
+            search = search.offered(plan, f"{times} rows a job")
+            search.tell(watch, "kernels")
+        if count >= len(loss) or _small(search):
+            break
+    return search
 
 
 def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
@@ -77,7 +146,7 @@ def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
     from optsched.placing import improved
 
     problem = search.problem
-    if search.plan is None or search.worth is None or len(problem.configurations) < _SMALL:
+    if search.plan is None or search.worth is None or _small(search):
         return search
     deadline = time.monotonic() + min(share * watch.limits.left(), _AROUND)
     limited = replace(watch, limits=replace(watch.limits, deadline=deadline))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import optsched
 from optsched.curves import Points
 from optsched.curves.allreduce import AllReduce
 from optsched.curves.servers import AsyncCapacity, ParameterServer, SyncCapacity, SyncIncast, SyncSerial
-from optsched.instance import load
+from optsched.instance import ObjectiveSpec, load
 from optsched.problem import pose
 from optsched.rates import rate_breakpoints
 from tests.placement.made import made
@@ -78,3 +81,28 @@ def test_pieces_lie_nowhere_below_the_value(seed, error):
             true = np.minimum(true, problem.ceiling)
         assert np.all(above >= true * (1 - 1e-12))
         assert np.max(above - true) <= (most + 0.1) * np.abs(true).max()
+
+
+@pytest.mark.parametrize("seed", [*range(12), 84])
+def test_pieces_are_close_near_rates_of_interest(seed):
+    """They lie nowhere below, and within half of the error; 84: curves that only rise, as far as is known."""
+    problem = pose(made(seed, "network"))
+    if problem.objective.aggregate != "sum":  # values are cut at a level there, and no rates are of interest
+        problem = pose(problem.instance, ObjectiveSpec(name="progress"))
+    table = problem.configurations
+    rated = np.flatnonzero(table.slowest < table.ways.gbps)
+    draw = np.random.default_rng(seed)
+    near = np.full((len(table), 2), np.nan)
+    near[rated, 0] = draw.uniform(table.slowest[rated], table.ways.gbps[rated])
+    found, _ = rate_breakpoints(replace(problem, near=near), rated, 1e-2)
+    for row, (at, value) in zip(rated.tolist(), found, strict=True):
+        rates = np.append(np.sort(draw.uniform(at[0], at[-1], 300)), near[row, 0])
+        true = problem.values(np.full(len(rates), row), rates)
+        above = np.interp(rates, at, value)
+        assert np.all(above >= true - 1e-12 * np.abs(true).max())
+        assert above[-1] - true[-1] <= 5e-3 * np.abs(true).max()
+
+
+def test_a_curve_without_a_bound_on_its_curvature_is_proven_as_far():
+    result = optsched.solve(made(84, "network"), gap=1e-4, time_limit=60)
+    assert result.status == "optimal"

@@ -1,0 +1,110 @@
+"""Rates in parts: each row once for each of a few network rates, or once for each of a few intervals of them.
+
+Where rates are given, the patterns of C8 (see :mod:`formulations.network`) say which pieces and rates share a server,
+so that equal servers can be merged without a relaxation of their network: what is found can be dealt out to them. This
+gives plans, of the few rows that pay at the prices of racks and links (a kernel: Balas and Zemel, Operations Research
+28, 1980). In an interval a piece sends at least its lower end, which the patterns know, too: this gives bounds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optsched.backends import Watch
+from optsched.configurations import repeated
+from optsched.curves import FloatArray, IntArray
+from optsched.formulation import Choices, formulation
+from optsched.placing.deal import brief
+from optsched.placing.ground import Ground
+from optsched.placing.holdings import settled
+from optsched.placing.rates import best_rates
+from optsched.problem import Plan, Problem
+
+__all__ = ["at_levels", "in_intervals", "kernel_plan", "narrowed", "widened"]
+
+_LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Parts of a row's greatest rate; those of several pieces on a server sum up to whole ones."""
+_ENDS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8)
+"""Ends of intervals within a row's rates, as parts of the greatest."""
+_CHOICES = Choices(without=frozenset({"pools"}))
+
+
+def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
+    """Return the problem of some rows, each with several rates as one row at each level; and their numbers."""
+    slowest, gbps = problem.configurations.slowest, problem.configurations.ways.gbps
+    free = slowest[rows] < gbps[rows]
+    times = np.where(free, len(_LEVELS), 1)
+    number = np.repeat(rows, times)
+    step = np.arange(len(number)) - np.repeat(np.cumsum(times) - times, times)
+    rate = gbps[number] * np.where(free.repeat(times), np.array(_LEVELS)[step], 1.0)
+    keep = ~free.repeat(times) | (rate > slowest[number])
+    number, rate, several = number[keep], rate[keep], free.repeat(times)[keep]
+    part = _with_rates(problem, number, np.where(several, rate, slowest[number]), rate)
+    part.value[several] = problem.values(number[several], rate[several])
+    return part, number
+
+
+def in_intervals(problem: Problem) -> tuple[Problem, IntArray]:
+    """Return the problem with each row of several rates as one row in each interval of them; and their numbers."""
+    table = problem.configurations
+    ends = [
+        [slow, *(part * fast for part in _ENDS if part * fast > slow), fast]
+        for slow, fast in zip(table.slowest.tolist(), table.ways.gbps.tolist(), strict=True)
+    ]
+    number = np.repeat(np.arange(len(ends)), [len(of) - 1 for of in ends])
+    slow, fast = (np.array([end for of in ends for end in of[part]]) for part in (slice(None, -1), slice(1, None)))
+    return _with_rates(problem, number, slow, fast), number
+
+
+def _with_rates(problem: Problem, number: IntArray, slow: FloatArray, fast: FloatArray) -> Problem:
+    table = repeated(problem.configurations, number)
+    table = replace(table, slowest=slow, ways=replace(table.ways, gbps=fast))
+    near = None if problem.near is None else problem.near[number]
+    return replace(problem, configurations=table, value=problem.value[number], near=near)
+
+
+def narrowed(part: Problem, number: IntArray, plan: Plan) -> Plan:
+    """Return a plan in the rows of a part, at rates that these have, none above its own; others are left out."""
+    slowest, fastest = part.configurations.slowest, part.configurations.ways.gbps
+    rows, gbps = np.full_like(plan.rows, -1), np.full(len(plan.rows), np.nan)
+    for job in np.flatnonzero(plan.rows >= 0).tolist():
+        own = np.flatnonzero(number == plan.rows[job])
+        rate = np.nan if plan.gbps is None else plan.gbps[job]
+        fits = own if np.isnan(rate) else own[slowest[own] <= rate * (1 + 1e-9)]
+        if len(fits):
+            rows[job] = fits[-1]
+            gbps[job] = np.clip(rate, slowest[rows[job]], fastest[rows[job]])
+    return Plan(rows, gbps if plan.gbps is not None else None, plan.places)
+
+
+def widened(problem: Problem, number: IntArray, plan: Plan) -> Plan:
+    """Return the plan that a plan of a part means, at the best rates of its rows and places."""
+    assert plan.places is not None
+    rows = np.append(number, -1)[plan.rows]  # -1 stays -1
+    whole = settled(problem, Plan(rows, plan.gbps, plan.places))
+    if plan.gbps is None:
+        return whole
+    return best_rates(problem, Ground.of(problem), whole.rows, plan.places, brief()) or whole
+
+
+def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | None, watch: Watch) -> Plan | None:
+    """Return a plan of about so many rows, those of the least loss and those of a known plan; None where there is none.
+
+    Parameters
+    ----------
+    loss
+        What each row is worse at prices than its job's best choice, shape ``(rows,)``.
+    """
+    from optsched.backends import highs
+
+    few = loss <= np.sort(loss)[:count].max(initial=0.0)
+    if known is not None:
+        few[known.rows[known.rows >= 0]] = True
+    part, number = at_levels(problem, np.flatnonzero(few))
+    built = formulation(problem.instance.decides).forms["linear"](part, _CHOICES)
+    assert built.start is not None
+    start = None if known is None else built.start(narrowed(part, number, known))
+    outcome = highs.solve(built.model, watch, start=start)
+    return None if outcome.values is None else widened(problem, number, built.read(outcome.values))

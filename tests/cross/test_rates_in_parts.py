@@ -1,0 +1,127 @@
+"""Bounds and plans by prices, levels and intervals of network rates, against brute force."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from formulations.joint.model import build
+from formulations.joint.patterns import _holds, _patterns
+from optsched.backends import Limits, Watch, highs
+from optsched.checker import check
+from optsched.formulation import Choices
+from optsched.instance import ObjectiveSpec
+from optsched.placing import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
+from optsched.problem import allocate, pose
+from tests.cross.placement_oracle import best_placed
+from tests.placement.made import made
+
+SLACK = 2e-6
+BLOCK = 10
+
+
+def posed(seed):
+    """Return the problem of a seed with its objective as a sum, and its best value by brute force; None: no plan."""
+    one = made(seed, "network")
+    problem = pose(one, error=1e-3)
+    return problem, best_placed(one)
+
+
+def watch():
+    return Watch(Limits(time.monotonic() + 60, 1e-6))
+
+
+@pytest.mark.parametrize("start", range(400, 520, BLOCK))
+def test_prices_and_intervals_bound_and_levels_are_plans(start):
+    for seed in range(start, start + BLOCK):
+        problem, truth = posed(seed)
+        if truth is None or problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
+            continue
+        best = truth[0] * problem.objective.sign
+        slack = SLACK * max(abs(best), 1e-6)
+        worth = worth_of(problem, None)
+        assert worth.bound >= best - slack, seed
+        split, _ = in_intervals(problem)
+        assert worth_of(split, None).bound >= best - slack, seed
+        outcome = highs.solve(build(split).model, watch())
+        assert outcome.bound >= best - slack, seed
+        plan = kernel_plan(problem, worth.loss(problem), 10**6, None, watch())
+        if plan is None:  # a required job may need a rate between levels
+            continue
+        spec = ObjectiveSpec(name=problem.objective.name, parameters=problem.objective.parameters)
+        value = problem.total(plan)
+        report = check(problem.instance, allocate(problem, plan), spec, claimed=problem.objective.sign * value)
+        assert report.violations == (), seed
+        assert value <= best + slack, seed
+        # no row that a better plan uses is left out
+        part, of = part_of(problem, worth.promising(problem, value - 1e-9, plan.rows))
+        assert highs.solve(build(part).model, watch()).bound >= best - slack, seed
+        assert np.all(np.isin(plan.rows[plan.rows >= 0], of))
+
+
+@pytest.mark.parametrize("seed", range(400, 430))
+def test_a_plan_in_intervals_is_the_plan(seed):
+    problem, truth = posed(seed)
+    if truth is None or problem.objective.aggregate != "sum":
+        return
+    plan = kernel_plan(problem, -problem.value, 10**6, None, watch())
+    if plan is None:
+        return
+    split, number = in_intervals(problem)
+    inside = narrowed(split, number, plan)
+    assert np.array_equal(np.append(number, -1)[inside.rows], plan.rows)
+    assert split.total(inside) == pytest.approx(problem.total(plan), rel=1e-9)
+    assert problem.total(widened(problem, number, inside)) >= problem.total(plan) * (1 - 1e-6) - 1e-9
+    below = narrowed(*at_levels(problem, np.arange(len(problem.configurations))), plan)
+    known = ~np.isnan(below.gbps)
+    assert np.all(below.gbps[known] <= plan.gbps[known] * (1 + 1e-9))
+    # the model takes it for a point of its own
+    if len(number):
+        built = build(split)
+        assert highs._broken(_request(built.model), built.start(inside)) == ""
+
+
+def _request(model):
+    matrix = model.matrix()
+    return highs.Request(
+        model.offset, model.cost, model.lower, model.upper, model.integer, matrix.start, matrix.column,
+        matrix.coefficient, matrix.lower, matrix.upper, None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_patterns_hold_what_fits_a_server(seed):
+    draw = np.random.default_rng(seed)
+    gpus, network = int(draw.integers(2, 6)), 10.0
+    items = {(int(draw.integers(1, gpus + 1)), float(draw.choice([0.0, 2.5, 4.0, 5.0, 6.0, 10.0]))) for _ in range(6)}
+    patterns = _patterns(gpus, network, tuple(sorted(items, reverse=True)))
+    assert patterns is not None
+    for count in range(1, gpus + 1):
+        for held in itertools.combinations_with_replacement(sorted(items), count):
+            fits = sum(size for size, _ in held) <= gpus and sum(rate for _, rate in held) <= network
+            assert fits == any(_holds(pattern, list(held)) for pattern in patterns), held
+    # none is in another
+    for one, other in itertools.permutations(patterns, 2):
+        assert not _holds(other, list(Counter(one).elements()))
+
+
+def test_too_many_patterns_are_none():
+    items = tuple((size, rate / 10) for size in range(8, 0, -1) for rate in range(100, 0, -1))
+    assert _patterns(8, 10.0, items) is None
+
+
+@pytest.mark.parametrize("seed", range(200, 230))
+def test_a_full_server_leaves_its_network(seed):
+    """The valid inequality C23 changes no optimum."""
+    problem, truth = posed(seed)
+    if truth is None:
+        return
+    bounds = [
+        highs.solve(build(problem, Choices(without=frozenset({"merge", *left_out}))).model, watch()).bound
+        for left_out in ((), ("filled",))
+    ]
+    assert bounds[0] == pytest.approx(bounds[1], rel=1e-5, abs=1e-9)
