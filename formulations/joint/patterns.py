@@ -31,13 +31,14 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> S
     kind, place, most = pairs.kind, pairs.place, pairs.most
     gpus = np.array([k.gpus for k in o.kinds], dtype=np.int64)
     sends = np.array([k.sends for k in o.kinds], dtype=np.float64)
-    columns: dict[int, tuple[Sequence[Pattern], IntArray]] = {}
+    columns: dict[int, tuple[Sequence[Pattern], IntArray, bool]] = {}
     for number, c in enumerate(o.classes):
         mine = np.flatnonzero((place == number) & (gpus[kind] > 0))
         needs = list(zip(gpus[kind[mine]].tolist(), sends[kind[mine]].tolist(), strict=True))
         if len(c) == 1 or {size for size, _ in needs} <= {c.gpus}:
             continue
         shared = _patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
+        rated = shared is not None
         if shared is None:
             needs = [(size, 0.0) for size, _ in needs]
             shared = _patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
@@ -45,7 +46,7 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> S
             continue
         labels = [f"{c},{'+'.join(_text(item) for item in pattern)}" for pattern in shared]
         w = model.add_variables("w", len(shared), upper=len(c), integer=True, label=labels.__getitem__)
-        columns[number] = shared, w
+        columns[number] = shared, w, rated
         items = sorted(set(needs), reverse=True)
         slots = [
             (r, int(w[q]), -float(n))
@@ -77,9 +78,9 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> S
         model.add_rows("C8one", (0, w, 1.0), upper=len(c), size=1, label=[str(c)].__getitem__)
 
     def fill(values: FloatArray, contents: dict[str, Counter[Item]]) -> None:
-        for number, (shared, w) in columns.items():
+        for number, (shared, w, rated) in columns.items():
             for name in o.classes[number].names:
-                held = list(contents.get(name, Counter()).elements())
+                held = [(size, rate * rated) for size, rate in contents.get(name, Counter()).elements()]
                 if held:
                     values[w[next(q for q, pattern in enumerate(shared) if _holds(pattern, held))]] += 1
 

@@ -158,10 +158,15 @@ def throughputs(instance: Instance, pools: tuple[Pool, ...], job: IntArray, ways
     """
     rates = ways.throughput.copy()
     rated = np.flatnonzero(~np.isnan(gbps))
-    pairs, number = np.unique(job[rated] * len(pools) + ways.pool[rated], return_inverse=True)
+    key = job[rated] * len(pools) + ways.pool[rated]
+    there = np.zeros(len(instance.jobs) * len(pools), dtype=bool)
+    there[key] = True
+    pairs = np.flatnonzero(there)
     names = [instance.jobs[pair // len(pools)].curves.get(pools[pair % len(pools)].gpu_type, "") for pair in pairs]
     curves = {name: k for k, name in enumerate(dict.fromkeys(names))}
-    curve = np.array([curves[name] for name in names], dtype=np.int64)[number.ravel()]
+    curve_of = np.full(len(there), -1)
+    curve_of[pairs] = [curves[name] for name in names]
+    curve = curve_of[key]
     for name, k in curves.items():
         if name:  # what a job lists is as fast at any rate
             which = rated[curve == k]

@@ -7,7 +7,7 @@ from optsched.placing.generate import on_network
 from optsched.placing.ground import Ground, Piece, pieces_of
 from optsched.placing.holdings import part_of, settled
 from optsched.placing.levels import at_levels, in_intervals, kernel_plan, narrowed, widened
-from optsched.placing.prices import Worth, worth_of
+from optsched.placing.prices import Worth, worth_in_pools, worth_of
 from optsched.placing.rates import best_rates, loads
 from optsched.placing.search import improved, room_left
 
@@ -33,5 +33,6 @@ __all__ = [
     "room_left",
     "settled",
     "widened",
+    "worth_in_pools",
     "worth_of",
 ]

@@ -14,7 +14,7 @@ from optsched.prices import price
 from optsched.problem import Problem
 from optsched.rates import rate_breakpoints
 
-__all__ = ["Worth", "worth_of"]
+__all__ = ["Worth", "worth_in_pools", "worth_of"]
 
 _ERROR = 1e-2
 """Of the values at network rates, which are bounded from above."""
@@ -127,6 +127,22 @@ def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) ->
     has = np.diff(table.first) > 0
     dual = bound + float(_best(problem, table.job, best)[has].sum())
     return Worth(best, in_home, rows, best_rate, dual, min(dual, found.bound), room)
+
+
+def worth_in_pools(problem: Problem, deadline: float | None, gap: float) -> Worth:
+    """Price the resources of pools and sites alone, for a sum objective without a limit on moves.
+
+    It knows no servers and no links, and needs a fraction of the time of :func:`worth_of`: for many jobs.
+    """
+    table = problem.configurations
+    room = problem.room or Room.of(problem.instance)
+    found = price(problem, deadline=deadline, gap=gap)
+    net = problem.value - table.costs(found.prices)
+    priced = np.isfinite(table.capacity) & (found.prices > 0)
+    has = np.diff(table.first) > 0
+    dual = float(found.prices[priced] @ table.capacity[priced]) + float(_best(problem, table.job, net)[has].sum())
+    anywhere = np.broadcast_to(np.ones(len(room.classes), dtype=bool), (len(table), len(room.classes)))
+    return Worth(net, anywhere, found.rows, table.ways.gbps, dual, min(dual, found.bound), room)
 
 
 def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:

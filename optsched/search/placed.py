@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched.backends import Watch
 from optsched.formulation import DEFAULT, Choices
@@ -20,8 +21,8 @@ __all__ = ["placed_stages"]
 
 _SMALL = 10_000
 """Rows that a better plan may use, times servers, below which the exact model is solved at once."""
-
-
+_MANY = 100_000
+"""Rows from which on prices of pools come first, which leave few of them."""
 _AROUND = 120.0
 """Most seconds for neighbourhoods of a plan, or for a kernel."""
 _ROUNDS = 8
@@ -58,7 +59,8 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     )
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
     merged = replace(merged, run=partial(unless_small, run=merged.run))
-    return [bounds, first, kernels, before, merged, after, exact]
+    pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
+    return [pooled, bounds, first, kernels, before, merged, after, exact]
 
 
 def _small(search: Search) -> bool:
@@ -102,13 +104,45 @@ def one_by_one(search: Search, watch: Watch) -> Search:
     return search
 
 
+def by_pool_prices(search: Search, watch: Watch) -> Search:
+    """Plan for many rows by prices of pools alone, packed on servers, and leave out what no better plan uses."""
+    from optsched.placing import first_plan, worth_in_pools
+
+    problem = search.problem
+    summed = problem.objective.aggregate == "sum" and problem.instance.max_moves is None
+    if not summed or len(problem.configurations) < _MANY:
+        return search
+    deadline = None if watch.limits.deadline is None else time.monotonic() + watch.limits.left() / 3
+    worth = worth_in_pools(problem, deadline, watch.limits.gap)
+    search = bounded(search, worth.bound, 1.0, "prices of pools")
+    plan = first_plan(problem, watch, worth)
+    if plan is None:
+        return search
+    search = search.offered(plan, "prices of pools, packed on servers")
+    if search.plan is None:
+        return search
+    return _with_rows(search, worth.promising(problem, search.value, search.plan.rows), "too dear")
+
+
+def _with_rows(search: Search, keep: NDArray[np.bool_], what: str) -> Search:
+    """Return the search on some of its rows, ``keep`` of shape ``(rows,)``, and those of its plan."""
+    from optsched.placing import part_of
+
+    if (plan := search.plan) is not None:
+        keep[plan.rows[plan.rows >= 0]] = True
+    problem, number = part_of(search.problem, keep)
+    if plan is not None:
+        plan = replace(plan, rows=np.where(plan.rows >= 0, np.searchsorted(number, plan.rows), -1))
+    note = f"{len(keep) - len(number)} of {len(keep)} rows are {what}"
+    return replace(search, problem=problem, plan=plan).noting(note)
+
+
 def by_rack_prices(search: Search, watch: Watch) -> Search:
     """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum."""
-    from optsched.placing import needed, part_of, worth_of
+    from optsched.placing import needed, worth_of
 
-    keep = needed(search.problem)
-    problem, _ = part_of(search.problem, keep)
-    search = replace(search, problem=problem).noting(f"{len(keep) - keep.sum()} of {len(keep)} rows are needless")
+    search = _with_rows(search, needed(search.problem), "needless")
+    problem = search.problem
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return search
     began = time.monotonic()
