@@ -34,6 +34,8 @@ SAFE = 0.7
 """Part of the time left that the next piece, or the whole, may take as far as is known."""
 SMALL = 1000
 """Instances of no more jobs are not worth pieces."""
+FIRST_PLACED, SMALL_PLACED = 30, 100
+"""The same where places are decided, which takes longer."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: 
         draft = None if plan is None else _confirmed(instance, spec, plan, "a plan of what must run")
         if draft is not None:
             found(draft)
-    if len(jobs) <= SMALL:
+    small, first = (SMALL, FIRST) if instance.decides == "counts" else (SMALL_PLACED, FIRST_PLACED)
+    if len(jobs) <= small:
         return
     order = sorted(range(len(jobs)), key=lambda j: (not must[j], -jobs[j].weight))
-    count = max(FIRST, sum(must))
+    count = max(first, sum(must))
     while count < len(jobs) and watch.limits.left() > 0 and not watch.stopping():
         began = time.monotonic()
         some = msgspec.structs.replace(instance, jobs=tuple(jobs[j] for j in sorted(order[:count])))
