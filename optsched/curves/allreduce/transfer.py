@@ -216,9 +216,11 @@ def wide_prior(population: Population, model: str, gpu_type: str) -> Prior:
     """Return the prior of a pair that the population was learned from.
 
     Its mean knows the pair's rows already; the whole spread of the population in place of what is
-    known of the pair keeps them from counting twice.
+    known of the pair keeps them from counting twice. How unsure the population's mean is counts, too:
+    what no pair was measured for, such as more than one node, has shown no spread either.
     """
-    spread = population.model_covariance + population.gpu_covariance + population.pair_covariance
+    mean = population.covariance[:SIZE, :SIZE]
+    spread = mean + population.model_covariance + population.gpu_covariance + population.pair_covariance
     return replace(prior_for(population, model, gpu_type), covariance=spread)
 
 
