@@ -13,7 +13,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import baselines
@@ -208,10 +208,13 @@ def main() -> None:
         "--draws", type=int, default=10, help="draws of each task (3 at most for 80/20, 1 above a number of GPUs)"
     )
     parser.add_argument("--no-placement", action="store_true", help="hide the placement of the rows asked for")
+    parser.add_argument("--no-sync", action="store_true", help="hide the time spent synchronizing from the fit")
     parser.add_argument("--pairs", action="store_true", help="print the errors of every pair, too")
     parser.add_argument("--quick", action="store_true", help="one draw of two tasks")
     arguments = parser.parse_args()
     data = read_measurements(arguments.data / "throughput.csv")
+    if arguments.no_sync:
+        data = replace(data, sync_s=np.full_like(data.sync_s, np.nan))
     console = Console(width=120)
     tasks, draws = ((TASKS[0], TASKS[3]), 1) if arguments.quick else (TASKS, arguments.draws)
     table, by_pair = accuracy(data, draws, tasks, not arguments.no_placement)
