@@ -22,6 +22,7 @@ from optsched.curves.allreduce.transfer import (
     prior_of_others,
     summarize,
     to_record,
+    wide_prior,
 )
 from optsched.curves.design import measure_next
 
@@ -166,6 +167,29 @@ def test_what_others_say_of_a_pair_is_what_is_learned_without_it():
     fitted = [curve(points.take(slice(0, 3)), seconds(points)[:3], p) for p in (prior, direct)]
     np.testing.assert_array_equal(fitted[0].throughput(points), fitted[1].throughput(points))
     np.testing.assert_array_equal(prior.covariance, direct.covariance)
+
+
+def test_a_gpu_type_may_be_faster_than_all_known_ones():
+    pairs = population()
+    learned = learn(summarize({p: merge(x, seconds(x, t) * np.exp(e)) for p, (t, x, e) in pairs.items()}))
+    theta = pairs["m0", "g0"][0] - 2.0 * np.isin(np.arange(SIZE), [0, 1, 2, 3, 5])
+    theta[5] -= 2.0
+    points, asked = grid(2, 3), grid(11, 300)
+    fitted = curve(points, seconds(points, theta), prior_for(learned, "m0", "newer"))
+    assert np.mean(np.abs(np.log(fitted.step_seconds(asked) / seconds(asked, theta)))) < 0.07
+
+
+def test_what_no_pair_was_measured_for_is_unsure():
+    pairs = {}
+    for (model, gpu_type), (theta, _, _) in population().items():
+        points = Points.of(np.tile([1, 2, 4], 8), nodes=1, local_batch=np.geomspace(4, 500, 24))
+        pairs[model, gpu_type] = merge(points, seconds(points, theta))
+    said = summarize(pairs)
+    prior = wide_prior(learn(said), "m0", "g0")
+    fitted = compress(fit(pairs["m0", "g0"], prior))
+    one, three = fitted.log_deviation(Points.of([4, 12], nodes=[1, 3], local_batch=32))
+    assert one < 0.1
+    assert three > 0.5
 
 
 def test_the_interval_holds_about_four_in_five():

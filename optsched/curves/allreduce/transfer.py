@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 
 from optsched.curves.allreduce.correction import Kernel, Shared, nearness
-from optsched.curves.allreduce.formula import SIZE
+from optsched.curves.allreduce.formula import NAMES, SIZE
 from optsched.curves.allreduce.measured import Measured, thin
 from optsched.curves.allreduce.posterior import Posterior, Prior, fit
 from optsched.curves.points import FloatArray
@@ -48,6 +48,10 @@ EXPECTED = (0.08, 0.05, 0.03)
 STRENGTH = (6.0, 6.0, 10.0)
 # degrees of freedom of w: some pairs are like no other
 FREEDOM = 4.0
+# what else a GPU type may differ by that nobody measured, as standard deviations: a generation of GPUs or of
+# networks is outside the range of those before it, and a table knows too few types to show how far. One factor
+# on all times, one on those between nodes (as little is known of both as of a first pair's), and each by itself
+NEW_SPEED, NEW_NETWORK, NEW_OTHER = 2.0, 2.0, 0.5
 # part of a correction's variance that pairs of one model, or of one GPU type, have in common
 SHARED = 0.5
 # most places of a shared correction, and rows of a pair that the population is learned from
@@ -59,6 +63,14 @@ def generic_prior(kernel: Kernel | None = None) -> Prior:
     """The weak prior for a first pair."""
     mean, sd = np.array(GENERIC).T
     return Prior(mean, np.diag(sd**2), kernel or Kernel())
+
+
+def _new_type() -> FloatArray:
+    """Covariance of a GPU type's effect beyond what the known types show, (14, 14)."""
+    times = np.array([name in ("log_floor", "log_fixed", "log_rate", "log_intra", "log_inter") for name in NAMES])
+    network = np.array([name == "log_inter" for name in NAMES])
+    wide = NEW_SPEED**2 * np.outer(times, times) + NEW_NETWORK**2 * np.outer(network, network)
+    return np.asarray(wide + NEW_OTHER**2 * np.eye(SIZE))
 
 
 Corrections = dict[str, tuple[FloatArray, FloatArray]]
@@ -99,7 +111,7 @@ def prior_for(population: Population, model: str, gpu_type: str) -> Prior:
     if gpu_type in population.gpu_types:
         z[1 + len(population.models) + population.gpu_types.index(gpu_type)] = 1.0
     else:
-        cov = cov + population.gpu_covariance
+        cov = cov + population.gpu_covariance + _new_type()
     select = np.kron(z, np.eye(SIZE))
     nothing = (np.empty(0), np.empty(0)), (np.empty((0, 3)), np.empty(0))
     batch, resource = population.batches, population.resources
@@ -204,9 +216,11 @@ def wide_prior(population: Population, model: str, gpu_type: str) -> Prior:
     """Return the prior of a pair that the population was learned from.
 
     Its mean knows the pair's rows already; the whole spread of the population in place of what is
-    known of the pair keeps them from counting twice.
+    known of the pair keeps them from counting twice. How unsure the population's mean is counts, too:
+    what no pair was measured for, such as more than one node, has shown no spread either.
     """
-    spread = population.model_covariance + population.gpu_covariance + population.pair_covariance
+    mean = population.covariance[:SIZE, :SIZE]
+    spread = mean + population.model_covariance + population.gpu_covariance + population.pair_covariance
     return replace(prior_for(population, model, gpu_type), covariance=spread)
 
 
