@@ -68,6 +68,7 @@ class Worker:
         self.ready = False
         self.born = time.monotonic()
         self.process: subprocess.Popen[bytes] | None = None
+        self.burial: threading.Thread | None = None
         self._started: Future[Channel] = _keeper.do(self._start)
 
     def _start(self) -> Channel:
@@ -120,7 +121,8 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         # the kernel may take its time to free what a large process held
-        threading.Thread(target=self._bury, daemon=True, name="optsched-bury").start()
+        self.burial = threading.Thread(target=self._bury, daemon=True, name="optsched-bury")
+        self.burial.start()
         return said
 
     def _died(self, process: subprocess.Popen[bytes]) -> str:
@@ -257,9 +259,8 @@ def close() -> None:
     for worker in workers:
         worker.end(dying=False)
     for worker in workers:
-        if worker.process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                worker.process.wait(2.0)
+        if worker.burial is not None:  # which also removes what it may have been killed over
+            worker.burial.join(2.0)
 
 
 atexit.register(close)
