@@ -80,16 +80,19 @@ def unless_small(search: Search, run: Callable[[Search], Search]) -> Search:
 def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Search:
     """Solve a model, and as long as that helps again, with values that are known better near the rates that it chose.
 
-    The pieces of a curve lie above it; where a model's optimum makes use of that, the next one's does less.
+    The pieces of a curve lie above it; where a model's optimum makes use of that, the next one's does less. They are
+    rough at first, and finer from round to round.
     """
     for _ in range(_ROUNDS):
-        before = search.bound
+        before, rough = search.bound, search.problem.error
         search = run(search, watch=watch)
         if search.stopped != "gap" or search.infeasible or search.bound is None or search.problem.near is None:
             break
         left, won = search.bound - search.value, np.inf if before is None else before - search.bound
-        if search.proven(2 * watch.limits.gap) or won < _WORTHWHILE * left or watch.limits.left() <= 0:
+        fine = rough <= watch.limits.gap
+        if search.proven(2 * watch.limits.gap) or (fine and won < _WORTHWHILE * left) or watch.limits.left() <= 0:
             break
+        search = replace(search, problem=replace(search.problem, error=max(watch.limits.gap, rough / 4)))
     return search
 
 
