@@ -33,9 +33,8 @@ class Worth:
     rate
         The best network rate of each row, nan where it has none; of ``rows``, their own; shape ``(rows,)``.
     dual
-        The Lagrangian dual at the prices, recomputed: a bound on any plan's value.
-    bound
-        The least bound that is proven.
+        The Lagrangian dual at the prices, recomputed: a bound on any plan's value. What an integer program over columns
+        proves is none, since a rate may lie between those of two columns.
     room
         Whose classes these are.
     """
@@ -45,7 +44,6 @@ class Worth:
     rows: IntArray | None
     rate: FloatArray
     dual: float
-    bound: float
     room: Room
 
     def loss(self, problem: Problem) -> FloatArray:
@@ -126,7 +124,7 @@ def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) ->
         best_rate[rows[runs]] = rate[found.rows[runs]]
     has = np.diff(table.first) > 0
     dual = bound + float(_best(problem, table.job, best)[has].sum())
-    return Worth(best, in_home, rows, best_rate, dual, min(dual, found.bound), room)
+    return Worth(best, in_home, rows, best_rate, dual, room)
 
 
 def worth_in_pools(problem: Problem, deadline: float | None, gap: float) -> Worth:

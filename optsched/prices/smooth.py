@@ -90,7 +90,8 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int, sp
         if decrement <= 1e-9 * abs(here.value) or not np.isfinite(decrement):
             settled = bool(np.isfinite(decrement))
             break
-        length = min(1.0, float(np.min(roof[step > 0] / step[step > 0], initial=np.inf)))
+        with np.errstate(over="ignore"):  # a step of almost nothing meets no roof
+            length = min(1.0, float(np.min(roof[step > 0] / step[step > 0], initial=np.inf)))
         for _ in range(6):
             trial = np.maximum(0.0, prices + length * step)
             there = _evaluate(table, trial, heat, spread)

@@ -152,7 +152,7 @@ def by_rack_prices(search: Search, watch: Watch) -> Search:
     worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 2)
     if problem.instance.decides == "network":
         problem = replace(nearer(problem, worth.rate), error=max(problem.error, _ROUGH * watch.limits.gap))
-    return bounded(replace(search, problem=problem, worth=worth), worth.bound, 1.0, "prices of racks and links")
+    return bounded(replace(search, problem=problem, worth=worth), worth.dual, 1.0, "prices of racks and links")
 
 
 def by_kernels(search: Search, watch: Watch) -> Search:

@@ -44,9 +44,9 @@ def test_prices_and_intervals_bound_and_levels_are_plans(start):
         best = truth[0] * problem.objective.sign
         slack = SLACK * max(abs(best), 1e-6)
         worth = worth_of(problem, None)
-        assert worth.bound >= best - slack, seed
+        assert worth.dual >= best - slack, seed
         split, _ = in_intervals(problem)
-        assert worth_of(split, None).bound >= best - slack, seed
+        assert worth_of(split, None).dual >= best - slack, seed
         outcome = highs.solve(build(split).model, watch())
         assert outcome.bound >= best - slack, seed
         plan = kernel_plan(problem, worth.loss(problem), 10**6, None, watch())
