@@ -140,7 +140,7 @@ def worth_in_pools(problem: Problem, deadline: float | None, gap: float) -> Wort
     has = np.diff(table.first) > 0
     dual = float(found.prices[priced] @ table.capacity[priced]) + float(_best(problem, table.job, net)[has].sum())
     anywhere = np.broadcast_to(np.ones(len(room.classes), dtype=bool), (len(table), len(room.classes)))
-    return Worth(net, anywhere, found.rows, table.ways.gbps, dual, min(dual, found.bound), room)
+    return Worth(net, anywhere, found.rows, table.ways.gbps, dual, room)
 
 
 def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:

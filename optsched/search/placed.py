@@ -117,7 +117,7 @@ def by_pool_prices(search: Search, watch: Watch) -> Search:
         return search
     deadline = None if watch.limits.deadline is None else time.monotonic() + watch.limits.left() / 3
     worth = worth_in_pools(problem, deadline, watch.limits.gap)
-    search = bounded(search, worth.bound, 1.0, "prices of pools")
+    search = bounded(search, worth.dual, 1.0, "prices of pools")
     plan = first_plan(problem, watch, worth)
     if plan is None:
         return search
