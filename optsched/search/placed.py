@@ -29,10 +29,10 @@ _ROUNDS = 8
 """Most times that a model is solved with values that are known better and better."""
 _WORTHWHILE = 0.1
 """Part of what is open that a round must close for another."""
-_ROUGH = 20.0
+_ROUGH = 10.0
 """Error of values at network rates before the first round, over the gap that a model leaves open."""
-_KERNELS = (2, 4)
-"""Rows a job of the kernels that are tried in turn."""
+_KERNELS = {2: 1e-3, 4: 3e-4}
+"""Rows a job of the kernels that are tried in turn, and the error of values at rates in the prices after each."""
 
 
 def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices: Choices, watch: Watch) -> list[Stage]:
@@ -156,14 +156,17 @@ def by_rack_prices(search: Search, watch: Watch) -> Search:
 
 
 def by_kernels(search: Search, watch: Watch) -> Search:
-    """Solve models of the rows that are worth most at the prices, first of few and then of more."""
+    """Solve models of the rows that are worth most at the prices, first of few and then of more.
+
+    Between two of them, what is too dear for a better plan than the one that is known is left out, and the rest is
+    priced anew, with values at rates that are known better.
+    """
     from optsched.placing import kernel_plan
 
-    problem, worth = search.problem, search.worth
-    if worth is None:
+    if search.worth is None:
         return search
-    loss = worth.loss(problem)
-    for times in _KERNELS:
+    for times, error in _KERNELS.items():
+        problem, loss = search.problem, search.worth.loss(search.problem)
         if watch.stopping() or search.proven(2 * watch.limits.gap) or len(loss) == 0:
             break
         deadline = time.monotonic() + min(0.5 * watch.limits.left(), _AROUND)
@@ -175,7 +178,22 @@ def by_kernels(search: Search, watch: Watch) -> Search:
             search.tell(watch, "kernels")
         if count >= len(loss) or _small(search):
             break
+        if not search.proven(2 * watch.limits.gap):
+            search = _repriced(search, watch, error)
+            search.tell(watch, "kernels")
     return search
+
+
+def _repriced(search: Search, watch: Watch, error: float) -> Search:
+    """Leave out what is too dear for a better plan, and price the rest with values at rates to an error."""
+    from optsched.placing import worth_of
+
+    assert search.worth is not None
+    if search.plan is None:
+        return search
+    search = _with_rows(search, search.worth.promising(search.problem, search.value, search.plan.rows), "too dear")
+    worth = worth_of(replace(search.problem, near=None), watch.limits.deadline, error)
+    return bounded(replace(search, worth=worth), worth.dual, 1.0, "prices of racks and links")
 
 
 def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
