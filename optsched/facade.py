@@ -143,7 +143,11 @@ def _searched(
             break
     if search.plan is not None and problem.objective.aggregate != "sum":
         search = filled(search, watch.limits.deadline)
-    board.search = replace(search, stopped="interrupted") if outer.interrupted else search
+    if outer.interrupted:
+        search = replace(search, stopped="interrupted")
+    elif search.stopped == "interrupted":  # a solver that we asked to stop, for lack of time
+        search = replace(search, stopped="time_limit")
+    board.search = search
     return why_infeasible(problem, replace(watch.limits, gap=0.0)) if search.infeasible else ""
 
 
