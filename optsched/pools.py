@@ -60,6 +60,14 @@ class Pool:
         even: IntArray = nodes[fits]
         return even
 
+    def fits(self, gpus: IntArray, nodes: IntArray, most: IntArray, *, evenly: bool) -> NDArray[np.bool_]:
+        """Tell whether so many GPUs stand on so many servers of the empty pool, ``most`` on each; shape of ``gpus``."""
+        fits: NDArray[np.bool_] = (self.packed_nodes(gpus, most) <= nodes) & (nodes <= len(self.sizes))
+        if evenly:
+            each = zip(gpus.tolist(), nodes.tolist(), most.tolist(), strict=True)
+            fits &= np.array([n in self.even_nodes(g, limit) for g, n, limit in each], dtype=bool)
+        return fits
+
     def __str__(self) -> str:
         return f"{self.gpu_type}@{self.site}"
 

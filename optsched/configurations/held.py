@@ -70,13 +70,9 @@ def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence
         held = [job.holds for job in jobs]
         gpus, servers = (np.array([getattr(h, name) for h in held], dtype=np.int64) for name in ("gpus", "servers"))
         most = rater.demands.per_server
-        fewest = pool.packed_nodes(gpus, most)
         named_nodes = np.array([_nodes_held(instance, job) for job in jobs], dtype=np.int64)
-        nodes = np.where(named_nodes > 0, named_nodes, fewest)
-        fits = (fewest <= nodes) & (nodes <= len(pool.sizes))
-        if instance.decides != "counts":
-            each = zip(gpus.tolist(), nodes.tolist(), most.tolist(), strict=True)
-            fits &= np.array([n in pool.even_nodes(g, limit) for g, n, limit in each], dtype=bool)
+        nodes = np.where(named_nodes > 0, named_nodes, pool.packed_nodes(gpus, most))
+        fits = pool.fits(gpus, nodes, most, evenly=instance.decides != "counts")
         cell: IntArray = np.flatnonzero(fits)
         if open_batch:
             which, ways = rater.with_batches(cell, gpus[fits], nodes[fits], servers[fits])

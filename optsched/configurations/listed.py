@@ -39,13 +39,8 @@ def listed_ways(
         ]  # fmt: skip
         some: IntArray = np.flatnonzero(here)
         most = demands.per_server[owner[some]]
-        fewest = pool.packed_nodes(gpus[some], most)
-        nodes = np.where(named[some] > 0, named[some], fewest)
-        if instance.decides == "counts":
-            fits = (fewest <= nodes) & (nodes <= len(pool.sizes))
-        else:
-            each = zip(gpus[some].tolist(), nodes.tolist(), most.tolist(), strict=True)
-            fits = np.array([n in pool.even_nodes(g, limit) for g, n, limit in each], dtype=bool)
+        nodes = np.where(named[some] > 0, named[some], pool.packed_nodes(gpus[some], most))
+        fits = pool.fits(gpus[some], nodes, most, evenly=instance.decides != "counts")
         some, nodes = some[fits], nodes[fits]
         meets = (instance.decides == "network") & ((nodes > 1) | (servers[some] > 0))
         batch, throughput, efficiency, gbps = columns[4:, some]

@@ -104,8 +104,6 @@ def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) ->
     found = price(replace(problem, configurations=columns, value=value), deadline=deadline, gap=1e-3)
     prices = np.where(np.isfinite(limits), found.prices, 0.0)
     net = value - np.bincount(whole[0], prices[whole[1]] * whole[2], minlength=len(row))
-    priced = prices > 0
-    bound = float(prices[priced] @ limits[priced])
     # of each row, the best of its columns
     order = np.lexsort((-net, row))
     first = order[np.unique(row[order], return_index=True)[1]]
@@ -122,9 +120,7 @@ def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) ->
         rows[runs] = row[found.rows[runs]]
         in_home[rows[runs]] = homes[home[found.rows[runs]]]
         best_rate[rows[runs]] = rate[found.rows[runs]]
-    has = np.diff(table.first) > 0
-    dual = bound + float(_best(problem, table.job, best)[has].sum())
-    return Worth(best, in_home, rows, best_rate, dual, room)
+    return Worth(best, in_home, rows, best_rate, _dual(problem, found.prices, limits, best), room)
 
 
 def worth_in_pools(problem: Problem, deadline: float | None, gap: float) -> Worth:
@@ -136,11 +132,17 @@ def worth_in_pools(problem: Problem, deadline: float | None, gap: float) -> Wort
     room = problem.room or Room.of(problem.instance)
     found = price(problem, deadline=deadline, gap=gap)
     net = problem.value - table.costs(found.prices)
-    priced = np.isfinite(table.capacity) & (found.prices > 0)
-    has = np.diff(table.first) > 0
-    dual = float(found.prices[priced] @ table.capacity[priced]) + float(_best(problem, table.job, net)[has].sum())
     anywhere = np.broadcast_to(np.ones(len(room.classes), dtype=bool), (len(table), len(room.classes)))
+    dual = _dual(problem, found.prices, table.capacity, net)
     return Worth(net, anywhere, found.rows, table.ways.gbps, dual, room)
+
+
+def _dual(problem: Problem, prices: FloatArray, capacity: FloatArray, net: FloatArray) -> float:
+    """Return the Lagrangian dual at prices, recomputed; what is unlimited has none. ``net``: of each row."""
+    priced = np.isfinite(capacity) & (prices > 0)
+    has = np.diff(problem.configurations.first) > 0
+    choices = _best(problem, problem.configurations.job, net)[has]
+    return float(prices[priced] @ capacity[priced]) + float(choices.sum())
 
 
 def _best(problem: Problem, job: IntArray, net: FloatArray) -> FloatArray:
