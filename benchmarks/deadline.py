@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from optsched import Instance, ObjectiveSpec, check, solve  # noqa: E402
-from optsched.backends import Limits, Watch, cpsat, highs, pyomo, worker  # noqa: E402
+from optsched.backends import Limits, Watch, cpsat, highs, processes, pyomo, worker  # noqa: E402
 from optsched.curves.fitted import load_curves  # noqa: E402
 from optsched.formulation import DEFAULT, formulation  # noqa: E402
 from optsched.generate import generate  # noqa: E402
@@ -117,7 +117,7 @@ def _faulted(runs: int, seed: int, quick: bool, folder: Path) -> bool:
     for _ in range(runs):
         run(*chance.choice(some), chance, tally)
     worker.ENTRIES.update(honest)
-    worker.close()
+    processes.close()
     time.sleep(0.5)
     mine = [p for p in Path("/proc").glob("[0-9]*") if _parent(p) == _me()]
     files = list(folder.iterdir())
@@ -178,11 +178,11 @@ def costs(quick: bool) -> bool:
         model = formulation("configuration").forms[form](problem, DEFAULT).model
         starts, inside, beside = [], [], []
         for _ in range(1 if quick else 5):
-            worker.close()
+            processes.close()
             starts.append(_seconds(backend, model))
         for _ in range(3 if quick else 50):
             inside.append(_seconds(backend, model))
-            with patch.object(worker, "_possible", lambda: False):
+            with patch.object(processes, "possible", lambda: False):
                 beside.append(_seconds(backend, model))
         start, own, same = (statistics.median(each) for each in (starts, inside, beside))
         cells = (start - own, 1e3 * own, 1e3 * same, 1e3 * (own - same))

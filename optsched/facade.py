@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from optsched import __version__
-from optsched.backends import Limits, Progress, Watch, form_of, worker
+from optsched.backends import Limits, Progress, Watch, form_of, processes
 from optsched.errors import InputError, shown
 from optsched.formulation import DEFAULT, Choices
 from optsched.guard import watched
@@ -119,7 +119,7 @@ def _searched(
     """Search; what is found is on the board at all times. Return why there is no plan, where that is proven."""
     watch.progress("listing configurations", None, None)
     objective_of(spec)  # what is no objective is refused before anything is done for it
-    worker.warm("highs" if backend == "auto" or form_of(backend) is None else backend.partition(":")[0])
+    processes.warm("highs" if backend == "auto" or form_of(backend) is None else backend.partition(":")[0])
     board.drafted(nobody(instance, spec))
     board.stamp = fingerprint(instance)
     board.opened.set()

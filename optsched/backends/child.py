@@ -3,7 +3,7 @@
     python -c "from optsched.backends.child import main; main(FD, BACKEND, FOLDER)"
 
 Requests are ``("solve", number, entry, request, limits)`` and ``("stop", number)``. Answers are one
-``("ready", -1, pid)``,
+``("ready", -1, pid)``; for each request ``("begun", number, pid)``,
 ``("progress", number, stage, value, bound)``, ``("incumbent", number, values)``, and at the end one of
 ``("done", number, outcome)``, ``("refused", number, text)``, ``("failed", number, text)``.
 """
@@ -65,6 +65,7 @@ def main(end: int, backend: str, folder: str, parent: int) -> None:
     _reply(channel, folder, ("ready", -1, os.getpid()))
     while True:
         _, number, entry, request, limits = requests.get()
+        _reply(channel, folder, ("begun", number, os.getpid()))
         _reply(channel, folder, _answer(channel, running, number, entry, request, limits, folder))
 
 

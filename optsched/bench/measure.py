@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from optsched.backends import Progress, form_of, worker
+from optsched.backends import Progress, form_of, processes
 from optsched.bench.features import Features, features
 from optsched.bench.machine import machine, peak_memory, versions
 from optsched.bench.spec import Task, unsupported
@@ -116,7 +116,7 @@ def _measured(task: Task) -> Row:
     _warm(task, instance)
     seen: list[Progress] = []
     _tidy(len(sys.modules))
-    with peak_memory(worker.alive) as peak:
+    with peak_memory(processes.alive) as peak:
         began = time.monotonic()
         try:
             result = _solved(instance, task, seen)
@@ -146,7 +146,7 @@ def _obey() -> None:
 
     def watch() -> None:
         parent.join()
-        worker.close()
+        processes.close()
         os._exit(1)
 
     if threading.current_thread() is threading.main_thread():

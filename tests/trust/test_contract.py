@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import optsched
-from optsched.backends import worker
+from optsched.backends import processes, worker
 from optsched.curves.fitted import load_curves
 from optsched.errors import InputError
 from optsched.generate import generate
@@ -89,8 +89,8 @@ def test_random_faults(monkeypatch, case):
         result = optsched.solve(made, time_limit=limit, seed=number, **options)
         assert time.monotonic() - began < limit + SLACK
         sound(made, result, best)
-    ours = set(worker.alive())
-    worker.close()
+    ours = set(processes.alive())
+    processes.close()
     assert not [pid for pid in ours if Path(f"/proc/{pid}").exists()]
 
 
@@ -204,7 +204,7 @@ def test_a_piece_counts_where_the_whole_takes_too_long(monkeypatch):
 
 INTERRUPTED = """
 import optsched, signal, sys, threading, os, time
-from optsched.backends import worker
+from optsched.backends import processes, worker
 from optsched.generate import generate
 from optsched.curves.fitted import load_curves
 from tests.trust import faults
