@@ -72,6 +72,9 @@ class Formulated:
     rates
         From the values of the model's variables to the network rate of each row, shape ``(rows,)``, nan for none; None
         where the model decides on none.
+    cut
+        Adds valid rows to the model that a point violates, which would be too many to have them all, and returns their
+        number; None where the model is whole.
     """
 
     model: Any
@@ -81,6 +84,7 @@ class Formulated:
     error: float = 0.0
     notes: tuple[str, ...] = ()
     rates: Callable[[FloatArray], FloatArray] | None = None
+    cut: Callable[[FloatArray], int] | None = None
 
 
 @dataclass(frozen=True)

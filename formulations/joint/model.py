@@ -27,9 +27,9 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     _moves(model, problem, o, columns.x)
     _pieces(model, problem, o, columns, pairs)
     _servers(model, problem, o, columns, pairs)
-    fill_patterns = None
+    fill_patterns = cut = None
     if "patterns" not in choices.without:
-        fill_patterns = add_patterns(model, o, columns.z, pairs)
+        fill_patterns, cut = add_patterns(model, o, columns.z, pairs)
     racks = _racks(model, o, columns, pairs)
     traffic: Traffic | None = None
     if problem.instance.decides == "network":
@@ -41,6 +41,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         start=starter(model, problem, o, columns, pairs, racks, traffic, fill_patterns, least),
         error=0.0 if traffic is None else traffic.error,
         notes=() if traffic is None else traffic.notes,
+        cut=cut,
         rates=None if traffic is None else rates_of(o, columns, traffic, len(problem.configurations)),
     )
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 
+from formulations.joint.apart import Apart, Row
 from formulations.joint.columns import Pairs
 from formulations.joint.options import Options
 from optsched.curves import FloatArray, IntArray
@@ -24,13 +25,15 @@ Item = tuple[int, float]
 """What a piece needs of a server: GPUs, and the network rate where it is given."""
 Pattern = tuple[Item, ...]
 Shared = Callable[[FloatArray, dict[str, Counter[Item]]], None]
+Cut = Callable[[FloatArray], int]
 
 
-def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> Shared:
-    """Add w and C8; return what sets w to servers' contents, given as items by the server's name."""
+def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> tuple[Shared, Cut]:
+    """Add w and C8; return what sets w to contents, given as items by the server's name, and what adds rows."""
     kind, place, most = pairs.kind, pairs.place, pairs.most
     gpus = np.array([k.gpus for k in o.kinds], dtype=np.int64)
     sends = np.array([k.sends for k in o.kinds], dtype=np.float64)
+    aparts: list[tuple[Apart, IntArray, IntArray]] = []
     columns: dict[int, tuple[Sequence[Pattern], IntArray, bool]] = {}
     for number, c in enumerate(o.classes):
         mine = np.flatnonzero((place == number) & (gpus[kind] > 0))
@@ -63,18 +66,11 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> S
         r, col, a = (np.array(part) for part in zip(*slots, strict=True))
         named = [f"{c},{_text(item)}" for item in items]
         model.add_rows("C8", (r, col, a), upper=0.0, size=len(items), label=named.__getitem__)
-        # the equal pieces of one job stand on as many servers that have room for them
-        several = [(k, need) for k, need in zip(mine.tolist(), needs, strict=True) if most[k] > 1]
-        if several:
-            apart = [(r, int(z[k]), 1.0) for r, (k, _) in enumerate(several)]
-            apart += [
-                (r, int(w[q]), -1.0)
-                for r, (_, need) in enumerate(several)
-                for q, pattern in enumerate(shared)
-                if any(_serves(slot, need) for slot in pattern)
-            ]
-            r, col, a = (np.array(part) for part in zip(*apart, strict=True))
-            model.add_rows("C8apart", (r, col, a), upper=0.0, size=len(several))
+        job = np.array([o.kinds[k].job for k in kind[mine].tolist()])
+        size, rate = (np.array(part) for part in zip(*needs, strict=True))
+        apart = Apart(c.gpus, shared, job, size, rate, most[mine] > 1)
+        _add_apart(model, list(apart.each()), z[mine], w)
+        aparts.append((apart, z[mine], w))
         model.add_rows("C8one", (0, w, 1.0), upper=len(c), size=1, label=[str(c)].__getitem__)
 
     def fill(values: FloatArray, contents: dict[str, Counter[Item]]) -> None:
@@ -84,7 +80,26 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> S
                 if held:
                     values[w[next(q for q, pattern in enumerate(shared) if _holds(pattern, held))]] += 1
 
-    return fill
+    def cut(values: FloatArray) -> int:
+        added = 0
+        for apart, pieces, w in aparts:
+            rows = list(apart.violated(values[pieces], values[w]))
+            _add_apart(model, rows, pieces, w)
+            added += len(rows)
+        return added
+
+    return fill, cut
+
+
+def _add_apart(model: LinearModel, rows: list[Row], pieces: IntArray, w: IntArray) -> None:
+    """Add rows of C8apart."""
+    if not rows:
+        return
+    counted, room = (np.array(part) for part in zip(*rows, strict=True))
+    (r, k), (of, q) = np.nonzero(counted), np.nonzero(room)
+    entries = np.concatenate([r, of]), np.concatenate([pieces[k], w[q]])
+    coefficient = np.concatenate([np.ones(len(r)), -room[of, q]])
+    model.add_rows("C8apart", (*entries, coefficient), upper=0.0, size=len(rows))
 
 
 def _text(item: Item) -> str:

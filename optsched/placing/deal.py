@@ -19,6 +19,8 @@ __all__ = ["Dealt", "brief", "deal"]
 _EPS = 1e-9
 _ORDERS = 8
 _SECONDS = 5.0
+_NETWORK = 3
+"""Place of the network rate in what pieces take: after GPUs, cores and memory."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ def deal(ground: Ground, wanted: Sequence[Dealt], watch: Watch, seed: int = 0) -
             dealt = _by_program(free, items, watch)
         if dealt is None:
             # rates can be lowered afterwards, places cannot be shared
-            free[:, 3] = np.inf
-            dealt = _in_some_order(free, items, seed) or _by_program(free, items, watch)
+            dealt = _by_program(free, items, watch, over=True)
         if dealt is None:
             dealt, left_out = _most_of(free, items)
             lost |= left_out
@@ -115,8 +116,11 @@ def _most_of(free: FloatArray, items: list[Dealt]) -> tuple[list[list[int]], set
     return [[] if item.job in lost else servers for item, servers in zip(items, dealt, strict=True)], lost
 
 
-def _by_program(free: FloatArray, items: list[Dealt], watch: Watch) -> list[list[int]] | None:
-    """Deal out by an integer program: item i has a piece on server s or not."""
+def _by_program(free: FloatArray, items: list[Dealt], watch: Watch, *, over: bool = False) -> list[list[int]] | None:
+    """Deal out by an integer program: item i has a piece on server s or not.
+
+    Where servers may send more than they have (``over``), they do so by as little as can be, in all.
+    """
     from optsched.backends import highs
 
     servers = len(free)
@@ -129,8 +133,13 @@ def _by_program(free: FloatArray, items: list[Dealt], watch: Watch) -> list[list
     for d in range(4):
         binds = np.flatnonzero(np.isfinite(free[:, d]))
         if len(binds) and takes[:, d].any():
-            entries = (np.tile(np.arange(len(binds)), len(items)), x[:, binds].ravel(), takes[:, d].repeat(len(binds)))
-            model.add_rows("room", entries, upper=free[binds, d], size=len(binds))
+            row, column = np.tile(np.arange(len(binds)), len(items)), x[:, binds].ravel()
+            amount = takes[:, d].repeat(len(binds))
+            if over and d == _NETWORK:
+                excess = model.add_variables("excess", len(binds), cost=-1.0)
+                row, column = np.append(row, np.arange(len(binds))), np.append(column, excess)
+                amount = np.append(amount, np.full(len(binds), -1.0))
+            model.add_rows("room", (row, column, amount), upper=free[binds, d], size=len(binds))
     shared = [job for job, number in Counter(item.job for item in items).items() if number > 1]
     for job in shared:
         mine = [k for k, item in enumerate(items) if item.job == job]

@@ -12,23 +12,31 @@ from dataclasses import replace
 
 import numpy as np
 
-from optsched.backends import Watch
+from optsched.backends import Outcome, Watch
 from optsched.configurations import repeated
 from optsched.curves import FloatArray, IntArray
-from optsched.formulation import Choices, formulation
+from optsched.formulation import Choices, Formulated, formulation
 from optsched.placing.deal import brief
 from optsched.placing.ground import Ground
-from optsched.placing.holdings import settled
+from optsched.placing.holdings import part_of, settled
+from optsched.placing.prices import worth_of
 from optsched.placing.rates import best_rates
 from optsched.problem import Plan, Problem
 
-__all__ = ["at_levels", "in_intervals", "kernel_plan", "narrowed", "widened"]
+__all__ = ["CHOICES", "at_levels", "at_rates", "in_intervals", "kernel_plan", "narrowed", "solved", "widened"]
 
 _LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Parts of a row's greatest rate; those of several pieces on a server sum up to whole ones."""
 _ENDS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8)
 """Ends of intervals within a row's rates, as parts of the greatest."""
-_CHOICES = Choices(without=frozenset({"pools"}))
+_WIDER = 4
+"""Rows whose rates are priced, over the rows of a kernel."""
+_TIMES = 4
+"""Rows at rates in a kernel, over its rows."""
+_CUTS = 4
+"""Most times that a relaxation, and then a model, is solved again with rows that it lacked."""
+CHOICES = Choices(without=frozenset({"pools"}))
+"""Of models of parts: servers imply the pools, and the relaxation need not be tight."""
 
 
 def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
@@ -40,10 +48,16 @@ def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
     step = np.arange(len(number)) - np.repeat(np.cumsum(times) - times, times)
     rate = gbps[number] * np.where(free.repeat(times), np.array(_LEVELS)[step], 1.0)
     keep = ~free.repeat(times) | (rate > slowest[number])
-    number, rate, several = number[keep], rate[keep], free.repeat(times)[keep]
-    part = _with_rates(problem, number, np.where(several, rate, slowest[number]), rate)
+    return at_rates(problem, number[keep], rate[keep]), number[keep]
+
+
+def at_rates(problem: Problem, number: IntArray, rate: FloatArray) -> Problem:
+    """Return the problem of some rows, each at a network rate; shape ``(n,)`` both, by jobs."""
+    slowest, gbps = problem.configurations.slowest[number], problem.configurations.ways.gbps[number]
+    several = slowest < gbps
+    part = _with_rates(problem, number, np.where(several, rate, slowest), np.where(several, rate, gbps))
     part.value[several] = problem.values(number[several], rate[several])
-    return part, number
+    return part
 
 
 def in_intervals(problem: Problem) -> tuple[Problem, IntArray]:
@@ -89,6 +103,35 @@ def widened(problem: Problem, number: IntArray, plan: Plan) -> Plan:
     return best_rates(problem, Ground.of(problem), whole.rows, plan.places, brief()) or whole
 
 
+def solved(built: Formulated, watch: Watch, start: FloatArray | None) -> Outcome:
+    """Solve a model, and again with what it lacks, while that cuts off what was found and there is time.
+
+    What the relaxation violates is added first, since rows are found there for little.
+    """
+    from optsched.backends import highs
+
+    assert built.cut is not None
+    quiet = replace(watch, report=None, found=None)
+    for _ in range(_CUTS):
+        relaxed = highs.solve(built.model, quiet, relaxed=True)
+        if relaxed.values is None or not built.cut(relaxed.values):
+            break
+    outcome = highs.solve(built.model, watch, start=start)
+    for _ in range(_CUTS):
+        if outcome.values is None or watch.limits.left() <= 0 or watch.stopping() or not built.cut(outcome.values):
+            break
+        outcome = highs.solve(built.model, watch, start=start)
+    return outcome
+
+
+def _least(loss: FloatArray, count: int, known: Plan | None) -> IntArray:
+    """Return about so many rows, those of the least loss and those of a known plan."""
+    few = loss <= np.sort(loss)[:count].max(initial=0.0)
+    if known is not None:
+        few[known.rows[known.rows >= 0]] = True
+    return np.flatnonzero(few)
+
+
 def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | None, watch: Watch) -> Plan | None:
     """Return a plan of about so many rows, those of the least loss and those of a known plan; None where there is none.
 
@@ -97,14 +140,15 @@ def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | No
     loss
         What each row is worse at prices than its job's best choice, shape ``(rows,)``.
     """
-    from optsched.backends import highs
-
-    few = loss <= np.sort(loss)[:count].max(initial=0.0)
-    if known is not None:
-        few[known.rows[known.rows >= 0]] = True
-    part, number = at_levels(problem, np.flatnonzero(few))
-    built = formulation(problem.instance.decides).forms["linear"](part, _CHOICES)
+    part, number = at_levels(problem, _least(loss, _WIDER * count, known))
+    within = None if known is None else narrowed(part, number, known)
+    loss = worth_of(part, watch.limits.deadline).loss(part)
+    keep = np.zeros(len(loss), dtype=bool)
+    keep[_least(loss, _TIMES * count, within)] = True
+    part, of = part_of(part, keep)
+    number = number[of]
+    built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
     assert built.start is not None
     start = None if known is None else built.start(narrowed(part, number, known))
-    outcome = highs.solve(built.model, watch, start=start)
+    outcome = solved(built, watch, start)
     return None if outcome.values is None else widened(problem, number, built.read(outcome.values))

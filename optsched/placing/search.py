@@ -1,116 +1,172 @@
-"""Large neighbourhoods: a few jobs are decided anew, in the room that the others leave them (Shaw, CP'98)."""
+"""Large neighbourhoods: the jobs of a few racks are decided anew, in the room that the others leave (Shaw, CP'98)."""
 
 from __future__ import annotations
 
+import itertools
+import math
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched.backends import Limits, Watch
 from optsched.curves import FloatArray, IntArray
-from optsched.formulation import Choices, formulation
+from optsched.formulation import formulation
 from optsched.places import Crossing, Room, ServerClass
 from optsched.placing.ground import Ground, pieces_of
-from optsched.placing.holdings import part_of
+from optsched.placing.levels import CHOICES, at_levels, at_rates, solved
+from optsched.placing.prices import worth_of
 from optsched.placing.rates import best_rates, loads
 from optsched.problem import Plan, Problem
 
 __all__ = ["improved", "room_left"]
 
-_CHOICES = Choices(without=frozenset({"pools"}))
-_SECONDS = 1.5
+_SERVERS = 12
+"""Most servers of a rack that are decided together."""
+_SIZES = (2, 3)
+"""So many racks, or parts of them, are decided anew: pairs first, and threes when no pair gives more."""
+_LISTED = 2_000
+"""Most sets of racks that are each tried, in random order; of more, random ones are."""
+_WAITING = 15
+"""Most jobs without GPUs that may move in."""
+_SECONDS = 3.0
 """Most for one neighbourhood."""
-_ROWS = 12
-"""Rows of each job in a neighbourhood: those of the greatest value less what they take at the prices."""
-_ERROR = 1e-2
-"""Of the values at network rates: what is found is rated anew."""
-_PATIENCE = 30
-"""Neighbourhoods without a better plan after which the search ends."""
+_LEAST = 0.2
+"""Seconds for which none is begun."""
+_PRICED = 2_000
+"""Rows whose rates are priced: of each job those of the greatest worth."""
+_ROWS = 10
+"""Rows at rates of each job in a neighbourhood: those of the greatest worth."""
 
 
-def improved(problem: Problem, plan: Plan, worth: FloatArray, watch: Watch, seed: int = 0) -> Plan:
-    """Return a plan no worse than the given one; the search ends when it finds nothing for a while, or in time.
+def improved(problem: Problem, plan: Plan, worth: FloatArray, watch: Watch, enough: float = np.inf) -> Plan:
+    """Return a plan no worse than the given one; the search ends where no neighbourhood is better, or in time.
+
+    The jobs of two or three racks are decided anew, with some that wait, at rates of few levels and in the room that
+    the other jobs leave. Servers that are all free again are equal, and so one class.
 
     Parameters
     ----------
     worth
-        Of each row, its value less what it takes at prices, shape ``(rows,)``: the best rows are tried.
+        Of each row, its value less what it takes at prices, shape ``(rows,)``.
     """
-    from optsched.backends import highs
-
-    random = np.random.default_rng(seed)
-    table = problem.configurations
+    random = np.random.default_rng(watch.limits.seed)
+    has_rows = np.diff(problem.configurations.first) > 0
+    movable = np.array([job.holds is None for job in problem.instance.jobs]) & has_rows
+    if not movable.any():
+        return plan
     ground = Ground.of(problem)
-    build = formulation(problem.instance.decides).forms["linear"]
-    jobs = np.flatnonzero(np.diff(table.first) > 0)
-    jobs = np.array([j for j in jobs.tolist() if problem.instance.jobs[j].holds is None], dtype=np.int64)
-    best, value, idle, size = plan, problem.total(plan), 0, 4
-    while idle < _PATIENCE and watch.limits.left() > 0.2 and not watch.stopping() and len(jobs):
-        chosen = _neighbours(problem, best, jobs, min(size, len(jobs)), random)
-        part, number = _part(problem, ground, best, chosen, worth)
-        built = build(part, _CHOICES)
-        limits = Limits(time.monotonic() + min(_SECONDS, watch.limits.left()), 1e-3, watch.limits.seed, 1)
-        assert built.start is not None
-        outcome = highs.solve(built.model, Watch(limits), start=built.start(_only(best, chosen, number)))
-        # the larger the neighbourhood, the better, as long as it is solved
-        size = min(size + 1, 16) if outcome.status == "optimal" else max(3, size - 1)
-        idle += 1
-        if outcome.values is None:
-            continue
-        found = _joined(problem, ground, best, number, built.read(outcome.values), chosen, watch)
-        if found is not None and (now := problem.total(found)) > value + 1e-7 * abs(value):
-            best, value, idle = found, now, 0
-            watch.progress("neighbourhoods", value, None)
+    offers = _offers(problem, worth, watch)
+    racks = _racks(ground)
+    best, value = plan, problem.total(plan)
+    for size in _SIZES if len(racks) > 1 else (1,):
+        sets = _sets(len(racks), size, random)
+        while value < enough and watch.limits.left() > _LEAST and not watch.stopping():
+            if (chosen := next(sets, None)) is None:
+                break
+            servers = np.concatenate([racks[k] for k in chosen])
+            found = _anew(problem, ground, best, _freed(ground, best, movable, servers, random), offers, watch)
+            if found is not None and (now := problem.total(found)) > value + 1e-7 * abs(value):
+                best, value = found, now
+                watch.progress("neighbourhoods", value, None)
+                sets = _sets(len(racks), size, random)
     return best
 
 
-def _neighbours(
-    problem: Problem, plan: Plan, jobs: IntArray, size: int, random: np.random.Generator
+def _racks(ground: Ground) -> list[IntArray]:
+    """Return the servers of each rack, of large ones in parts."""
+    found = []
+    for rack in np.unique(ground.rack).tolist():
+        own = np.flatnonzero(ground.rack == rack)
+        found += np.array_split(own, math.ceil(len(own) / _SERVERS))
+    return found
+
+
+def _sets(count: int, size: int, random: np.random.Generator) -> Iterator[tuple[int, ...]]:
+    """Yield sets of so many of ``count``: each once in random order, or random ones for ever where these are many."""
+    if math.comb(count, size) <= _LISTED:
+        every = list(itertools.combinations(range(count), size))
+        yield from (every[k] for k in random.permutation(len(every)).tolist())
+    else:
+        while True:
+            yield tuple(random.choice(count, size, replace=False).tolist())
+
+
+def _freed(
+    ground: Ground, plan: Plan, movable: NDArray[np.bool_], servers: IntArray, random: np.random.Generator
 ) -> IntArray:  # fmt: skip
-    """Return jobs that share servers or racks with a random one, and some that wait."""
+    """Return the jobs with pieces on any of the servers, and some that have none anywhere."""
     assert plan.places is not None
-    first = int(random.choice(jobs))
-    stands = plan.places[first]
-    near = set(stands.gpus) if stands else set()
-    racks = {name.partition("/")[0] for name in near}
-    score = random.random(len(jobs))
-    for k, j in enumerate(jobs.tolist()):
-        other = plan.places[j]
-        if other is not None:
-            score[k] += 0.5 * bool(near & set(other.gpus)) + 0.3 * bool(
-                racks & {name.partition("/")[0] for name in other.gpus}
-            )
-    order = jobs[np.argsort(-score)]
-    return np.unique(np.append(order[: size - 1], first))
+    names = {ground.servers[s].names[0] for s in servers.tolist()}
+    here = [stands is not None and not names.isdisjoint({*stands.gpus, *stands.servers}) for stands in plan.places]
+    waits = np.flatnonzero(movable & (plan.rows < 0))
+    some = random.permutation(waits)[:_WAITING]
+    return np.sort(np.concatenate([np.flatnonzero(movable & (plan.rows >= 0) & np.array(here)), some]))
 
 
-def _part(
-    problem: Problem, ground: Ground, plan: Plan, chosen: IntArray, worth: FloatArray
-) -> tuple[Problem, IntArray]:
-    """Return the problem of the chosen jobs in the room that the others leave, and its rows' numbers."""
+@dataclass(frozen=True)
+class _Offers:
+    """Rows at rates, those of a job together, the best first: number of the row, its rate, and its job."""
+
+    number: IntArray
+    rate: FloatArray
+    job: IntArray
+
+
+def _offers(problem: Problem, worth: FloatArray, watch: Watch) -> _Offers:
+    """Return the best rows of each job, at their best levels of rates at prices."""
     table = problem.configurations
-    keep = np.zeros(len(table), dtype=bool)
-    for j in chosen.tolist():
-        own = np.arange(table.first[j], table.first[j + 1])
-        keep[own[np.argsort(-worth[own], kind="stable")[:_ROWS]]] = True
-    now = plan.rows[chosen]
-    keep[now[now >= 0]] = True
-    required = np.zeros(table.jobs, dtype=bool)
-    required[chosen] = problem.required[chosen]
-    others = Plan(plan.rows.copy(), plan.gbps, plan.places)
-    others.rows[chosen] = -1
-    part, number = part_of(problem, keep)
-    room = room_left(problem, ground, others)
-    return replace(part, required=required, error=max(problem.error, _ERROR), room=room, near=None), number
+    each = max(4, min(20, _PRICED // table.jobs))
+    best = _foremost(table.job, worth, each)
+    part, number = at_levels(problem, np.sort(best))
+    net = worth_of(part, watch.limits.deadline).net
+    order = _foremost(part.configurations.job, net, _ROWS)
+    return _Offers(number[order], part.configurations.ways.gbps[order], part.configurations.job[order])
 
 
-def _only(plan: Plan, chosen: IntArray, number: IntArray) -> Plan:
-    """Return the plan of the chosen jobs alone, in the rows of their part."""
-    rows = np.full_like(plan.rows, -1)
-    running = chosen[plan.rows[chosen] >= 0]
-    rows[running] = np.searchsorted(number, plan.rows[running])
-    return Plan(rows, plan.gbps, plan.places)
+def _foremost(job: IntArray, worth: FloatArray, count: int) -> IntArray:
+    """Return the numbers of so many of the best of each job, those of a job together."""
+    order = np.lexsort((-worth, job))
+    first = np.searchsorted(job[order], job[order], side="left")
+    return np.asarray(order[np.arange(len(order)) - first < count])
+
+
+def _anew(
+    problem: Problem, ground: Ground, plan: Plan, freed: IntArray, offers: _Offers, watch: Watch
+) -> Plan | None:  # fmt: skip
+    """Return the plan with the freed jobs decided anew; None where nothing is found."""
+    table = problem.configurations
+    free = np.zeros(table.jobs, dtype=bool)
+    free[freed] = True
+    own = free[offers.job]
+    runs = freed[plan.rows[freed] >= 0]
+    number = np.concatenate([offers.number[own], plan.rows[runs]])
+    rate = np.concatenate([offers.rate[own], np.full(len(runs), np.nan) if plan.gbps is None else plan.gbps[runs]])
+    order = np.argsort(number, kind="stable")  # rows of a job stand together
+    number = number[order]
+    now = np.full(table.jobs, -1, dtype=np.int64)
+    now[runs] = np.argsort(order)[own.sum() :]
+    others = Plan(np.where(free, -1, plan.rows), plan.gbps, plan.places)
+    part = replace(
+        at_rates(problem, number, rate[order]), required=problem.required & free,
+        room=room_left(problem, ground, others), near=None,
+    )  # fmt: skip
+    built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
+    assert built.start is not None
+    limits = Limits(time.monotonic() + min(_SECONDS, watch.limits.left()), 1e-3, watch.limits.seed, 1)
+    outcome = solved(built, Watch(limits, stop=watch.stop), built.start(Plan(now, plan.gbps, plan.places)))
+    if outcome.values is None:
+        return None
+    found = built.read(outcome.values)
+    assert found.places is not None
+    assert plan.places is not None
+    rows = np.where(free, np.append(number, -1)[found.rows], plan.rows)
+    places = tuple(new if freely else old for new, old, freely in zip(found.places, plan.places, free, strict=True))
+    if plan.gbps is None:
+        return Plan(rows, None, places)
+    return best_rates(problem, ground, rows, places, replace(watch, report=None))
 
 
 def room_left(problem: Problem, ground: Ground, plan: Plan) -> Room:
@@ -148,18 +204,3 @@ def room_left(problem: Problem, ground: Ground, plan: Plan) -> Room:
         for c, left in zip(ground.crossings, across, strict=True)
     ]
     return Room(classes, tuple(links))
-
-
-def _joined(
-    problem: Problem, ground: Ground, plan: Plan, number: IntArray, found: Plan, chosen: IntArray, watch: Watch
-) -> Plan | None:
-    """Return the plan with what was found for the chosen jobs, at the best rates for all."""
-    assert plan.places is not None
-    assert found.places is not None
-    rows, places = plan.rows.copy(), list(plan.places)
-    for j in chosen.tolist():
-        rows[j] = number[found.rows[j]] if found.rows[j] >= 0 else -1
-        places[j] = found.places[j]
-    if problem.instance.decides == "placement":
-        return Plan(rows, None, tuple(places))
-    return best_rates(problem, ground, rows, tuple(places), replace(watch, report=None))

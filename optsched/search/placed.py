@@ -25,6 +25,8 @@ _MANY = 100_000
 """Rows from which on prices of pools come first, which leave few of them."""
 _AROUND = 120.0
 """Most seconds for neighbourhoods of a plan, or for a kernel."""
+_SHARE = 0.4
+"""Part of the time left that neighbourhoods may take."""
 _ROUNDS = 8
 """Most times that a model is solved with values that are known better and better."""
 _WORTHWHILE = 0.1
@@ -54,13 +56,11 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
-    before, after = (
-        Stage("neighbourhoods", "", partial(by_neighbourhoods, watch=watch, share=share)) for share in (0.35, 0.3)
-    )
+    around = Stage("neighbourhoods", "", partial(by_neighbourhoods, watch=watch))
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
     merged = replace(merged, run=partial(unless_small, run=merged.run))
     pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
-    return [pooled, bounds, first, kernels, before, merged, after, exact]
+    return [pooled, bounds, first, around, kernels, merged, exact]
 
 
 def _small(search: Search) -> bool:
@@ -196,14 +196,15 @@ def _repriced(search: Search, watch: Watch, error: float) -> Search:
     return bounded(replace(search, worth=worth), worth.dual, 1.0, "prices of racks and links")
 
 
-def by_neighbourhoods(search: Search, watch: Watch, share: float) -> Search:
+def by_neighbourhoods(search: Search, watch: Watch) -> Search:
     """Better the plan around itself, where a model of everything would be large."""
     from optsched.placing import improved
 
     problem = search.problem
-    if search.plan is None or search.worth is None or _small(search):
+    if search.plan is None or search.worth is None or search.bound is None or search.proven(2 * watch.limits.gap):
         return search
-    deadline = time.monotonic() + min(share * watch.limits.left(), _AROUND)
+    deadline = time.monotonic() + min(_SHARE * watch.limits.left(), _AROUND)
     limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
-    plan = improved(problem, search.plan, search.worth.net, limited)
+    enough = search.bound - watch.limits.gap * abs(search.bound)
+    plan = improved(problem, search.plan, search.worth.net, limited, enough)
     return search.offered(plan, "neighbourhoods")
