@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
+import contextvars
 import ctypes
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import replace
 from types import FrameType
 from typing import TypeVar
 
 from optsched.backends import Watch
 from optsched.backends.worker import PATIENCE, stopped_by
 
-__all__ = ["WRAP_UP", "watched"]
+__all__ = ["WRAP_UP", "beside", "watched"]
 
 WRAP_UP = 0.12
 """Seconds after the deadline in which a search may still end by itself: solvers are killed, points read and checked."""
@@ -85,6 +89,32 @@ def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None =
         first.wait(FIRST)
     threading.Thread(target=_abandon, args=(thread,), daemon=True, name="optsched-abandon").start()
     return None
+
+
+@contextlib.contextmanager
+def beside(call: Callable[[Watch], T], watch: Watch) -> Iterator[Future[T]]:
+    """Run a call in a thread of its own; it is asked to stop at the end.
+
+    It is given a watch of the same limits, and its solvers stop when those of this thread shall.
+    """
+    future: Future[T] = Future()
+    own = replace(watch, stop=threading.Event())
+
+    def work() -> None:
+        try:
+            future.set_result(call(own))
+        except BaseException as error:
+            future.set_exception(error)
+        finally:
+            _searching.discard(threading.current_thread())
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True, name=THREAD)
+    _searching.add(thread)
+    thread.start()
+    try:
+        yield future
+    finally:
+        own.stop.set()
 
 
 def _abandon(thread: threading.Thread, seconds: float = 60.0) -> None:

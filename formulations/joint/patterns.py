@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 import numpy as np
 
-from formulations.joint.apart import Apart, Row
+from formulations.joint.apart import Apart, Spread
 from formulations.joint.columns import Pairs
 from formulations.joint.options import Options
 from optsched.curves import FloatArray, IntArray
@@ -33,7 +33,7 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> t
     kind, place, most = pairs.kind, pairs.place, pairs.most
     gpus = np.array([k.gpus for k in o.kinds], dtype=np.int64)
     sends = np.array([k.sends for k in o.kinds], dtype=np.float64)
-    aparts: list[tuple[Apart, IntArray, IntArray]] = []
+    classes: list[tuple[Apart, IntArray, IntArray]] = []
     columns: dict[int, tuple[Sequence[Pattern], IntArray, bool]] = {}
     for number, c in enumerate(o.classes):
         mine = np.flatnonzero((place == number) & (gpus[kind] > 0))
@@ -68,9 +68,9 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> t
         model.add_rows("C8", (r, col, a), upper=0.0, size=len(items), label=named.__getitem__)
         job = np.array([o.kinds[k].job for k in kind[mine].tolist()])
         size, rate = (np.array(part) for part in zip(*needs, strict=True))
-        apart = Apart(c.gpus, shared, job, size, rate, most[mine] > 1)
-        _add_apart(model, list(apart.each()), z[mine], w)
-        aparts.append((apart, z[mine], w))
+        apart = Apart(c.gpus, c.network_gbps * rated, shared, job, size, rate, most[mine] > 1)
+        classes.append((apart, z[mine], w))
+        _add_apart(model, apart.each(), *classes[-1])
         model.add_rows("C8one", (0, w, 1.0), upper=len(c), size=1, label=[str(c)].__getitem__)
 
     def fill(values: FloatArray, contents: dict[str, Counter[Item]]) -> None:
@@ -81,18 +81,23 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> t
                     values[w[next(q for q, pattern in enumerate(shared) if _holds(pattern, held))]] += 1
 
     def cut(values: FloatArray) -> int:
-        added = 0
-        for apart, pieces, w in aparts:
-            rows = list(apart.violated(values[pieces], values[w]))
-            _add_apart(model, rows, pieces, w)
-            added += len(rows)
-        return added
+        # what one class lacks, those like it will lack next
+        lacks = [
+            (apart.gpus, apart.network, spread)
+            for apart, pieces, w in classes
+            for spread in apart.violated(values[pieces], values[w])
+        ]
+        for apart, pieces, w in classes:
+            same = dict.fromkeys(spread for *kind, spread in lacks if kind == [apart.gpus, apart.network])
+            _add_apart(model, same, apart, pieces, w)
+        return len(lacks)
 
     return fill, cut
 
 
-def _add_apart(model: LinearModel, rows: list[Row], pieces: IntArray, w: IntArray) -> None:
+def _add_apart(model: LinearModel, spreads: Iterable[Spread], apart: Apart, pieces: IntArray, w: IntArray) -> None:
     """Add rows of C8apart."""
+    rows = [row for row in map(apart.row, spreads) if row[0].any()]
     if not rows:
         return
     counted, room = (np.array(part) for part in zip(*rows, strict=True))

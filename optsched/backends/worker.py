@@ -7,6 +7,7 @@ process of the caller: what the solver had found streams in as it appears, and i
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import itertools
 import threading
 import time
@@ -45,19 +46,18 @@ class _Seen:
     bound: float | None = None
 
 
-_ambient = threading.local()
+_ambient: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("optsched-stop", default=None)
 _numbers = itertools.count()
 
 
 @contextlib.contextmanager
 def stopped_by(event: threading.Event) -> Iterator[None]:
     """Let an event stop all runs that this thread begins, whatever their own watches are."""
-    before = getattr(_ambient, "stop", None)
-    _ambient.stop = event
+    before = _ambient.set(event)
     try:
         yield
     finally:
-        _ambient.stop = before
+        _ambient.reset(before)
 
 
 def run(backend: str, request: Any, watch: Watch) -> Outcome:
@@ -131,7 +131,7 @@ class _Clock:
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._ambient: threading.Event | None = getattr(_ambient, "stop", None)
+        self._ambient = _ambient.get()
         self.asked: float | None = None
 
     def over(self) -> bool:

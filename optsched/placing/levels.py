@@ -8,11 +8,12 @@ gives plans, of the few rows that pay at the prices of racks and links (a kernel
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 
-from optsched.backends import Outcome, Watch
+from optsched.backends import Watch
 from optsched.configurations import repeated
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Choices, Formulated, formulation
@@ -23,7 +24,7 @@ from optsched.placing.prices import worth_of
 from optsched.placing.rates import best_rates
 from optsched.problem import Plan, Problem
 
-__all__ = ["CHOICES", "at_levels", "at_rates", "in_intervals", "kernel_plan", "narrowed", "solved", "widened"]
+__all__ = ["CHOICES", "at_levels", "at_rates", "in_intervals", "kernel_plan", "narrowed", "plans_of", "widened"]
 
 _LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Parts of a row's greatest rate; those of several pieces on a server sum up to whole ones."""
@@ -103,25 +104,34 @@ def widened(problem: Problem, number: IntArray, plan: Plan) -> Plan:
     return best_rates(problem, Ground.of(problem), whole.rows, plan.places, brief()) or whole
 
 
-def solved(built: Formulated, watch: Watch, start: FloatArray | None) -> Outcome:
-    """Solve a model, and again with what it lacks, while that cuts off what was found and there is time.
+def plans_of(built: Formulated, watch: Watch, known: Plan | None) -> Iterator[Plan]:
+    """Yield the plan that a model has, and again with rows that it lacked, while these cut it off and there is time.
 
-    What the relaxation violates is added first, since rows are found there for little.
+    What the relaxation violates is added first, since rows are found there for little. Later plans need not be better:
+    pieces that find no room as they are dealt out may cost little, and another model's time may be short.
+
+    Parameters
+    ----------
+    known
+        A plan to begin from.
     """
     from optsched.backends import highs
 
     assert built.cut is not None
+    assert built.start is not None
     quiet = replace(watch, report=None, found=None)
     for _ in range(_CUTS):
         relaxed = highs.solve(built.model, quiet, relaxed=True)
         if relaxed.values is None or not built.cut(relaxed.values):
             break
-    outcome = highs.solve(built.model, watch, start=start)
+    start = None if known is None else built.start(known)
     for _ in range(_CUTS):
-        if outcome.values is None or watch.limits.left() <= 0 or watch.stopping() or not built.cut(outcome.values):
-            break
         outcome = highs.solve(built.model, watch, start=start)
-    return outcome
+        if outcome.values is None:
+            break
+        yield built.read(outcome.values)
+        if watch.limits.left() <= 0 or watch.stopping() or not built.cut(outcome.values):
+            break
 
 
 def _least(loss: FloatArray, count: int, known: Plan | None) -> IntArray:
@@ -148,7 +158,6 @@ def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | No
     part, of = part_of(part, keep)
     number = number[of]
     built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
-    assert built.start is not None
-    start = None if known is None else built.start(narrowed(part, number, known))
-    outcome = solved(built, watch, start)
-    return None if outcome.values is None else widened(problem, number, built.read(outcome.values))
+    start = None if known is None else narrowed(part, number, known)
+    found = [widened(problem, number, plan) for plan in plans_of(built, watch, start)]
+    return max(found, key=problem.total, default=None)

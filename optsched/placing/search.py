@@ -6,22 +6,25 @@ import itertools
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optsched.backends import Limits, Watch
+from optsched.backends.channel import TICK
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import formulation
-from optsched.places import Crossing, Room, ServerClass
-from optsched.placing.ground import Ground, pieces_of
-from optsched.placing.levels import CHOICES, at_levels, at_rates, solved
+from optsched.placing.deal import brief
+from optsched.placing.ground import Ground
+from optsched.placing.left import room_left
+from optsched.placing.levels import CHOICES, at_levels, at_rates, plans_of
 from optsched.placing.prices import worth_of
-from optsched.placing.rates import best_rates, loads
+from optsched.placing.rates import best_rates
 from optsched.problem import Plan, Problem
 
-__all__ = ["improved", "room_left"]
+__all__ = ["improved"]
 
 _SERVERS = 12
 """Most servers of a rack that are decided together."""
@@ -41,7 +44,14 @@ _ROWS = 10
 """Rows at rates of each job in a neighbourhood: those of the greatest worth."""
 
 
-def improved(problem: Problem, plan: Plan, worth: FloatArray, watch: Watch, enough: float = np.inf) -> Plan:
+def improved(
+    problem: Problem,
+    plan: Plan,
+    worth: FloatArray,
+    watch: Watch,
+    enough: float = np.inf,
+    news: Future[Plan | None] | None = None,
+) -> Plan:
     """Return a plan no worse than the given one; the search ends where no neighbourhood is better, or in time.
 
     The jobs of two or three racks are decided anew, with some that wait, at rates of few levels and in the room that
@@ -61,17 +71,22 @@ def improved(problem: Problem, plan: Plan, worth: FloatArray, watch: Watch, enou
     offers = _offers(problem, worth, watch)
     racks = _racks(ground)
     best, value = plan, problem.total(plan)
-    for size in _SIZES if len(racks) > 1 else (1,):
-        sets = _sets(len(racks), size, random)
-        while value < enough and watch.limits.left() > _LEAST and not watch.stopping():
-            if (chosen := next(sets, None)) is None:
-                break
+    sets = _sets(len(racks), random)
+    while value < enough and watch.limits.left() > _LEAST and not watch.stopping():
+        found: Plan | None = None
+        if news is not None and news.done():
+            found, news = news.result(), None
+        elif (chosen := next(sets, None)) is not None:
             servers = np.concatenate([racks[k] for k in chosen])
             found = _anew(problem, ground, best, _freed(ground, best, movable, servers, random), offers, watch)
-            if found is not None and (now := problem.total(found)) > value + 1e-7 * abs(value):
-                best, value = found, now
-                watch.progress("neighbourhoods", value, None)
-                sets = _sets(len(racks), size, random)
+        elif news is not None:
+            wait([news], max(0.0, min(TICK, watch.limits.left())))
+        else:
+            break
+        if found is not None and (now := problem.total(found)) > value + 1e-7 * abs(value):
+            best, value = found, now
+            watch.progress("neighbourhoods", value, None)
+            sets = _sets(len(racks), random)
     return best
 
 
@@ -84,14 +99,15 @@ def _racks(ground: Ground) -> list[IntArray]:
     return found
 
 
-def _sets(count: int, size: int, random: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Yield sets of so many of ``count``: each once in random order, or random ones for ever where these are many."""
-    if math.comb(count, size) <= _LISTED:
-        every = list(itertools.combinations(range(count), size))
-        yield from (every[k] for k in random.permutation(len(every)).tolist())
-    else:
-        while True:
-            yield tuple(random.choice(count, size, replace=False).tolist())
+def _sets(count: int, random: np.random.Generator) -> Iterator[tuple[int, ...]]:
+    """Yield sets of ``count``: each once in random order, small ones first; of very many random ones for ever."""
+    for size in sorted({min(size, count) for size in _SIZES}):
+        if math.comb(count, size) <= _LISTED:
+            every = list(itertools.combinations(range(count), size))
+            yield from (every[k] for k in random.permutation(len(every)).tolist())
+        else:
+            while True:
+                yield tuple(random.choice(count, size, replace=False).tolist())
 
 
 def _freed(
@@ -154,53 +170,20 @@ def _anew(
         room=room_left(problem, ground, others), near=None,
     )  # fmt: skip
     built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
-    assert built.start is not None
     limits = Limits(time.monotonic() + min(_SECONDS, watch.limits.left()), 1e-3, watch.limits.seed, 1)
-    outcome = solved(built, Watch(limits, stop=watch.stop), built.start(Plan(now, plan.gbps, plan.places)))
-    if outcome.values is None:
-        return None
-    found = built.read(outcome.values)
+    found = (
+        _joined(problem, ground, plan, free, number, own)
+        for own in plans_of(built, Watch(limits, stop=watch.stop), Plan(now, plan.gbps, plan.places))
+    )
+    return max((each for each in found if each is not None), key=problem.total, default=None)
+
+
+def _joined(
+    problem: Problem, ground: Ground, plan: Plan, free: NDArray[np.bool_], number: IntArray, found: Plan
+) -> Plan | None:  # fmt: skip
+    """Return the plan with what was found for the freed jobs, at the best rates for all."""
     assert found.places is not None
     assert plan.places is not None
     rows = np.where(free, np.append(number, -1)[found.rows], plan.rows)
     places = tuple(new if freely else old for new, old, freely in zip(found.places, plan.places, free, strict=True))
-    if plan.gbps is None:
-        return Plan(rows, None, places)
-    return best_rates(problem, ground, rows, places, replace(watch, report=None))
-
-
-def room_left(problem: Problem, ground: Ground, plan: Plan) -> Room:
-    """Return what a plan leaves of the ground, servers of equal rest in one class."""
-    free = np.column_stack([ground.capacity, [s.network_gbps for s in ground.servers]])
-    across = np.array([c.capacity for c in ground.crossings])
-    assert plan.places is not None
-    for j in np.flatnonzero(plan.rows >= 0).tolist():
-        row, stands = int(plan.rows[j]), plan.places[j]
-        assert stands is not None
-        takes = {piece.gpus: piece.takes for piece in pieces_of(problem, row)}
-        for name, size in [*stands.gpus.items(), *((name, 0) for name in stands.servers)]:
-            free[ground.number[name], :3] -= takes[size]
-        if plan.gbps is not None and not np.isnan(plan.gbps[j]):
-            for number, amount in loads(problem, ground, row, stands):
-                if number < len(free):
-                    free[number, 3] -= amount * plan.gbps[j]
-                else:
-                    across[number - len(free)] -= amount * plan.gbps[j]
-    free = np.maximum(np.round(free, 9), 0.0)
-    alike: dict[tuple[object, ...], list[int]] = {}
-    for s, server in enumerate(ground.servers):
-        alike.setdefault((server.site, server.rack, server.gpu_type, *free[s]), []).append(s)
-    first = [members[0] for members in alike.values()]
-    classes = tuple(
-        ServerClass(
-            tuple(ground.servers[s].names[0] for s in members), ground.servers[members[0]].site,
-            ground.servers[members[0]].rack, ground.servers[members[0]].gpu_type, round(free[members[0], 0]),
-            *(float(x) for x in free[members[0], 1:]),
-        )
-        for members in alike.values()
-    )  # fmt: skip
-    links = [
-        Crossing(c.link, c.site, max(0.0, float(left)), c.below[first])
-        for c, left in zip(ground.crossings, across, strict=True)
-    ]
-    return Room(classes, tuple(links))
+    return Plan(rows, None, places) if plan.gbps is None else best_rates(problem, ground, rows, places, brief())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from optsched.backends import Watch
 from optsched.formulation import DEFAULT, Choices
+from optsched.guard import beside
 from optsched.problem import Problem
 from optsched.search.exact import exactly, formulation_for, nearer
 from optsched.search.heuristic import by_relaxation
@@ -24,9 +25,7 @@ _SMALL = 10_000
 _MANY = 100_000
 """Rows from which on prices of pools come first, which leave few of them."""
 _AROUND = 120.0
-"""Most seconds for neighbourhoods of a plan, or for a kernel."""
-_SHARE = 0.4
-"""Part of the time left that neighbourhoods may take."""
+"""Most seconds for a kernel and neighbourhoods beside it."""
 _ROUNDS = 8
 """Most times that a model is solved with values that are known better and better."""
 _WORTHWHILE = 0.1
@@ -41,8 +40,8 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     """Return the stages for plans with places.
 
     Prices bound all plans and say which rows matter; a first plan is bettered by kernels of these rows and around
-    itself, before and after a model in which equal servers are merged; a model in which each stands for itself has
-    the last word, and the only one where rows are few. Whoever compares models by choices gets these alone, beside a
+    itself, and by a model in which equal servers are merged; a model in which each stands for itself has the last
+    word, and the only one where rows are few. Whoever compares models by choices gets these alone, beside a
     first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
@@ -56,11 +55,10 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
-    around = Stage("neighbourhoods", "", partial(by_neighbourhoods, watch=watch))
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
     merged = replace(merged, run=partial(unless_small, run=merged.run))
     pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
-    return [pooled, bounds, first, around, kernels, merged, exact]
+    return [pooled, bounds, first, kernels, merged, exact]
 
 
 def _small(search: Search) -> bool:
@@ -156,25 +154,28 @@ def by_rack_prices(search: Search, watch: Watch) -> Search:
 
 
 def by_kernels(search: Search, watch: Watch) -> Search:
-    """Solve models of the rows that are worth most at the prices, first of few and then of more.
+    """Solve a model of the rows that are worth most at the prices, beside a search around the plan; then of more.
 
     Between two of them, what is too dear for a better plan than the one that is known is left out, and the rest is
     priced anew, with values at rates that are known better.
     """
-    from optsched.placing import kernel_plan
+    from optsched.placing import improved, kernel_plan
 
-    if search.worth is None:
-        return search
     for times, error in _KERNELS.items():
-        problem, loss = search.problem, search.worth.loss(search.problem)
-        if watch.stopping() or search.proven(2 * watch.limits.gap) or len(loss) == 0:
+        problem, worth = search.problem, search.worth
+        if worth is None or search.bound is None or watch.stopping() or search.proven(2 * watch.limits.gap):
             break
+        count, loss = times * problem.configurations.jobs, worth.loss(problem)
         deadline = time.monotonic() + min(0.5 * watch.limits.left(), _AROUND)
-        limits = replace(watch.limits, deadline=deadline, gap=max(watch.limits.gap, 5e-4))
-        count = times * problem.configurations.jobs
-        plan = kernel_plan(problem, loss, count, search.plan, replace(watch, limits=limits, report=None))
+        limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
+        if search.plan is None:
+            plan = kernel_plan(problem, loss, count, None, _kernel_watch(limited))
+        else:
+            enough = search.bound - 2 * watch.limits.gap * abs(search.value)
+            with beside(partial(kernel_plan, problem, loss, count, search.plan), _kernel_watch(limited)) as news:
+                plan = improved(problem, search.plan, worth.net, limited, enough, news)
         if plan is not None:
-            search = search.offered(plan, f"{times} rows a job")
+            search = search.offered(plan, f"{times} rows a job, and neighbourhoods")
             search.tell(watch, "kernels")
         if count >= len(loss) or _small(search):
             break
@@ -182,6 +183,12 @@ def by_kernels(search: Search, watch: Watch) -> Search:
             search = _repriced(search, watch, error)
             search.tell(watch, "kernels")
     return search
+
+
+def _kernel_watch(watch: Watch) -> Watch:
+    """Return a watch for a kernel, which is not solved to the last digit, and leaves time to deal out what it finds."""
+    deadline = time.monotonic() + 0.9 * watch.limits.left()
+    return replace(watch, limits=replace(watch.limits, deadline=deadline, gap=max(watch.limits.gap, 5e-4)), report=None)
 
 
 def _repriced(search: Search, watch: Watch, error: float) -> Search:
@@ -194,17 +201,3 @@ def _repriced(search: Search, watch: Watch, error: float) -> Search:
     search = _with_rows(search, search.worth.promising(search.problem, search.value, search.plan.rows), "too dear")
     worth = worth_of(replace(search.problem, near=None), watch.limits.deadline, error)
     return bounded(replace(search, worth=worth), worth.dual, 1.0, "prices of racks and links")
-
-
-def by_neighbourhoods(search: Search, watch: Watch) -> Search:
-    """Better the plan around itself, where a model of everything would be large."""
-    from optsched.placing import improved
-
-    problem = search.problem
-    if search.plan is None or search.worth is None or search.bound is None or search.proven(2 * watch.limits.gap):
-        return search
-    deadline = time.monotonic() + min(_SHARE * watch.limits.left(), _AROUND)
-    limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
-    enough = search.bound - watch.limits.gap * abs(search.bound)
-    plan = improved(problem, search.plan, search.worth.net, limited, enough)
-    return search.offered(plan, "neighbourhoods")
