@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    {"optsched.errors"},
+    {"optsched.arrays", "optsched.errors"},
     {"optsched.files", "optsched.executor"},
     {"optsched.curves"},
     {"optsched.instance"},
