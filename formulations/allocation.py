@@ -241,7 +241,7 @@ def _notes(s: Segments, encoded: list[Encoded]) -> tuple[str, ...]:
 def _pyomo(problem: Problem, choices: Choices) -> Formulated:
     from formulations.reference.allocation import build as reference
 
-    return reference(problem, choices)
+    return reference(problem, choices, None if choices.encoding == "pyomo" else build(problem, choices))
 
 
 def _cpsat(problem: Problem, choices: Choices) -> Formulated:
