@@ -24,7 +24,7 @@ from optsched.curves.fitted import load_curves
 from optsched.files import write_json
 from optsched.formulation import DEFAULT, formulation
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.problem import pose
+from optsched.pose import pose
 from optsched.result import Result, load_result
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -35,7 +35,7 @@ from optsched.curves.fitted import load_curves  # noqa: E402
 from optsched.formulation import DEFAULT, formulation  # noqa: E402
 from optsched.generate import generate  # noqa: E402
 from optsched.instance import loads  # noqa: E402
-from optsched.problem import pose  # noqa: E402
+from optsched.pose import pose  # noqa: E402
 from tests.trust import faults  # noqa: E402
 
 PROMISED = 0.25

@@ -32,7 +32,8 @@ from optsched.curves.fitted import load_curves
 from optsched.formulation import Choices, formulation
 from optsched.generate import generate
 from optsched.instance import Cluster, GpuType, Job, ObjectiveSpec, ParameterServers, ServerGroup, validate
-from optsched.problem import allocate, pose
+from optsched.pose import pose
+from optsched.problem import allocate
 
 ROOT = Path(__file__).resolve().parents[1]
 CURVES = load_curves(ROOT / "instances" / "curves.json")

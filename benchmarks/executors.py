@@ -24,9 +24,9 @@ from rich.table import Table
 from optsched.curves.fitted import load_curves
 from optsched.executor import RayExecutor, local_pool
 from optsched.generate import generate
+from optsched.pose import pose
 from optsched.prices.smooth import Spread, descend, first_guess
 from optsched.prices.table import table_of
-from optsched.problem import pose
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (2_000, 10_000, 40_000)

@@ -40,7 +40,8 @@ from optsched.files import write_bytes
 from optsched.generate import generate
 from optsched.instance import Configuration, Job, Reference, validate
 from optsched.placing import Ground, best_rates, first_plan, on_network
-from optsched.problem import Places, Problem, allocate, pose
+from optsched.pose import pose
+from optsched.problem import Places, Problem, allocate
 from optsched.result import Result
 from optsched.solution import Allocation
 

@@ -23,7 +23,8 @@ from optsched.curves.fitted import load_curves
 from optsched.generate import generate
 from optsched.instance import Instance
 from optsched.placing import first_plan, worth_in_pools
-from optsched.problem import Plan, pose
+from optsched.pose import pose
+from optsched.problem import Plan
 
 ROOT = Path(__file__).resolve().parents[1]
 

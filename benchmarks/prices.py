@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from formulations.configuration import build
+from optsched.arrays import offsets
 from optsched.backends import Limits, Watch, highs
 from optsched.configurations import Configurations, Ways
 from optsched.heuristics.marginal import improve
@@ -109,7 +110,7 @@ def problem(jobs: int, types: int = 3, sites: int = 1, seed: int = 0, hosts: boo
     ways = Ways(pool, gpus, -(-gpus // 4), none, np.full(rows, np.nan), none + 1, rate, ones, np.full(rows, np.nan))
     table = Configurations(
         job=job, ways=ways, kept=np.zeros(rows, dtype=bool), share=ones, slowest=np.full(rows, np.nan),
-        first=np.concatenate([[0], np.cumsum(np.bincount(job, minlength=jobs))]), reference=np.ones(jobs),
+        first=offsets(np.bincount(job, minlength=jobs)), reference=np.ones(jobs),
         pools=everywhere, used=tuple(np.concatenate(part) for part in zip(*uses, strict=True)), capacity=capacity,
         resource_names=tuple(names), reasons={},
     )  # fmt: skip

@@ -28,8 +28,9 @@ from rich.table import Table
 from optsched import solve
 from optsched.heuristics.partition import of_jobs
 from optsched.instance import Holding, Instance, loads
+from optsched.pose import pose
 from optsched.prices import price
-from optsched.problem import Problem, pose
+from optsched.problem import Problem
 from optsched.result import Result
 
 PART = 0.05

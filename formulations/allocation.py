@@ -56,6 +56,7 @@ from __future__ import annotations
 import numpy as np
 
 from formulations.segments import LINED, Segments, rows_at, segment_of, segments, usage
+from optsched.arrays import positions
 from optsched.curves import FloatArray
 from optsched.errors import InputError, shown
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
@@ -153,8 +154,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
 
     segment, resource, amount, served = usage(problem, s.job, s.pool)
     shared = np.flatnonzero(np.isfinite(table.capacity))
-    number = np.full(len(table.capacity), -1)
-    number[shared] = np.arange(len(shared))
+    number = positions(shared, len(table.capacity))
     bound = number[resource] >= 0
     segment, resource, amount, served = segment[bound], number[resource[bound]], amount[bound], served[bound]
     stepped, serving = n_of[segment] >= 0, p_of[segment] >= 0
@@ -241,7 +241,7 @@ def _notes(s: Segments, encoded: list[Encoded]) -> tuple[str, ...]:
 def _pyomo(problem: Problem, choices: Choices) -> Formulated:
     from formulations.reference.allocation import build as reference
 
-    return reference(problem, choices)
+    return reference(problem, choices, None if choices.encoding == "pyomo" else build(problem, choices))
 
 
 def _cpsat(problem: Problem, choices: Choices) -> Formulated:

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from optsched.arrays import positions
 from optsched.curves import FloatArray
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
 from optsched.linear import LinearModel
@@ -62,8 +63,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     model.add_rows("C1", (table.job, x, 1.0), lower=required, upper=1.0, size=len(jobs), label=jobs.__getitem__)
     row, resource, amount = table.used
     shared = np.flatnonzero(np.isfinite(table.capacity))
-    number = np.full(len(table.capacity), -1)
-    number[shared] = np.arange(len(shared))
+    number = positions(shared, len(table.capacity))
     bound = number[resource] >= 0
     model.add_rows(
         "C2", (number[resource[bound]], x[row[bound]], amount[bound]), upper=table.capacity[shared],

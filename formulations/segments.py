@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import run_starts
 from optsched.curves import FloatArray, IntArray
 from optsched.curves.concave import Lines, concave_lines, concave_runs
 from optsched.linear.piecewise import Pieces
@@ -223,7 +224,7 @@ def segments(problem: Problem, encoding: str = "auto") -> Segments:
     """Split the values of every job and pool into segments, and cover each by lines or breakpoints."""
     table = problem.configurations
     key = table.job * len(table.pools) + table.ways.pool
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    starts = run_starts(key)
     cutter = _Cutter(problem.error, encoding)
     for begin, end in zip(starts.tolist(), np.append(starts[1:], len(key)).tolist(), strict=True):
         job, pool, rows = int(table.job[begin]), int(table.ways.pool[begin]), slice(begin, end)

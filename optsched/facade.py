@@ -20,7 +20,7 @@ from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
 from optsched.objectives import objective as objective_of
 from optsched.opening import nobody, pieces
-from optsched.problem import pose
+from optsched.pose import pose
 from optsched.result import Result
 from optsched.search import HEURISTICS, Board, Search, Stage, doubted, filled, idle, stages_of
 from optsched.solution import Allocation, Waiting, allocations_hash

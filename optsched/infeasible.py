@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from optsched.arrays import positions
 from optsched.backends import Limits, Watch
 from optsched.backends.highs import solve
 from optsched.curves import FloatArray, IntArray
@@ -112,10 +113,8 @@ def _elastic(problem: Problem, jobs: IntArray) -> tuple[LinearModel, IntArray, I
     table = problem.configurations
     rows = np.flatnonzero(np.isin(table.job, jobs))
     finite = np.flatnonzero(np.isfinite(table.capacity))
-    place_of_job, place_of_row = np.full(table.jobs, -1), np.full(len(table), -1)
-    place_of_job[jobs], place_of_row[rows] = np.arange(len(jobs)), np.arange(len(rows))
-    place_of_resource = np.full(len(table.capacity), -1)
-    place_of_resource[finite] = np.arange(len(finite))
+    place_of_job, place_of_row = positions(jobs, table.jobs), positions(rows, len(table))
+    place_of_resource = positions(finite, len(table.capacity))
     model = LinearModel()
     x = model.add_variables("x", len(rows), upper=1.0, integer=True)
     more = model.add_variables("more", len(finite), cost=-1.0 / np.maximum(1.0, table.capacity[finite]))

@@ -8,7 +8,6 @@ floor of the least value of any job leaves each job that counts the rows that re
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,9 +16,7 @@ from optsched.curves import FloatArray
 from optsched.errors import InputError, shown
 from optsched.instance import Limit
 from optsched.objectives import objective
-
-if TYPE_CHECKING:
-    from optsched.problem import Problem
+from optsched.problem import Problem
 
 __all__ = ["at_least", "keeping_limits"]
 

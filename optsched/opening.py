@@ -20,8 +20,9 @@ from optsched.infeasible import impossible
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.objectives import objective
 from optsched.placing import first_plan
+from optsched.pose import pose
 from optsched.prices import price
-from optsched.problem import Plan, Problem, allocate, pose
+from optsched.problem import Plan, Problem, allocate
 from optsched.solution import Allocation
 
 __all__ = ["Draft", "nobody", "pieces"]

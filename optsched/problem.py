@@ -9,15 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.configurations import Configurations, measured_by, sampled, tabulate, throughputs
+from optsched.configurations import Configurations, measured_by, sampled, throughputs
 from optsched.curves import FloatArray, IntArray
-from optsched.instance import Instance, ObjectiveSpec
-from optsched.limits import keeping_limits
-from optsched.objectives import Objective, Rates, objective
+from optsched.instance import Instance
+from optsched.objectives import Objective, Rates
 from optsched.places import Room
 from optsched.solution import Allocation
 
-__all__ = ["Places", "Plan", "Problem", "allocate", "pose", "row_label", "rows_of"]
+__all__ = ["Places", "Plan", "Problem", "allocate", "row_label", "rows_of"]
 
 
 class Places(NamedTuple):
@@ -42,10 +41,6 @@ class Plan:
     rows: IntArray
     gbps: FloatArray | None = None
     places: tuple[Places | None, ...] | None = None
-
-
-_RATES = 65
-"""Network rates at which the best value of a configuration is looked for."""
 
 
 @dataclass(frozen=True)
@@ -158,26 +153,6 @@ class Problem:
             weight=self.weight[job], reference=measure[job], throughput=net,
             goodput=net * table.ways.efficiency[rows], dominant_share=lambda: table.dominant_shares()[rows],
         )  # fmt: skip
-
-
-def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
-    """Return the problem of an instance, with another objective than its own where one is given."""
-    table = tabulate(instance)
-    here = [job.arrival_s <= instance.now_s for job in instance.jobs]
-    problem = Problem(
-        instance=instance,
-        objective=objective(spec or instance.objective),
-        configurations=table,
-        value=np.empty(0),
-        weight=np.array([job.weight * now for job, now in zip(instance.jobs, here, strict=True)], dtype=np.float64),
-        required=np.array([job.required for job in instance.jobs], dtype=bool),
-        error=error,
-    )
-    value = problem.worth(problem.objective)
-    rated = np.flatnonzero(~np.isnan(table.slowest))
-    if len(rated):
-        value[rated] = problem.over_rates(rated, _RATES)[1].max(axis=1)
-    return keeping_limits(replace(problem, value=value))
 
 
 def rows_of(problem: Problem, chosen: IntArray) -> IntArray:

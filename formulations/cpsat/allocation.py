@@ -23,6 +23,7 @@ from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import whole_amounts, whole_values
 from formulations.segments import usage
+from optsched.arrays import run_starts
 from optsched.curves import FloatArray
 from optsched.formulation import Formulated
 from optsched.problem import Plan, Problem, rows_of
@@ -35,7 +36,7 @@ def build(problem: Problem) -> Formulated:
     table, instance = problem.configurations, problem.instance
     model = cp_model.CpModel()
     key = table.job * len(table.pools) + table.ways.pool
-    starts = np.flatnonzero(np.diff(key, prepend=-1))
+    starts = run_starts(key)
     ends = np.append(starts[1:], len(key))
     value, unit = whole_values(problem.value)
     cells = list(zip(starts.tolist(), ends.tolist(), strict=True))

@@ -35,11 +35,10 @@ def lowered(built: Formulated) -> Formulated:
     least = np.flatnonzero(~whole)
     if len(least) > 1 or (len(least) == 1 and cost[least[0]] != 1.0):
         raise InputError("a model of integers, which CP-SAT needs", value=f"{len(least)} continuous columns")
-    owner = np.repeat(np.arange(len(matrix.lower)), np.diff(matrix.start))
     in_values = np.zeros(len(matrix.lower), dtype=bool)
     if len(least):
-        in_values[owner[matrix.column == least[0]]] = True
-        mine = in_values[owner] & (matrix.column != least[0])
+        in_values[matrix.row[matrix.column == least[0]]] = True
+        mine = in_values[matrix.row] & (matrix.column != least[0])
         worth, unit = whole_values(-matrix.coefficient[mine])
         coefficient = matrix.coefficient.copy()
         coefficient[mine] = -worth

@@ -14,7 +14,7 @@ SAFE = 2**30
 
 
 def whole_values(values: FloatArray) -> tuple[IntArray, float]:
-    """Return values as integers, rounded up so that bounds stay bounds, and the value of one unit."""
+    """Return values of either sign as integers, rounded up by a unit at most so that bounds stay bounds; and a unit."""
     total = float(np.abs(values).sum())
     unit = total / (SAFE - len(values)) if total > 0 else 1.0
     return np.ceil(values / unit * (1 - 1e-15)).astype(np.int64), unit

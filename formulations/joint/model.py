@@ -9,6 +9,7 @@ from formulations.joint.network import Traffic, add_network
 from formulations.joint.options import Options, options
 from formulations.joint.patterns import add_patterns
 from formulations.joint.reading import rates_of, reader, starter
+from optsched.arrays import by_group, positions, stretches
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import DEFAULT, Choices, Formulated
 from optsched.linear import LinearModel
@@ -82,10 +83,9 @@ def _pools(model: LinearModel, problem: Problem, o: Options, x: IntArray) -> Non
     table = problem.configurations
     start, resource, amount = table.used_by_row
     count = np.diff(start)[o.row]
-    entry = np.arange(count.sum()) + np.repeat(start[o.row] - np.cumsum(count) + count, count)
+    entry = stretches(start[o.row], count)
     shared = np.flatnonzero(np.isfinite(table.capacity))
-    number = np.full(len(table.capacity), -1)
-    number[shared] = np.arange(len(shared))
+    number = positions(shared, len(table.capacity))
     bound = number[resource[entry]] >= 0
     entries = (number[resource[entry[bound]]], np.repeat(x, count)[bound], amount[entry[bound]])
     model.add_rows(
@@ -148,10 +148,9 @@ def _servers(model: LinearModel, problem: Problem, o: Options, columns: Columns,
     cell = job[pairs.kind] * len(o.classes) + pairs.place
     cells, number = np.unique(cell, return_inverse=True)
     owner, place = np.divmod(cells, len(o.classes))
-    order = np.argsort(x_job, kind="stable")
-    first = np.searchsorted(x_job[order], np.arange(problem.configurations.jobs + 1))
+    first, order = by_group(x_job, problem.configurations.jobs)
     count = np.diff(first)[owner]
-    option = order[np.arange(count.sum()) + np.repeat(first[owner] - np.cumsum(count) + count, count)]
+    option = order[stretches(first[owner], count)]
     row = np.repeat(np.arange(len(cells)), count)
     entries = (
         np.concatenate([number, row]), np.concatenate([columns.z, columns.x[option]]),
@@ -162,8 +161,7 @@ def _servers(model: LinearModel, problem: Problem, o: Options, columns: Columns,
     has = np.array([(c.gpus, c.cpu_cores, c.memory_gb) for c in o.classes], dtype=np.float64)
     for d, what in enumerate(("GPUs", "CPU cores", "GB")):
         binds = np.flatnonzero(np.isfinite(has[:, d]) & (has[:, d] > 0 if d == 0 else True))
-        at = np.full(len(o.classes), -1)
-        at[binds] = np.arange(len(binds))
+        at = positions(binds, len(o.classes))
         mine = (at[pairs.place] >= 0) & (takes[pairs.kind, d] > 0)
         if mine.any():
             model.add_rows(

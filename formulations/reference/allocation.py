@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.allocation import build as fast_build
 from formulations.segments import Segments, rows_at, segments, usage
 from optsched.backends.pyomo import PyomoModel
 from optsched.curves import FloatArray
-from optsched.formulation import DEFAULT, Choices, Formulated
+from optsched.formulation import Choices, Formulated
 from optsched.linear import LinearModel
 from optsched.problem import Plan, Problem
 
@@ -30,8 +29,14 @@ REPRESENTATION = "INC"
 _ENCODED = ("curve.", "grid.")
 
 
-def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
-    """Return the model; its names are those of the mathematics."""
+def build(problem: Problem, choices: Choices, fast: Formulated | None) -> Formulated:
+    """Return the model; its names are those of the mathematics.
+
+    Parameters
+    ----------
+    fast
+        The linear model, whose encodings of pieces are taken over; None: with Pyomo's own ``Piecewise``.
+    """
     instance, table = problem.instance, problem.configurations
     data = segments(problem, choices.encoding)
     S = [data.label(problem, k) for k in range(len(data.job))]
@@ -78,7 +83,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         rule=lambda m, name: pyo.inequality(required[jobs.index(name)], sum(m.d[s] for s in S_of[jobs.index(name)]), 1),
     )
     # an encoding of the pieces says these itself, Pyomo's own does not
-    bounded = [s for s in ranged if lines[s] or choices.encoding == "pyomo"]
+    bounded = [s for s in ranged if lines[s] or fast is None]
     m.C2 = pyo.Constraint(bounded, rule=lambda m, s: m.n[s] - A[s] * m.d[s] >= 0)
     m.C3 = pyo.Constraint(bounded, rule=lambda m, s: m.n[s] - B[s] * m.d[s] <= 0)
     cuts = [(s, k) for s in valued for k in range(len(lines[s]))]
@@ -104,10 +109,9 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         )  # fmt: skip
         m.objective = pyo.Objective(expr=m.z[0], sense=pyo.maximize)
 
-    if choices.encoding == "pyomo":
+    if fast is None:
         notes = _piecewise(m, data, S, g)
     else:
-        fast = fast_build(problem, choices)
         notes = fast.notes
         _taken(m, fast.model)
 

@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from formulations.cpsat.scaling import SAFE, whole_amounts
+from optsched.arrays import offsets
 from optsched.curves import FloatArray, IntArray
 from optsched.errors import InputError
 from optsched.formulation import Support
@@ -230,7 +231,7 @@ def _energy(grid: Grid, model: Any, x: list[Any], late: list[Any], of_job: list[
             literal[i] = x[place[row]] if not late else in_time[place[row]] if of.part[i] == 0 else None
     rows = energies(question, of)
     known = np.array([one is not None for one in literal], dtype=bool)
-    begins = np.searchsorted(rows.window, np.arange(len(rows.limit) + 1))
+    begins = offsets(np.bincount(rows.window, minlength=len(rows.limit)))
     for w, limit in enumerate(rows.limit.tolist()):
         mine = slice(begins[w], begins[w + 1])
         item, amount = rows.item[mine], rows.amount[mine]

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from optsched.arrays import members, offsets
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Support
 from optsched.linear import LinearModel
@@ -62,9 +63,8 @@ def build(grid: Grid, plan: Plan | None = None, bound: float | None = None) -> T
     """Return the model; the cost is minus its objective."""
     question = grid.question
     starts = grid.last - grid.first + 1
-    row = np.repeat(np.arange(len(grid.row)), starts)
-    offset = np.cumsum(starts) - starts
-    tick = np.arange(len(row)) - np.repeat(offset - grid.first, starts)
+    row, after = members(starts)
+    tick = grid.first[row] + after
     job, cost = grid.job[row], grid.costs(row, tick)
     least = question.goal.aggregate == "max"
     model = LinearModel()
@@ -94,7 +94,7 @@ def build(grid: Grid, plan: Plan | None = None, bound: float | None = None) -> T
     if plan is not None and grid.up is False:
         rows, ticks = grid.start_of(plan)
         point = np.zeros(model.columns)
-        point[x[offset[rows] + ticks - grid.first[rows]]] = 1.0
+        point[x[offsets(starts)[rows] + ticks - grid.first[rows]]] = 1.0
         if least:
             point[-1] = max(known, float(grid.costs(rows, ticks).max(initial=0.0)))
     return Timed(model, read, 1.0, point)
@@ -103,9 +103,8 @@ def build(grid: Grid, plan: Plan | None = None, bound: float | None = None) -> T
 def _capacities(grid: Grid, model: LinearModel, x: IntArray, row: IntArray, tick: IntArray) -> None:
     """Add C2: every start is in the rows of the ticks that it covers."""
     question = grid.question
-    size = grid.size[row]
-    column = np.repeat(np.arange(len(row)), size)
-    covered = np.arange(len(column)) - np.repeat(np.cumsum(size) - size, size) + tick[column]
+    column, after = members(grid.size[row])
+    covered = tick[column] + after
     need = question.need[grid.row]
     for k, name in enumerate(question.resources):
         there = np.full(grid.slots, question.capacity[k])

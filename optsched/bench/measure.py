@@ -38,7 +38,7 @@ from optsched.instance import (
     load,
 )
 from optsched.objectives import objective
-from optsched.problem import pose
+from optsched.pose import pose
 from optsched.result import Result
 
 __all__ = ["measure", "skeleton"]

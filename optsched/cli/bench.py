@@ -113,9 +113,9 @@ def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> S
 
 def _run(what: Sequence[Path], tags: Sequence[str], out: Path, given: dict[str, Any], workers: int, quiet: bool) -> int:
     from optsched import bench
-    from optsched.cli.commands import _writable
+    from optsched.cli.output import writable
 
-    _writable(out)
+    writable(out)
     done = bench.run(_spec(what, tags, given), out, workers=workers, report=None if quiet else _tell)
     made = done.made
     for row in done.failed:
@@ -154,12 +154,12 @@ def _report(
     from optsched.bench.plot import altair
     from optsched.bench.plot import plot as drawn
     from optsched.bench.scores import best_values, judged, latest, scores
-    from optsched.cli.commands import _print_json, _writable
+    from optsched.cli.output import print_json, writable
     from optsched.errors import InputError, shown
 
     if not threshold > 1:
         raise InputError("a ratio > 1", path="--threshold", value=shown(threshold))
-    _writable(plot)
+    writable(plot)
     if plot is not None:
         altair()
     every_row = read_rows(results)
@@ -180,7 +180,7 @@ def _report(
         if (mine := [run for run in runs if run.row.decides == decides])
     }
     if as_json:
-        _print_json(_record(runs, groups, comparison))
+        print_json(_record(runs, groups, comparison))
     else:
         _print(rows, runs, groups, comparison, shift, len(every_row) - len(rows), every)
     return 1 if comparison is not None and comparison.regressions else 0

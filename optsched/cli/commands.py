@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from optsched.cli.output import print_json, writable
 from optsched.errors import InputError, shown
 from optsched.files import read_bytes, write_bytes
 
@@ -30,17 +30,6 @@ __all__ = [
     "schema",
     "solve",
 ]
-
-
-def _print_json(record: object) -> None:
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
-
-
-def _writable(path: Path | None) -> None:
-    """Refuse an output that cannot be written before any work is done for it."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
-        reason = "it is a folder" if path.is_dir() else "its folder does not exist or cannot be written to"
-        raise InputError(f"a place to write to ({reason})", file=str(path))
 
 
 def _choices(loaded: Instance, formulation: str, encoding: str, without: str) -> Choices:
@@ -67,7 +56,7 @@ def solve(
     from optsched.cli.goals import solved
     from optsched.cli.progress import shown_progress
 
-    _writable(out)
+    writable(out)
     loaded = load(instance)
     choices = _choices(loaded, options["formulation"], encoding, without)
     with shown_progress(options["time_limit"], quiet=as_json) as progress:
@@ -75,7 +64,7 @@ def solve(
     if out is not None:
         save_result(result, out)
     if as_json:
-        _print_json(result)
+        print_json(result)
     else:
         from optsched.report import print_result
 
@@ -94,7 +83,7 @@ def export(
     from optsched import load
     from optsched.goals import objectives_of
 
-    _writable(out)
+    writable(out)
     loaded = load(instance)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
     if len(wanted) != 1:
@@ -104,7 +93,7 @@ def export(
     choices = _choices(loaded, name, encoding, without)
     written = exported(loaded, out, formulation=name, objective=wanted[0], choices=choices, gap=gap)
     if as_json:
-        _print_json(dataclasses.asdict(written))
+        print_json(dataclasses.asdict(written))
         return 0
     for note in written.notes:
         print(f"note: {note}")
@@ -138,7 +127,7 @@ def check(instance: Path, plan: Path, as_json: bool) -> int:
     same = fingerprint(loaded) == result.instance
     if as_json:
         rules = [{"rule": v.rule, "who": v.who, "how": v.how} for v in report.violations]
-        _print_json({"ok": report.ok, "value": report.value, "same_instance": same, "violations": rules})
+        print_json({"ok": report.ok, "value": report.value, "same_instance": same, "violations": rules})
         return 0 if report.ok else 1
     for violation in report.violations:
         print(violation)
@@ -161,8 +150,8 @@ def fit(
     from optsched.curves.fitted import load_curves, save_curves
     from optsched.curves.measurements import read_measurements
 
-    _writable(out)
-    _writable(plot)
+    writable(out)
+    writable(plot)
     before = None if earlier is None else load_curves(earlier)
     read = read_measurements(measurements)
     with shown_steps(quiet=as_json) as report:
@@ -174,7 +163,7 @@ def fit(
         plotted(file, read, plot)
     if as_json:
         columns = ("name", "rows", "error", "unseen_error", "choice")
-        _print_json([{k: getattr(c, k) for k in columns} for c in file.curves])
+        print_json([{k: getattr(c, k) for k in columns} for c in file.curves])
     else:
         from optsched.report import print_fits
 
@@ -192,7 +181,7 @@ def predict(
     from optsched.curves.measurements import read_configurations
     from optsched.curves.predict import predict as predicted
 
-    _writable(out)
+    writable(out)
     table, configured = read_configurations(queries)
     columns = predicted(load_curves(curves), configured, str(queries))
     name = "predicted_throughput_examples_s"
@@ -223,7 +212,7 @@ def profile_plan(curves: Path, model: str, gpu: str, budget: int, max_gpus: int 
         for nodes, gpus, batch, spread in zip(*(column.tolist() for column in columns), strict=True)
     ]
     if as_json:
-        _print_json({"spread_before": float(plan.spread[0]), "measure": rows})
+        print_json({"spread_before": float(plan.spread[0]), "measure": rows})
     else:
         from optsched.report import print_profile_plan
 
@@ -237,7 +226,7 @@ def generate(curves: Path, gpus: str, out: Path, network: dict[str, Any], **opti
     from optsched.bench.recipes import Network, Recipe, made
     from optsched.curves.fitted import load_curves
 
-    _writable(out)
+    writable(out)
     counts: dict[str, int] = {}
     for part in gpus.split(","):
         gpu_type, _, count = part.strip().partition("=")
@@ -273,7 +262,7 @@ def objectives(as_json: bool) -> int:
             }
         )  # fmt: skip
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         from optsched.report import print_objectives
 
@@ -297,7 +286,7 @@ def formulations(as_json: bool) -> int:
     ]  # fmt: skip
     found += [{"name": name, "decides": what, "exact": False, "backends": []} for name, what in HEURISTICS.items()]
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         from optsched.report import print_formulations
 
@@ -314,7 +303,7 @@ def schema() -> int:
 
     kinds = [Instance, Result, CurveFile, Horizon, Schedule]
     schemas, components = msgspec.json.schema_components(kinds, ref_template="#/$defs/{name}")
-    _print_json(
+    print_json(
         {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "optsched files: an instance, a result, fitted curves, a horizon, or a schedule",

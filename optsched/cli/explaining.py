@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from optsched.cli.commands import _print_json
+from optsched.cli.output import print_json
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def explain(
     if result.status == "infeasible":
         found = explaining.conflict(loaded, time_limit=time_limit)
         if as_json:
-            _print_json({"conflict": found})
+            print_json({"conflict": found})
         else:
             _print_conflict(console, found, result)
         return 1
@@ -50,7 +50,7 @@ def explain(
         raise error.within(file=str(instance if error.path == "job" else plan or instance)) from None
     values = explaining.worths(loaded, objective=result.objective, time_limit=time_limit) if worth else ()
     if as_json:
-        _print_json({"explanations": explained, "worths": values} if worth else {"explanations": explained})
+        print_json({"explanations": explained, "worths": values} if worth else {"explanations": explained})
         return 0
     if len(result.goals) > 1:
         console.print(f"note: of several objectives, the first explains: {result.objective.name}", style="dim")
@@ -85,7 +85,7 @@ def audit(
             loaded, result.allocations, objective=result.objective, draws=draws, seed=seed, time_limit=time_limit
         )
     if as_json:
-        _print_json({"audit": found, "sensitivity": worlds} if sensitive else {"audit": found})
+        print_json({"audit": found, "sensitivity": worlds} if sensitive else {"audit": found})
         return 0
     _print_audit(_console(), found)
     if worlds is not None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from optsched.cli.commands import _print_json, _writable
+from optsched.cli.output import print_json, writable
 from optsched.errors import InputError, SolverError, shown
 from optsched.files import write_bytes, write_json
 from optsched.goals import Frontier, in_order, limit_of, objectives_of
@@ -58,8 +58,8 @@ def pareto(
     from optsched import load
     from optsched.cli.progress import shown_progress
 
-    _writable(out)
-    _writable(plot)
+    writable(out)
+    writable(plot)
     specs = objectives_of(objectives)
     if len(specs) != 2:
         raise InputError("two objectives, e.g. progress,cost", path="--objectives", value=shown(objectives))
@@ -88,7 +88,7 @@ def pareto(
     if plot is not None:
         write_bytes(plot, _page(frontier).encode())
     if as_json:
-        _print_json(file)
+        print_json(file)
         return 0
     from optsched.report import print_frontier
 

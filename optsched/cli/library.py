@@ -13,7 +13,7 @@ from optsched.bench.features import features
 from optsched.bench.grid import is_instance
 from optsched.bench.library import TAGS, Known, digest, known_in, recipes_in, root_of, verify
 from optsched.bench.recipes import made
-from optsched.cli.commands import _print_json, _writable
+from optsched.cli.output import print_json, writable
 from optsched.curves.fitted import load_curves
 from optsched.errors import InputError, shown
 from optsched.instance import load, save
@@ -38,7 +38,7 @@ def instances(
         return _verify(root, meant, [name for name in chosen if name not in known], as_json)
     rows = [_row(root / name, name, known.get(name, Known(objective=""))) for name in chosen]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
     else:
         _print(rows)
     return 0
@@ -72,7 +72,7 @@ def _make(folder: Path, name: str, out: Path | None) -> int:
         )
     if out is None:
         raise InputError("--out with --make", path="--out")
-    _writable(out)
+    writable(out)
     save(made(recipes[name].generate, load_curves(folder / "curves.json")), out)
     if digest(out) == recipes[name].sha256:
         return 0
@@ -84,7 +84,7 @@ def _verify(folder: Path, known: Mapping[str, Known], unknown: Sequence[str], as
     wrong = {name: verify(folder, name, entry) for name, entry in known.items()}
     wrong |= {name: ["nothing is known of it"] for name in unknown}
     if as_json:
-        _print_json(wrong)
+        print_json(wrong)
     else:
         for name, reasons in wrong.items():
             print(f"{name}: {'; '.join(reasons) or 'true'}")

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optsched.cli.commands import _print_json, _writable
+from optsched.cli.output import print_json, writable
 
 if TYPE_CHECKING:
     from optsched.instance import Instance
@@ -27,8 +27,8 @@ def schedule(
     from optsched.schedule.plot import drawable
     from optsched.schedule.plot import plot as drawn
 
-    _writable(out)
-    _writable(plot)
+    writable(out)
+    writable(plot)
     if plot is not None:
         drawable(plot)
     loaded = load(instance)
@@ -45,7 +45,7 @@ def schedule(
     if plot is not None and made.value is not None:
         drawn(loaded, made, plot)
     if as_json:
-        _print_json(made)
+        print_json(made)
     else:
         print_schedule(loaded, made)
     return 0 if made.status in ("optimal", "feasible") else 1
@@ -65,7 +65,7 @@ def check_schedule(instance: Path, plan: Path, as_json: bool) -> int:
     same = fingerprint(loaded) == made.instance
     if as_json:
         rules = [{"rule": v.rule, "who": v.who, "how": v.how} for v in report.violations]
-        _print_json({"ok": report.ok, "value": report.value, "same_instance": same, "violations": rules})
+        print_json({"ok": report.ok, "value": report.value, "same_instance": same, "violations": rules})
         return 0 if report.ok else 1
     for violation in report.violations:
         print(violation)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optsched.cli.commands import _print_json, _writable
+from optsched.cli.output import print_json, writable
 from optsched.errors import InputError, shown
 from optsched.files import write_json
 
@@ -30,7 +30,7 @@ def share(
     from optsched import load
     from optsched.timeshare.reading import market_of, with_pairs
 
-    _writable(out)
+    writable(out)
     if policy not in POLICIES:
         raise InputError(", ".join(POLICIES), path="--policy", value=shown(policy))
     if lexicographic and policy != "max-min":
@@ -46,7 +46,7 @@ def share(
     if out is not None:
         write_json(out, record)
     if as_json:
-        _print_json(record)
+        print_json(record)
     else:
         _print(read, found)
     return 0 if found.status in ("optimal", "feasible") else 1

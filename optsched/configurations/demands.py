@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import offsets
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Job
 
@@ -64,7 +65,7 @@ class Demands:
             most_servers=np.array([ps.maximum if ps else 0 for ps in servers], dtype=np.int64),
             whole=np.array([bool(job.global_batches) for job in jobs], dtype=bool),
             batches=count,
-            first_batch=np.cumsum(count) - count,
+            first_batch=offsets(count)[:-1],
             batch=np.array([batch for each in batches for batch in each], dtype=np.float64),
             noise=np.array([e.noise_scale if e else np.nan for e in efficiency], dtype=np.float64),
             reference_batch=np.array([e.reference_batch if e else np.nan for e in efficiency], dtype=np.float64),

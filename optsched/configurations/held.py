@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import positions, run_starts
 from optsched.configurations.demands import Demands
 from optsched.configurations.table import Ways, none, stacked
 from optsched.configurations.ways import Rater
@@ -31,8 +32,7 @@ def with_held(instance: Instance, everywhere: Sequence[Pool], job: IntArray, row
     if len(owner) == 0:
         return job, rows
     # one row a job at the most: compare all rows of a job with it
-    mine = np.full(len(instance.jobs), -1)
-    mine[owner] = np.arange(len(owner))
+    mine = positions(owner, len(instance.jobs))
     of: IntArray = np.flatnonzero(mine[job] >= 0)
     number, some = mine[job[of]], rows.take(of)
     other = held.take(number)
@@ -78,7 +78,7 @@ def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence
             which, ways = rater.with_batches(cell, gpus[fits], nodes[fits], servers[fits])
             cell = cell[which]
             best = np.lexsort((-np.nan_to_num(ways.goodput, nan=-np.inf), cell))
-            best = best[np.diff(cell[best], prepend=-1) != 0]
+            best = best[run_starts(cell[best])]
             cell, ways = cell[best], ways.take(best)
         else:
             batch = np.array([h.local_batch for h in held if h is not None], dtype=np.float64)[fits]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from optsched.arrays import run_starts
 from optsched.configurations.tabulate import kinds
 from optsched.configurations.ways import ways_of
 from optsched.curves import FloatArray
@@ -25,8 +26,7 @@ def measured_by(instance: Instance, base: Base) -> FloatArray:
     some, kind_of = kinds(instance.jobs)
     ways, first, _ = ways_of(some, instance, everywhere)
     owner = np.repeat(np.arange(len(some)), np.diff(first))
-    change = np.diff(owner, prepend=-1) | np.diff(ways.pool, prepend=-1) | np.diff(ways.gpus, prepend=-1)
-    starts = np.flatnonzero(change)
+    starts = run_starts(owner, ways.pool, ways.gpus)
     if len(starts) == 0:
         return np.ones(len(instance.jobs))
     best = np.maximum.reduceat(ways.goodput, starts)  # of each count in each pool

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import offsets, positions, stretches
 from optsched.configurations.table import Configurations
 from optsched.curves import FloatArray, IntArray
 
@@ -15,16 +16,16 @@ __all__ = ["repeated", "some_rows", "with_resource"]
 
 def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Configurations:
     """Return a table of some rows, ``keep`` of shape ``(n,)``; jobs that lose their last one wait for ``reason``."""
-    place = np.cumsum(keep) - 1
     row, resource, amount = table.used
-    inside = keep[row]
+    place = positions(np.flatnonzero(keep), len(table))[row]
+    inside = place >= 0
     job = table.job[keep]
     count = np.bincount(job, minlength=table.jobs)
     reasons = dict.fromkeys(np.flatnonzero((count == 0) & (np.diff(table.first) > 0)).tolist(), reason)
     return replace(
         table, job=job, ways=table.ways.take(keep), kept=table.kept[keep], share=table.share[keep],
-        slowest=table.slowest[keep], first=np.concatenate([[0], np.cumsum(count)]),
-        used=(place[row[inside]], resource[inside], amount[inside]), reasons={**table.reasons, **reasons},
+        slowest=table.slowest[keep], first=offsets(count),
+        used=(place[inside], resource[inside], amount[inside]), reasons={**table.reasons, **reasons},
     )  # fmt: skip
 
 
@@ -32,11 +33,11 @@ def repeated(table: Configurations, rows: IntArray) -> Configurations:
     """Return a table of the named rows, which may be named more than once; jobs stay in order."""
     start, resource, amount = table.used_by_row
     count = np.diff(start)[rows]
-    entry = np.arange(count.sum()) + np.repeat(start[rows] - np.cumsum(count) + count, count)
+    entry = stretches(start[rows], count)
     job = table.job[rows]
     return replace(
         table, job=job, ways=table.ways.take(rows), kept=table.kept[rows], share=table.share[rows],
-        slowest=table.slowest[rows], first=np.searchsorted(job, np.arange(table.jobs + 1)),
+        slowest=table.slowest[rows], first=offsets(np.bincount(job, minlength=table.jobs)),
         used=(np.repeat(np.arange(len(rows)), count), resource[entry], amount[entry]),
     )  # fmt: skip
 

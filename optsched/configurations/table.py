@@ -12,11 +12,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import by_group
 from optsched.curves import FloatArray, IntArray, Points
 from optsched.instance import Instance
 from optsched.pools import Pool
 
-__all__ = ["Configurations", "Ways", "none", "points_of", "spread", "stacked", "throughputs"]
+__all__ = ["Configurations", "Ways", "none", "points_of", "stacked", "throughputs"]
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,6 @@ def none() -> Ways:
 def stacked(parts: Sequence[Ways]) -> Ways:
     """Return ways one part after the other."""
     return Ways(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Ways)))
-
-
-def spread(lengths: IntArray) -> tuple[IntArray, IntArray]:
-    """Return (owner, number) of the members of groups of these lengths, one group after the other."""
-    owner = np.repeat(np.arange(len(lengths)), lengths)
-    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
 
 
 @dataclass(frozen=True)
@@ -130,8 +125,7 @@ class Configurations:
     def used_by_row(self) -> tuple[IntArray, IntArray, FloatArray]:
         """``used`` by rows: entries ``start[i]:start[i + 1]`` of (resource, amount) are row i's."""
         row, resource, amount = self.used
-        order = np.argsort(row, kind="stable")
-        start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(self)))])
+        start, order = by_group(row, len(self))
         return start, resource[order], amount[order]
 
     def costs(self, prices: FloatArray) -> FloatArray:

@@ -7,9 +7,10 @@ from collections.abc import Hashable, Sequence
 import msgspec
 import numpy as np
 
+from optsched.arrays import members, offsets
 from optsched.configurations.eligible import eligible
 from optsched.configurations.held import kept, twins, with_held
-from optsched.configurations.table import Configurations, Ways, spread, throughputs
+from optsched.configurations.table import Configurations, Ways, throughputs
 from optsched.configurations.ways import reference_goodputs, ways_of
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance, Job
@@ -35,7 +36,7 @@ def tabulate(instance: Instance) -> Configurations:
     else:  # progress is measured by what was measured: packed, and without a rate
         packed = ways_of(some, msgspec.structs.replace(instance, decides="counts"), everywhere)
         reference = reference_goodputs(some, packed[0], packed[1], everywhere)
-    job, within = spread(np.diff(first)[kind_of])
+    job, within = members(np.diff(first)[kind_of])
     rows = ways if len(some) == len(instance.jobs) else ways.take(first[kind_of[job]] + within)
     job, rows = with_held(instance, everywhere, job, rows)
     idle = np.flatnonzero(np.bincount(job, minlength=len(instance.jobs)) == 0)
@@ -55,7 +56,7 @@ def tabulate(instance: Instance) -> Configurations:
     shared = resources(instance)
     return Configurations(
         job=job, ways=rows, kept=same, share=share, slowest=slowest,
-        first=np.concatenate([[0], np.cumsum(np.bincount(job, minlength=len(instance.jobs)))]),
+        first=offsets(np.bincount(job, minlength=len(instance.jobs))),
         reference=reference[kind_of], pools=everywhere, used=_used(instance, everywhere, job, rows),
         capacity=np.array([r.capacity for r in shared]), resource_names=tuple(r.name for r in shared),
         reasons=reasons | why,

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import members, offsets, run_starts, stretches
 from optsched.configurations.demands import Demands
 from optsched.configurations.listed import listed_ways
-from optsched.configurations.table import Ways, points_of, spread, stacked
+from optsched.configurations.table import Ways, points_of, stacked
 from optsched.curves import Curve, FloatArray, IntArray
 from optsched.instance import Instance, Job
 from optsched.pools import Pool
@@ -47,7 +48,7 @@ def ways_of(
     ways = stacked([part for _, part in parts]).take(order)
     count = np.bincount(owner, minlength=len(jobs))
     reasons = tuple("" if n else _why_none(job, everywhere) for n, job in zip(count.tolist(), jobs, strict=True))
-    return ways, np.concatenate([[0], np.cumsum(count)]), reasons
+    return ways, offsets(count), reasons
 
 
 def _by_curve(rater: Rater, some: IntArray) -> tuple[IntArray, Ways]:
@@ -55,11 +56,11 @@ def _by_curve(rater: Rater, some: IntArray) -> tuple[IntArray, Ways]:
     pool, demands = rater.pool, rater.demands
     most = np.minimum(pool.capacity, demands.most[some])
     steps = np.maximum(0, (most - demands.least[some]) // demands.multiple[some] + 1)
-    owner, step = spread(steps)
+    owner, step = members(steps)
     owner = some[owner]
     gpus = demands.least[owner] + step * demands.multiple[owner]
     # parameter servers before nodes: that is the order of the table
-    cell, more = spread(demands.most_servers[owner] - demands.fewest_servers[owner] + 1)
+    cell, more = members(demands.most_servers[owner] - demands.fewest_servers[owner] + 1)
     owner, gpus, servers = owner[cell], gpus[cell], demands.fewest_servers[owner[cell]] + more
     if rater.instance.decides == "counts":  # each count on the fewest nodes
         nodes = pool.packed_nodes(gpus, demands.per_server[owner])
@@ -87,7 +88,7 @@ class Rater:
     ) -> tuple[IntArray, Ways]:
         """Return ways with each batch of their owners, and which cell each is of; throughput is nan where none fits."""
         demands = self.demands
-        cell, which = spread(demands.batches[owner])
+        cell, which = members(demands.batches[owner])
         owner, gpus, nodes, servers = owner[cell], gpus[cell], nodes[cell], servers[cell]
         batch = demands.batch[demands.first_batch[owner] + which]
         whole = demands.whole[owner]
@@ -122,16 +123,16 @@ def _even_nodes(pool: Pool, gpus: IntArray, most: IntArray) -> tuple[IntArray, I
     keys, number = np.unique(np.column_stack([gpus, most]), axis=0, return_inverse=True)
     each = [pool.even_nodes(count, limit) for count, limit in keys.tolist()]
     length = np.array([len(nodes) for nodes in each], dtype=np.int64)
-    start = np.cumsum(length) - length
-    cell, which = spread(length[number.ravel()])
-    return cell, np.concatenate([np.empty(0, dtype=np.int64), *each])[start[number.ravel()[cell]] + which]
+    count = length[number.ravel()]
+    nodes = np.concatenate([np.empty(0, dtype=np.int64), *each])
+    return members(count)[0], nodes[stretches(offsets(length)[number.ravel()], count)]
 
 
 def _firsts_of_most(cell: IntArray, value: FloatArray) -> NDArray[np.bool_]:
     """Tell of each row whether it is the first of the greatest values of its cell; nan counts as least."""
-    starts = np.flatnonzero(np.diff(cell, prepend=-1))
+    starts = run_starts(cell)
     known = np.where(np.isnan(value), -np.inf, value)
-    greatest = np.maximum.reduceat(known, starts)[np.cumsum(np.diff(cell, prepend=-1) != 0) - 1]
+    greatest = np.repeat(np.maximum.reduceat(known, starts), np.diff(starts, append=len(cell)))
     row = np.where(known == greatest, np.arange(len(cell)), len(cell))
     first = np.zeros(len(cell), dtype=bool)
     first[np.minimum.reduceat(row, starts)] = True

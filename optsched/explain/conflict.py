@@ -21,7 +21,7 @@ from optsched.explain.smallest import smallest
 from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import shortage
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.problem import pose
+from optsched.pose import pose
 
 __all__ = ["conflict"]
 

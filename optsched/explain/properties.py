@@ -16,7 +16,8 @@ from optsched.explain.floors import floored
 from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Audit, Envy, Pareto, Share
 from optsched.instance import Instance, Job, ObjectiveSpec
-from optsched.problem import Problem, pose
+from optsched.pose import pose
+from optsched.problem import Problem
 from optsched.solution import Allocation
 
 __all__ = ["DEFINITIONS", "audit"]

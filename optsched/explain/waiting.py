@@ -18,7 +18,8 @@ from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Explanation, Meaning, Reason, Relaxation
 from optsched.explain.smallest import Smallest, smallest
 from optsched.instance import Instance, Job, ObjectiveSpec
-from optsched.problem import Problem, pose
+from optsched.pose import pose
+from optsched.problem import Problem
 from optsched.result import Result
 from optsched.solution import Allocation
 

@@ -9,9 +9,9 @@ from optsched.explain.asking import Asker
 from optsched.explain.levers import Lever, shared_levers
 from optsched.explain.records import Worth
 from optsched.instance import Instance, ObjectiveSpec
+from optsched.pose import pose
 from optsched.prices import price
 from optsched.prices.passes import dual_bound
-from optsched.problem import pose
 from optsched.result import Result
 
 __all__ = ["worths"]

@@ -19,7 +19,7 @@ from optsched.files import read_bytes, write_bytes
 from optsched.formulation import DEFAULT, Choices, Formulated
 from optsched.formulation import formulation as installed
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.problem import pose
+from optsched.pose import pose
 
 __all__ = ["SUFFIXES", "Exported", "export"]
 

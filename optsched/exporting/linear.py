@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import by_group, offsets, positions
 from optsched.curves import FloatArray, IntArray
 from optsched.exporting.names import LP, MPS, Alphabet, legal
 from optsched.linear import LinearModel, Matrix
@@ -65,17 +66,13 @@ def _written(model: LinearModel, scale: float, alphabet: Alphabet) -> _Written:
 
 def _of_rows(matrix: Matrix, kept: IntArray) -> tuple[IntArray, IntArray]:
     """Return the entries of some rows that are no zeros, and where each row's begin."""
-    row = np.repeat(np.arange(len(matrix.lower)), np.diff(matrix.start))
-    number = np.full(len(matrix.lower), -1)
-    number[kept] = np.arange(len(kept))
-    entry = np.flatnonzero((number[row] >= 0) & (matrix.coefficient != 0))
-    counts = np.bincount(number[row[entry]], minlength=len(kept))
-    return entry, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    number = positions(kept, len(matrix.lower))[matrix.row]
+    entry = np.flatnonzero((number >= 0) & (matrix.coefficient != 0))
+    return entry, offsets(np.bincount(number[entry], minlength=len(kept)))
 
 
 def _sides(matrix: Matrix, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return the sides of the rows; of two, those are left out that the bounds of the columns imply."""
-    row = np.repeat(np.arange(len(matrix.lower)), np.diff(matrix.start))
     up = matrix.coefficient > 0
     rows = len(matrix.lower)
 
@@ -83,7 +80,7 @@ def _sides(matrix: Matrix, lower: FloatArray, upper: FloatArray) -> tuple[FloatA
         end = np.where(up, at[matrix.column], other[matrix.column])
         with np.errstate(invalid="ignore"):
             terms = np.where(matrix.coefficient == 0, 0.0, end * matrix.coefficient)
-            return np.asarray(np.bincount(row, terms, minlength=rows), dtype=np.float64)
+            return np.asarray(np.bincount(matrix.row, terms, minlength=rows), dtype=np.float64)
 
     two = (matrix.lower > -np.inf) & (matrix.upper < np.inf) & (matrix.lower < matrix.upper)
     low = np.where(two & (activity(lower, upper) >= matrix.lower), -np.inf, matrix.lower)
@@ -111,18 +108,16 @@ def _mps(w: _Written) -> Iterator[str]:
     yield " N minus_objective"
     yield from (f" {kind} {name}" for kind, name in zip(kinds, w.row_names, strict=True))
     yield "COLUMNS"
-    row = np.repeat(np.arange(len(low)), np.diff(w.matrix.start))
-    order = np.argsort(w.matrix.column, kind="stable")
-    ends = np.searchsorted(w.matrix.column[order], np.arange(len(w.names) + 1))
+    start, order = by_group(w.matrix.column, len(w.names))
     within = False
     for k, name in enumerate(w.names):
         if bool(w.integer[k]) != within:
             within = not within
             yield f" MARKER{k} 'MARKER' '{'INTORG' if within else 'INTEND'}'"
-        mine = order[ends[k] : ends[k + 1]]
+        mine = order[start[k] : start[k + 1]]
         if w.cost[k] != 0 or len(mine) == 0:
             yield f" {name} minus_objective {_number(-w.cost[k])}"
-        for at, value in zip(row[mine].tolist(), w.matrix.coefficient[mine].tolist(), strict=True):
+        for at, value in zip(w.matrix.row[mine].tolist(), w.matrix.coefficient[mine].tolist(), strict=True):
             yield f" {name} {w.row_names[at]} {_number(value)}"
     if within:
         yield " MARKER 'MARKER' 'INTEND'"

@@ -12,6 +12,7 @@ import time
 
 import numpy as np
 
+from optsched.arrays import stretches
 from optsched.curves import FloatArray, IntArray
 from optsched.problem import Problem
 
@@ -149,7 +150,7 @@ def _shares(problem: Problem, rows: IntArray) -> FloatArray:
     table = problem.configurations
     start, resource, amount = table.used_by_row
     sizes = start[rows + 1] - start[rows]
-    entry = np.repeat(start[rows] - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+    entry = stretches(start[rows], sizes)
     # what a floor counts takes nothing of the cluster
     parts = np.maximum(amount[entry], 0.0) / np.maximum(table.capacity[resource[entry]], 1e-9)
     return np.asarray(

@@ -14,6 +14,7 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 
+from optsched.arrays import offsets, positions
 from optsched.backends import Limits, Watch
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import DEFAULT, formulation
@@ -35,17 +36,15 @@ def of_jobs(problem: Problem, jobs: IntArray, capacity: FloatArray, moves: int |
         How many of them may move; None: all.
     """
     table, instance = problem.configurations, problem.instance
-    number = np.full(table.jobs, -1)
-    number[jobs] = np.arange(len(jobs))
+    number = positions(jobs, table.jobs)
     rows = np.flatnonzero(number[table.job] >= 0)
-    of_row = np.full(len(table), -1)
-    of_row[rows] = np.arange(len(rows))
+    of_row = positions(rows, len(table))
     row, resource, amount = table.used
     mine = of_row[row] >= 0
     part = replace(
         table, job=number[table.job[rows]], ways=table.ways.take(rows), kept=table.kept[rows],
         share=table.share[rows], slowest=table.slowest[rows],
-        first=np.concatenate([[0], np.cumsum(np.diff(table.first)[jobs])]), reference=table.reference[jobs],
+        first=offsets(np.diff(table.first)[jobs]), reference=table.reference[jobs],
         used=(of_row[row[mine]], resource[mine], amount[mine]), capacity=capacity,
         reasons={int(number[j]): why for j, why in table.reasons.items() if number[j] >= 0},
     )  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from optsched.arrays import run_starts
 from optsched.backends import Limits, Watch
 from optsched.configurations import some_rows
 from optsched.curves import FloatArray, IntArray
@@ -103,11 +104,9 @@ def _cheapest(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
     """Return the rows without those that take no less than the first of their job, pool and value, shape ``(n,)``."""
     table = problem.configurations
     order = np.lexsort((np.arange(len(table)), value, table.ways.pool, table.job))
-    job, pool, worth = table.job[order], table.ways.pool[order], value[order]
-    starts = np.ones(len(table), dtype=bool)
-    starts[1:] = (np.diff(job) != 0) | (np.diff(pool) != 0) | (np.diff(worth) != 0)
+    starts = run_starts(table.job[order], table.ways.pool[order], value[order])
     leader = np.empty(len(table), dtype=np.int64)
-    leader[order] = order[np.flatnonzero(starts)[np.cumsum(starts) - 1]]
+    leader[order] = np.repeat(order[starts], np.diff(starts, append=len(table)))
     row, resource, amount = table.used
     taken = csr_array((amount, (row, resource)), shape=(len(table), len(table.capacity)))
     more = (taken - taken[leader]).tocoo()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optsched.arrays import offsets
 from optsched.curves import FloatArray, IntArray
 
 __all__ = ["LinearModel", "Matrix", "Rows", "Variables"]
@@ -71,6 +73,11 @@ class Matrix:
     coefficient: FloatArray
     lower: FloatArray
     upper: FloatArray
+
+    @cached_property
+    def row(self) -> IntArray:
+        """Row of each entry, shape ``(entries,)``."""
+        return np.repeat(np.arange(len(self.lower)), np.diff(self.start))
 
 
 @dataclass
@@ -150,10 +157,9 @@ class LinearModel:
 
     def matrix(self) -> Matrix:
         """Return the constraints of all blocks by rows, equal entries summed."""
-        sizes = [len(block.lower) for block in self.rows]
-        offsets = np.cumsum([0, *sizes])
-        parts = zip(offsets, self.rows, strict=False)
-        row = np.concatenate([[], *(offset + block.row for offset, block in parts)]).astype(np.int64)
+        begin = offsets([len(block.lower) for block in self.rows])
+        parts = zip(begin, self.rows, strict=False)
+        row = np.concatenate([[], *(first + block.row for first, block in parts)]).astype(np.int64)
         column = np.concatenate([[], *(block.column for block in self.rows)]).astype(np.int64)
         coefficient = np.concatenate([[], *(block.coefficient for block in self.rows)])
         key = row * max(1, self.columns) + column
@@ -162,7 +168,7 @@ class LinearModel:
             coefficient = np.bincount(where, weights=coefficient, minlength=len(key))
             row, column = np.divmod(key, max(1, self.columns))
         return Matrix(
-            start=np.concatenate([[0], np.cumsum(np.bincount(row, minlength=int(offsets[-1])))]),
+            start=offsets(np.bincount(row, minlength=int(begin[-1]))),
             column=column,
             coefficient=coefficient,
             lower=np.concatenate([[], *(block.lower for block in self.rows)]),

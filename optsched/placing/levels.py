@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from optsched.arrays import members
 from optsched.backends import Watch
 from optsched.configurations import repeated
 from optsched.curves import FloatArray, IntArray
@@ -45,8 +46,8 @@ def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
     slowest, gbps = problem.configurations.slowest, problem.configurations.ways.gbps
     free = slowest[rows] < gbps[rows]
     times = np.where(free, len(_LEVELS), 1)
-    number = np.repeat(rows, times)
-    step = np.arange(len(number)) - np.repeat(np.cumsum(times) - times, times)
+    which, step = members(times)
+    number = rows[which]
     rate = gbps[number] * np.where(free.repeat(times), np.array(_LEVELS)[step], 1.0)
     keep = ~free.repeat(times) | (rate > slowest[number])
     return at_rates(problem, number[keep], rate[keep]), number[keep]

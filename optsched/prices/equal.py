@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import offsets, positions
 from optsched.curves import FloatArray, IntArray
 from optsched.problem import Problem
 
@@ -65,9 +66,7 @@ def grouped(problem: Problem, entries: Entries) -> Groups:
         return alone
     # groups in the order of their first jobs, so that their rows keep the order of the table
     order = np.argsort(example)
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    group, example = rank[group], example[order]
+    group, example = positions(order, len(order))[group], example[order]
     leads = np.zeros(jobs, dtype=bool)
     leads[example] = True
     return Groups(group, example, np.bincount(group), leads, True)
@@ -107,7 +106,7 @@ def _same(problem: Problem, value: FloatArray, entries: Entries, twin: IntArray)
     row, resource, amount = entries
     order = np.lexsort((resource, row))
     row, resource, amount = row[order], resource[order], amount[order]
-    begin = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(table)))])
+    begin = offsets(np.bincount(row, minlength=len(table)))
     count = np.diff(begin)
     if np.any(count != count[other]):
         return False

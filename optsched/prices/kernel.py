@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from optsched.arrays import positions
 from optsched.backends import highs
 from optsched.backends.base import Limits, Watch
 from optsched.curves import FloatArray, IntArray
@@ -81,7 +82,7 @@ def kernel(table: Table, seen: Look, most: float, units: IntArray | None) -> Ker
     if units is not None:
         inside |= units > 0
     near = np.flatnonzero(inside)
-    group = np.searchsorted(table.first, near, side="right") - 1
+    group = table.group_of(near)
     free = np.bincount(group, minlength=table.groups) > 1
     stays = np.flatnonzero(~free)
     fixed = np.zeros(len(table), dtype=np.int64)
@@ -109,8 +110,7 @@ def _model(core: Kernel, groups: NDArray[np.bool_], offset: float) -> tuple[Line
     entries never binds, whatever is left.
     """
     columns = np.flatnonzero(groups[core.place])
-    number = np.full(len(core.rows), -1)
-    number[columns] = np.arange(len(columns))
+    number = positions(columns, len(core.rows))
     local = (np.cumsum(groups) - 1)[core.place[columns]]
     many = core.many[groups]
     entry, resource, amount = core.used

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optsched.arrays import offsets, stretches
 from optsched.curves import FloatArray, IntArray
 from optsched.prices.passes import Look
 from optsched.prices.table import ROOM, Table
@@ -52,13 +53,11 @@ def _limit(table: Table) -> FloatArray:
 
 def _moves(table: Table, seen: Look, held: IntArray, target: IntArray) -> _Moves:
     """Return all moves from rows that are held to some rows, both in increasing order."""
-    owner = np.searchsorted(table.first, held, side="right") - 1
+    owner = table.group_of(held)
     count = np.bincount(owner, minlength=table.groups)
-    begin = np.cumsum(count) - count
-    group = np.searchsorted(table.first, target, side="right") - 1
+    group = table.group_of(target)
     pairs = count[group]
-    start = np.cumsum(pairs) - pairs
-    origin = held[np.repeat(begin[group] - start, pairs) + np.arange(pairs.sum())]
+    origin = held[stretches(offsets(count)[group], pairs)]
     target = np.repeat(target, pairs)
     other = origin != target
     origin, target = origin[other], target[other]
@@ -167,10 +166,9 @@ def filled(table: Table, seen: Look, units: IntArray) -> IntArray:
 
 def _near(table: Table, seen: Look, held: IntArray, reach: float) -> IntArray:
     """Return the rows, of the groups of rows that are held, that lose at most ``reach`` more than those."""
-    group = np.searchsorted(table.first, held, side="right") - 1
+    group = table.group_of(held)
     size = table.first[group + 1] - table.first[group]
-    start = np.cumsum(size) - size
-    rows = np.repeat(table.first[group] - start, size) + np.arange(size.sum())
+    rows = stretches(table.first[group], size)
     return np.asarray(rows[seen.loss[rows] <= np.repeat(seen.loss[held], size) + reach])
 
 

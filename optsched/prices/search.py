@@ -150,7 +150,7 @@ def _rounded(table: Table, units: FloatArray) -> IntArray:
     """Return whole units near a plan with parts: units left over go to the rows of the largest parts of their group."""
     units = np.where(np.abs(units - np.rint(units)) < 1e-6, np.rint(units), units)
     whole = np.floor(units).astype(np.int64)
-    for group in np.unique(np.searchsorted(table.first, np.flatnonzero(units > whole), side="right") - 1).tolist():
+    for group in np.unique(table.group_of(np.flatnonzero(units > whole))).tolist():
         rows = np.arange(table.first[group], table.first[group + 1])
         missing = int(table.many[group] - whole[rows].sum())
         parts = units[rows] - whole[rows]

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from optsched.arrays import offsets, positions, stretches
 from optsched.curves import FloatArray, IntArray
 from optsched.prices.equal import Groups, grouped
 from optsched.problem import Problem
@@ -69,6 +70,10 @@ class Table:
         """Number of prices."""
         return len(self.capacity)
 
+    def group_of(self, rows: IntArray) -> IntArray:
+        """Return the group of each of some rows."""
+        return np.searchsorted(self.first, rows, side="right") - 1
+
     def costs(self, prices: FloatArray, begin: int, end: int) -> FloatArray:
         """Return what rows ``begin:end`` cost at prices, shape ``(end - begin,)``."""
         if self.matrix is not None:
@@ -111,11 +116,11 @@ class Table:
     def take(self, groups: IntArray) -> Table:
         """Return a sample: some of the groups (in increasing order), and the same share of the capacity."""
         size = np.diff(self.first)[groups]
-        first = np.concatenate([[0], np.cumsum(size)])
-        rows = np.repeat(self.first[groups] - first[:-1], size) + np.arange(first[-1])
+        rows = stretches(self.first[groups], size)
         share = self.many[groups].sum() / self.many.sum()
         return Table(
-            self.value[rows], first, self.many[groups], self.resource[rows] if self.matrix is None else self.resource,
+            self.value[rows], offsets(size), self.many[groups],
+            self.resource[rows] if self.matrix is None else self.resource,
             self.amount[rows] if self.matrix is None else self.amount,
             None if self.matrix is None else self.matrix[rows],
             self.capacity * share, self.number, self.offset[rows], self.scale,
@@ -136,8 +141,8 @@ def table_of(problem: Problem) -> tuple[Table, Groups]:
     mine = np.flatnonzero(usable & groups.first_of_group[table.job]) if groups.merged else np.flatnonzero(usable)
     size = np.bincount(group_of_job[table.job[mine]], minlength=groups.count)
     idle = (~problem.required[groups.example]).astype(np.int64)  # one more row: not running
-    first = np.concatenate([[0], np.cumsum(size + idle)])
-    place = np.arange(len(mine)) + np.repeat(first[:-1] - (np.cumsum(size) - size), size)
+    first = offsets(size + idle)
+    place = stretches(first[:-1], size)
     total = int(first[-1])
     # not running is the last row of its group
     value, offset = np.zeros(total), np.full(total, -1)
@@ -181,8 +186,7 @@ def _resources(problem: Problem) -> tuple[tuple[IntArray, IntArray, FloatArray],
     limited = np.flatnonzero(np.isfinite(table.capacity))
     capacity, number = table.capacity[limited], limited
     if len(limited) < len(table.capacity):
-        place = np.full(len(table.capacity), -1)
-        place[limited] = np.arange(len(limited))
+        place = positions(limited, len(table.capacity))
         inside = place[resource] >= 0
         row, resource, amount = row[inside], place[resource[inside]], amount[inside]
     if problem.instance.max_moves is not None:

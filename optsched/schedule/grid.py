@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optsched.arrays import positions
 from optsched.curves import FloatArray, IntArray
 from optsched.schedule.objectives import SLACK
 from optsched.schedule.question import Plan, Question
@@ -88,10 +89,8 @@ class Grid:
 
         On a grid that is rounded down a true schedule stays feasible.
         """
-        place = np.full(len(self.question), -1)
-        place[self.row] = np.arange(len(self.row))
         ran = np.flatnonzero(plan.row >= 0)
-        rows = place[plan.row[ran]]
+        rows = positions(self.row, len(self.question))[plan.row[ran]]
         ticks = np.floor(plan.start[ran] / self.tick + _EPS).astype(np.int64)
         fits = (rows >= 0) & (ticks >= self.first[rows]) & (ticks <= self.last[rows])
         return rows[fits], ticks[fits]

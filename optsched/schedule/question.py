@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import offsets, positions, run_starts
 from optsched.configurations import Configurations, Ways, tabulate
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance
@@ -171,14 +172,12 @@ def pose(instance: Instance, horizon: Horizon) -> Question:
     order = order[np.lexsort((order, of[order]))]
     order = order[_undominated(of[order], need[rows[order]], duration[order], at_once[order])]
     job = of[order]
-    place = np.full(len(rows), -1)
-    place[order] = np.arange(len(order))
     going_on = np.full(len(rows), -1)
-    going_on[goes_on] = place[len(table) :]
+    going_on[goes_on] = positions(order, len(rows))[len(table) :]
     return Question(
         instance=instance, horizon=msgspec.structs.replace(horizon, horizon_s=length), goal=aim,
         job=job, ways=table.ways.take(rows[order]),
-        first=np.concatenate([[0], np.cumsum(np.bincount(job, minlength=len(jobs)))]),
+        first=offsets(np.bincount(job, minlength=len(jobs))),
         duration=duration[order], going_on=going_on[order], earliest=earliest[order], latest=latest[order],
         need=need[rows[order]], capacity=capacity, resources=names, reserved=reserved,
         arrival=arrival, due=due, weight=aim.weights(own),
@@ -241,7 +240,7 @@ def _undominated(
     Rows that start at once are compared with nothing: they make no other needless, which may start later.
     """
     keep = np.ones(len(job), dtype=bool)
-    for begin, stop in itertools.pairwise([*np.flatnonzero(np.diff(job, prepend=-1)).tolist(), len(job)]):
+    for begin, stop in itertools.pairwise([*run_starts(job).tolist(), len(job)]):
         own = np.arange(begin, stop)[~at_once[begin:stop]]
         no_more = np.all(need[own][:, None] <= need[own][None], axis=2) & (duration[own][:, None] <= duration[own])
         equal = no_more & no_more.T

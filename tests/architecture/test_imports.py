@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).parents[2]
 LAYERS = (
-    {"optsched.errors"},
+    {"optsched.arrays", "optsched.errors"},
     {"optsched.files", "optsched.executor"},
     {"optsched.curves"},
     {"optsched.instance"},
     {"optsched.pools", "optsched.places", "optsched.objectives", "optsched.solution"},
     {"optsched.configurations"},
-    {"optsched.limits"},
     {"optsched.problem"},
+    {"optsched.limits"},
+    {"optsched.pose"},
     {"optsched.linear"},
     {"optsched.backends"},
     {"optsched.checker", "optsched.result", "optsched.formulation"},
@@ -60,13 +62,13 @@ def is_type_checking(node):
     return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
-def imports(source, *, top_only=False):
-    """Return the modules that a source imports, anywhere in it or at its top only, but for types."""
+def imports(source, *, top_only=False, types=False):
+    """Return the modules that a source imports, anywhere in it or at its top only, with or without those for types."""
     found = set()
     waiting = list(ast.parse(source).body)
     while waiting:
         node = waiting.pop()
-        if is_type_checking(node):
+        if is_type_checking(node) and not types:
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -112,6 +114,15 @@ def test_imports_go_down(name):
     for other in known(IMPORTS[name]):
         number, theirs = layer(other)
         assert number < own or theirs == entry or own == len(LAYERS), f"{name} imports {other}"
+
+
+def test_no_module_is_needed_by_what_it_needs():
+    graph = nx.DiGraph()
+    for name, file in MODULES.items():
+        found = known(imports(file.read_text(), types=True))
+        # ``from package import module`` names the package, too
+        graph.add_edges_from((name, other) for other in found if not within(name, other))
+    assert list(nx.simple_cycles(graph)) == []
 
 
 @pytest.mark.parametrize("name", sorted(m for m in MODULES if within(m, "optsched")))
@@ -177,3 +188,4 @@ def test_the_test_sees_what_it_must():
     source = "import a.b\nfrom c import d\nif TYPE_CHECKING:\n    import e\ndef f():\n    from g import h\n"
     assert imports(source) == {"a.b", "c", "c.d", "g", "g.h"}
     assert imports(source, top_only=True) == {"a.b", "c", "c.d"}
+    assert imports(source, types=True) == {"a.b", "c", "c.d", "e", "g", "g.h"}

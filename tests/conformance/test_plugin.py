@@ -32,7 +32,7 @@ print(result.formulation, result.status, result.value, *(f"{a.job}:{a.gpus}" for
 print(*result.notes)
 from optsched.backends import Limits, Watch
 from optsched.backends import highs
-from optsched.problem import pose
+from optsched.pose import pose
 problem = pose(case)
 built = formulations()["one-gpu"].forms["linear"](problem, DEFAULT)
 rows = built.read(highs.solve(built.model, Watch(Limits())).values).rows

@@ -13,7 +13,8 @@ from optsched.backends.base import Limits
 from optsched.checker import check
 from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import impossible
-from optsched.problem import allocate, pose
+from optsched.pose import pose
+from optsched.problem import allocate
 from tests.cross.oracle import best_plan, ways
 from tests.strategies import instances
 

@@ -7,7 +7,7 @@ import pytest
 import optsched
 from optsched.checker import check
 from optsched.formulation import DEFAULT, formulation
-from optsched.problem import pose
+from optsched.pose import pose
 from tests.builders import ALLREDUCE, cluster, instance, job, listed, table
 from tests.cross.oracle import best_plan
 

@@ -13,7 +13,8 @@ from optsched.checker import check
 from optsched.errors import InputError
 from optsched.formulation import Choices, formulation
 from optsched.infeasible import impossible
-from optsched.problem import Plan, allocate, pose
+from optsched.pose import pose
+from optsched.problem import Plan, allocate
 from tests.builders import instance, job, residuals
 from tests.cross.oracle import best_plan
 from tests.cross.test_brute_force import near

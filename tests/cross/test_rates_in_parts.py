@@ -16,7 +16,8 @@ from optsched.checker import check
 from optsched.formulation import Choices
 from optsched.instance import ObjectiveSpec
 from optsched.placing import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
-from optsched.problem import allocate, pose
+from optsched.pose import pose
+from optsched.problem import allocate
 from tests.cross.placement_oracle import best_placed
 from tests.placement.made import made
 

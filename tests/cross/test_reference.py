@@ -12,7 +12,7 @@ from pyomo.repn import generate_standard_repn
 
 from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import impossible
-from optsched.problem import pose
+from optsched.pose import pose
 from tests.builders import cluster, instance, job, listed
 from tests.strategies import instances
 

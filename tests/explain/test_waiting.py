@@ -309,7 +309,7 @@ def test_random_places(seed: int, decides: str) -> None:
 @given(instances(most_jobs=3))
 def test_floors_say_what_they_mean(one: Instance) -> None:
     """The ways that a floor leaves are those that have the goodput, net of a restart, and were eligible before."""
-    from optsched.problem import pose
+    from optsched.pose import pose
 
     plan = optsched.solve(one)
     net = goodputs(one, plan.allocations)

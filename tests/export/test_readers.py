@@ -15,7 +15,7 @@ from optsched.exporting.linear import lp_text, mps_text
 from optsched.formulation import DEFAULT, Choices, formulation
 from optsched.instance import ObjectiveSpec
 from optsched.linear import LinearModel
-from optsched.problem import pose
+from optsched.pose import pose
 from tests.export.readers import READERS, lp_of
 from tests.placement.made import made
 

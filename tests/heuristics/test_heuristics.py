@@ -19,8 +19,9 @@ from optsched.heuristics.partition import of_jobs, partitioned, shares
 from optsched.heuristics.rounding import lp_rounding
 from optsched.heuristics.speedup import speed_up
 from optsched.instance import Instance
+from optsched.pose import pose
 from optsched.prices import relaxed
-from optsched.problem import Plan, Problem, pose
+from optsched.problem import Plan, Problem
 from tests.builders import cluster, instance, job, listed
 from tests.prices.arrays import Row, problem_of, problems
 from tests.strategies import instances

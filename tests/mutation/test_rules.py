@@ -14,7 +14,7 @@ import pytest
 import optsched.checker
 from optsched.checker import check
 from optsched.instance import Instance
-from optsched.problem import pose
+from optsched.pose import pose
 from optsched.solution import Allocation
 from tests.builders import ALLREDUCE, cluster, instance, job, listed, plan
 from tests.mutation.test_places import CASES as PLACES

@@ -14,7 +14,8 @@ from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import impossible
 from optsched.instance import Instance, Limit, ObjectiveSpec
 from optsched.objectives import OBJECTIVES, objective
-from optsched.problem import allocate, pose
+from optsched.pose import pose
+from optsched.problem import allocate
 from tests.cross.oracle import plans
 from tests.objectives.policies import LEXICOGRAPHIC, POLICIES, best, policy_instances, total, vector
 

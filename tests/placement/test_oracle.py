@@ -13,7 +13,8 @@ from scipy.optimize import minimize
 
 import optsched
 from optsched.checker import check
-from tests.cross.placement_oracle import Search, best_placed, options_of, servers_of, sides
+from tests.cross.placement_options import options_of, servers_of, sides
+from tests.cross.placement_oracle import Search, best_placed
 from tests.cross.rates_oracle import Rated, best_rates
 from tests.placement.made import made
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from optsched.arrays import offsets
 from optsched.configurations import Configurations, Ways
 from optsched.instance import Cluster, GpuType, Holding, Instance, Job, ObjectiveSpec, ServerGroup
 from optsched.objectives import objective
@@ -40,7 +41,7 @@ def problem_of(
     table = Configurations(
         job=job, ways=Ways(whole - 1, whole, whole, whole - 1, real, whole, real, real, np.full_like(real, np.nan)),
         kept=np.array([row.kept for row in rows], dtype=bool), share=real, slowest=np.full_like(real, np.nan),
-        first=np.concatenate([[0], np.cumsum(size)]).astype(np.int64), reference=np.ones(len(jobs)), pools=(),
+        first=offsets(size), reference=np.ones(len(jobs)), pools=(),
         used=(used[0], used[1], taken[used]), capacity=np.array(capacity, dtype=np.float64),
         resource_names=tuple(f"r{k}" for k in range(len(capacity))), reasons={},
     )  # fmt: skip

@@ -11,8 +11,9 @@ from formulations.configuration import build
 from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
 from optsched.instance import Instance
+from optsched.pose import pose
 from optsched.prices import Priced, price, search
-from optsched.problem import Plan, Problem, allocate, pose
+from optsched.problem import Plan, Problem, allocate
 from tests.prices.arrays import problems
 from tests.strategies import instances
 

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.prices import next_round, problem
 from optsched import load, solve
 from optsched.errors import InputError
+from optsched.pose import pose
 from optsched.prices import named, numbered, price
-from optsched.problem import pose
 from tests.builders import instance, job
 
 QUICKSTART = Path(__file__).parents[2] / "instances" / "quickstart.json"

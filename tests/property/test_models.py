@@ -11,7 +11,8 @@ from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
 from optsched.formulation import DEFAULT, formulation
 from optsched.infeasible import impossible
-from optsched.problem import Plan, allocate, pose
+from optsched.pose import pose
+from optsched.problem import Plan, allocate
 from tests.builders import residuals
 from tests.strategies import instances
 

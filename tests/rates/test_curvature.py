@@ -12,7 +12,7 @@ from optsched.curves import Points
 from optsched.curves.allreduce import AllReduce
 from optsched.curves.servers import AsyncCapacity, ParameterServer, SyncCapacity, SyncIncast, SyncSerial
 from optsched.instance import ObjectiveSpec, load
-from optsched.problem import pose
+from optsched.pose import pose
 from optsched.rates import rate_breakpoints
 from tests.placement.made import made
 

@@ -22,7 +22,7 @@ from optsched.generate import generate
 from optsched.guard import watched
 from optsched.infeasible import proven_infeasible
 from optsched.opening import nobody, pieces
-from optsched.problem import pose
+from optsched.pose import pose
 from tests.builders import cluster, instance, job, listed
 from tests.trust import faults
 

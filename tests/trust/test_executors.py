@@ -12,11 +12,11 @@ import optsched
 from optsched.curves.fitted import load_curves
 from optsched.executor import Blocks, RayExecutor, local_pool
 from optsched.generate import generate
+from optsched.pose import pose
 from optsched.prices import price
 from optsched.prices import smooth as smoothing
 from optsched.prices.smooth import Spread, descend, first_guess
 from optsched.prices.table import table_of
-from optsched.problem import pose
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,7 +16,8 @@ from optsched.heuristics.marginal import improve, marginal_gain
 from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import ObjectiveSpec
 from optsched.least import tightened
-from optsched.problem import Plan, allocate, pose
+from optsched.pose import pose
+from optsched.problem import Plan, allocate
 from tests.builders import best_rows, cluster, instance, job, listed
 from tests.strategies import instances
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from optsched.arrays import members
 from optsched.curves import FloatArray
 from optsched.linear.piecewise.gray import bits, length
-from optsched.linear.piecewise.pieces import positions
 from optsched.linear.piecewise.relation import Chosen, Encoding, Fill, Relation, anything
 
 __all__ = ["DISAGGREGATED_LOGARITHMIC"]
@@ -28,7 +28,7 @@ def lower(relation: Relation) -> Fill:
     weight = relation.weighted(vertex)
     relation.summed("weights", weight, pieces.of[vertex])
     width = length(pieces.count)
-    code = bits(positions(pieces.count)[1], int(width.max(initial=0)))
+    code = bits(members(pieces.count)[1], int(width.max(initial=0)))
     each = np.repeat(code, corners, axis=0)
     x = relation.branched(weight, pieces.of[vertex], each, ~each, width)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import offsets
 from optsched.curves import FloatArray
 from optsched.linear.piecewise.pieces import Pieces
 from optsched.linear.piecewise.relation import Chosen, Encoding, Fill, Relation, Sense
@@ -31,7 +32,7 @@ def lower(relation: Relation) -> Fill:
     pieces = relation.pieces
     piece = np.arange(len(pieces.owner))
     if relation.sense == "equal":  # all pieces of a linear function are the same
-        piece = np.cumsum(pieces.count) - pieces.count
+        piece = offsets(pieces.count)[:-1]
     # equal lines of a division of the plane say the same
     _, first = np.unique(np.column_stack([pieces.owner[piece], pieces.affine[piece]]), axis=0, return_index=True)
     piece = piece[np.sort(first)]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import offsets
 from optsched.curves import FloatArray
 from optsched.linear.piecewise.pieces import Pieces
 from optsched.linear.piecewise.relation import Chosen, Encoding, Fill, Relation, Sense
@@ -30,7 +31,7 @@ def lower(relation: Relation) -> Fill:
     pieces = relation.pieces
     of, every = pieces.owner, np.arange(pieces.functions)
     left, right = pieces.corner.T
-    first = np.cumsum(pieces.count) - pieces.count
+    first = offsets(pieces.count)[:-1]
     delta = relation.variables("delta", of)
     inner = np.flatnonzero(np.diff(of) == 0)  # segments with another after them
     b = relation.variables("b", of[inner], integer=True)

@@ -13,18 +13,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import members, offsets
 from optsched.curves import FloatArray, IntArray
 
-__all__ = ["Pieces", "positions"]
+__all__ = ["Pieces"]
 
 _FLAT = 1e-12
 """Relative to the largest value of a function: a bend that is none."""
-
-
-def positions(count: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the owner of each of ``count[k]`` things of owner k, and the thing's number among the owner's."""
-    owner = np.repeat(np.arange(len(count)), count)
-    return owner, np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class Pieces:
         left = np.flatnonzero(np.diff(of) == 0)
         if np.any(at[left + 1] <= at[left]):
             raise ValueError("the breakpoints of a function increase")
-        _, cell = positions(count - 1)
+        _, cell = members(count - 1)
         corner = np.column_stack([left, left + 1])
         return Pieces(len(count), of, at[:, None], value, corner, cell[:, None], np.zeros(len(left), dtype=np.int64))
 
@@ -100,9 +95,9 @@ class Pieces:
         (wide, high), value = (np.bincount(axis.of) for axis in axes), np.asarray(value, dtype=np.float64)
         if len(wide) != len(high) or len(value) != int(wide @ high):
             raise ValueError("a grid has a value at every crossing")
-        of, k = positions(wide * high)
-        x, y = (np.cumsum(n) - n for n in (wide, high))  # first line of each function
-        at = np.column_stack([axes[0].at[x[of] + k // high[of], 0], axes[1].at[y[of] + k % high[of], 0]])
+        of, k = members(wide * high)
+        x, y = offsets(wide)[of], offsets(high)[of]  # first line of the function
+        at = np.column_stack([axes[0].at[x + k // high[of], 0], axes[1].at[y + k % high[of], 0]])
         corner, cell = _union_jack(wide, high)
         side = np.tile([0, 1], len(cell) // 2)
         return Pieces(len(wide), of, at, value, corner, cell, side)
@@ -206,7 +201,7 @@ class Pieces:
         weight = np.einsum("pij,pj->pi", self.barycentric, asked)
         inside = weight.min(axis=1)
         order = np.lexsort((-inside, self.owner))
-        best = order[np.cumsum(self.count) - self.count]
+        best = order[offsets(self.count)[:-1]]
         return best, weight[best]
 
     def __call__(self, argument: FloatArray) -> FloatArray:
@@ -231,9 +226,9 @@ def _union_jack(wide: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
     Each cell is cut from the crossing of two even or two odd lines to its opposite. Side 1 has the
     corner on an even line of x and an odd one of y, side 0 the other.
     """
-    function, k = positions((wide - 1) * (high - 1))
+    function, k = members((wide - 1) * (high - 1))
     i, j = np.divmod(k, high[function] - 1)
-    first = (np.cumsum(wide * high) - wide * high)[function]
+    first = offsets(wide * high)[function]
     x, y = i % 2, j % 2  # the cell's even lines are i + x and j + y
     even, odd = (i + x, j + y), (i + 1 - x, j + 1 - y)
     sides = ((odd[0], even[1]), (even[0], odd[1]))

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from optsched.arrays import by_group, positions
 from optsched.curves import FloatArray, IntArray
 from optsched.linear.model import LinearModel
 from optsched.linear.piecewise.pieces import Pieces
@@ -171,8 +172,5 @@ def anything(pieces: Pieces, sense: Sense) -> NDArray[np.bool_]:
 
 def _within(of: IntArray) -> IntArray:
     """Return the number of each thing among those of its owner."""
-    order = np.argsort(of, kind="stable")
-    count = np.bincount(of) if len(of) else np.empty(0, dtype=np.int64)
-    within = np.empty(len(of), dtype=np.int64)
-    within[order] = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
-    return within
+    start, order = by_group(of, int(of.max(initial=-1)) + 1)
+    return positions(order, len(of)) - start[of]

@@ -1,0 +1,48 @@
+"""Arrays of members in groups, one group after the other, and of some things among all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["FloatArray", "IntArray", "by_group", "members", "offsets", "positions", "run_starts", "stretches"]
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+def offsets(count: ArrayLike) -> IntArray:
+    """Return where each group of ``count[k]`` members begins, and where the last one ends; shape ``(groups + 1,)``."""
+    return np.concatenate([[0], np.cumsum(count)]).astype(np.int64, copy=False)
+
+
+def members(count: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (group, number) of each member: of which of the groups of ``count[k]``, and the how-manieth of it."""
+    group = np.repeat(np.arange(len(count)), count)
+    return group, np.arange(len(group)) - np.repeat(offsets(count)[:-1], count)
+
+
+def stretches(begin: IntArray, count: IntArray) -> IntArray:
+    """Return ``begin[k], begin[k] + 1, ...``, ``count[k]`` of them, for each k in turn."""
+    return np.repeat(begin - offsets(count)[:-1], count) + np.arange(np.sum(count))
+
+
+def by_group(group: IntArray, groups: int) -> tuple[IntArray, IntArray]:
+    """Return (start, order): members ``order[start[k]:start[k + 1]]``, in their order, are those of group k."""
+    return offsets(np.bincount(group, minlength=groups)), np.argsort(group, kind="stable")
+
+
+def run_starts(*keys: IntArray | FloatArray) -> IntArray:
+    """Return where the runs begin, in each of which all keys, of shape ``(n,)``, stay as they are."""
+    new = np.zeros(len(keys[0]), dtype=bool)
+    new[:1] = True
+    for key in keys:
+        new[1:] |= key[1:] != key[:-1]
+    return np.flatnonzero(new)
+
+
+def positions(some: IntArray, size: int) -> IntArray:
+    """Return the place of each of ``0, 1, ..., size - 1`` among some of them; -1 where it is none of them."""
+    place = np.full(size, -1)
+    place[some] = np.arange(len(some))
+    return place

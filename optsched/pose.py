@@ -1,0 +1,38 @@
+"""From an instance to a problem: its table, what each row is worth, and its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optsched.configurations import tabulate
+from optsched.instance import Instance, ObjectiveSpec
+from optsched.limits import keeping_limits
+from optsched.objectives import objective
+from optsched.problem import Problem
+
+__all__ = ["pose"]
+
+_RATES = 65
+"""Network rates at which the best value of a configuration is looked for."""
+
+
+def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
+    """Return the problem of an instance, with another objective than its own where one is given."""
+    table = tabulate(instance)
+    here = [job.arrival_s <= instance.now_s for job in instance.jobs]
+    problem = Problem(
+        instance=instance,
+        objective=objective(spec or instance.objective),
+        configurations=table,
+        value=np.empty(0),
+        weight=np.array([job.weight * now for job, now in zip(instance.jobs, here, strict=True)], dtype=np.float64),
+        required=np.array([job.required for job in instance.jobs], dtype=bool),
+        error=error,
+    )
+    value = problem.worth(problem.objective)
+    rated = np.flatnonzero(~np.isnan(table.slowest))
+    if len(rated):
+        value[rated] = problem.over_rates(rated, _RATES)[1].max(axis=1)
+    return keeping_limits(replace(problem, value=value))

@@ -1,0 +1,36 @@
+"""Arrays in groups, each against the loop that it stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optsched.arrays import by_group, members, offsets, positions, run_starts, stretches
+
+
+@pytest.mark.parametrize("count", [[], [0], [3], [2, 0, 3], [0, 0, 1, 4, 0]])
+def test_groups(count):
+    count = np.array(count, dtype=np.int64)
+    assert offsets(count).tolist() == [sum(count[:k]) for k in range(len(count) + 1)]
+    group, number = members(count)
+    pairs = [(k, i) for k, n in enumerate(count.tolist()) for i in range(n)]
+    assert list(zip(group.tolist(), number.tolist(), strict=True)) == pairs
+    begin = 10 * np.arange(len(count))
+    assert stretches(begin, count).tolist() == [10 * k + i for k, i in pairs]
+
+
+@pytest.mark.parametrize("group", [[], [0], [2, 0, 2, 1, 0, 2]])
+def test_members_by_group_keep_their_order(group):
+    start, order = by_group(np.array(group, dtype=np.int64), 4)
+    found = [order[start[k] : start[k + 1]].tolist() for k in range(4)]
+    assert found == [[i for i, of in enumerate(group) if of == k] for k in range(4)]
+
+
+def test_a_run_begins_where_any_key_changes():
+    assert run_starts(np.array([-1, -1, 0, 0, 0]), np.array([1.0, 2.0, 2.0, 2.0, 1.0])).tolist() == [0, 1, 2, 4]
+    assert run_starts(np.empty(0)).tolist() == []
+
+
+def test_positions():
+    assert positions(np.array([3, 0]), 5).tolist() == [1, -1, -1, 0, -1]
+    assert positions(np.empty(0, dtype=np.int64), 2).tolist() == [-1, -1]
