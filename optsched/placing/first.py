@@ -52,8 +52,9 @@ def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, re
     free = np.column_stack([ground.capacity, [server.network_gbps for server in ground.servers]])
     stands: Stands = {}
     order = _order(problem, rows)
-    if worth is not None:  # who needs a rack comes before who may stand anywhere
-        order.sort(key=lambda job: rows[job] < 0 or bool(np.isnan(worth.rate[rows[job]])))
+    if worth is not None:  # who needs a rack comes before who may stand anywhere, and who sends most before the others
+        sends = np.where(rows < 0, 0.0, np.nan_to_num(worth.rate[rows]) * problem.configurations.ways.nodes[rows])
+        order.sort(key=lambda job: -float(sends[job]))
     best_homes = _BestHomes(ground, worth)
     # who finds no room for what pays at the prices waits until all have been asked
     for floor in (-np.inf,) if worth is None else (0.0, -np.inf):

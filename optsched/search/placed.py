@@ -100,7 +100,9 @@ def one_by_one(search: Search, watch: Watch) -> Search:
     """Find a plan with places and rates, one decision after the other."""
     from optsched.placing import first_plan
 
-    for worth in (None,) if search.worth is None else (None, search.worth):
+    for worth in (None,) if search.worth is None else (search.worth, None):
+        if search.proven(2 * watch.limits.gap):
+            break
         plan = first_plan(search.problem, watch, worth)
         if plan is not None:
             search = search.offered(plan, "one decision after the other")
