@@ -351,20 +351,43 @@ def goals(arguments: argparse.Namespace) -> None:
     Console(width=150).print(table)
 
 
+def sizes(arguments: argparse.Namespace) -> None:
+    """Print what is proven of proportionate clusters of 100 jobs to 1,000, to a gap of 1 %, and when."""
+    quick = arguments.quick
+    table = Table("jobs", "servers", "racks", "seed", "NIC", "rows", "run", "progress", "bound", "gap", "s", "load")
+    for times in (1,) if quick else (1, 3, 10):
+        gpus = {"t4": 16} if quick else {"t4": 96 * times, "v100": 96 * times, "a100": 64 * times}
+        for seed in range(1 if quick else arguments.seeds):
+            nic, jobs, racks = NICS[seed % 2], 5 if quick else 100 * times, 2 if quick else 8 * times
+            instance = made(gpus, jobs, seed, racks, nic, 4.0)
+            began = time.monotonic()
+            result: Result = solve(instance, gap=1e-2, time_limit=3.0 if quick else arguments.limit)
+            seconds, found = time.monotonic() - began, worth(instance, result.allocations)
+            proven = float(result.bound or np.inf) / max(found, 1e-300) - 1
+            cells = (
+                f"{jobs:,}", f"{sum(group.count for group in instance.cluster.servers)}", f"{racks}", f"{seed}",
+                f"{nic:g}", f"{len(pose(instance).configurations):,}", f"{len(result.allocations)}", f"{found:.3f}",
+                f"{result.bound or np.inf:.3f}", f"{100 * proven:.3g} %",
+                f"{seconds:.2f}", f"{os.getloadavg()[0]:.1f}",
+            )  # fmt: skip
+            table.add_row(*cells)
+            print(*cells, sep=" | ", file=sys.stderr, flush=True)
+    Console(width=150).print(table)
+
+
 def main() -> None:
-    """Run the comparison and the goals, and print them."""
+    """Run the comparison, the goals and the sizes, and print them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one small case of each")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of a search")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=["value", "goals"], help="one of the two parts")
+    parser.add_argument("--only", choices=["value", "goals", "sizes"], help="one of the three parts")
     parser.add_argument("--rows", type=Path, help="keep rows here (JSON lines), and take those that are there as known")
     parser.add_argument("--picture", type=Path, help="draw the gains here (SVG)")
     arguments = parser.parse_args()
-    if arguments.only != "goals":
-        value(arguments)
-    if arguments.only != "value":
-        goals(arguments)
+    for name, part in (("value", value), ("goals", goals), ("sizes", sizes)):
+        if arguments.only in (None, name):
+            part(arguments)
 
 
 if __name__ == "__main__":

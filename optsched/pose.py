@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from optsched.configurations import tabulate
+from optsched.configurations import rising, tabulate
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.limits import keeping_limits
 from optsched.objectives import objective
@@ -15,11 +15,15 @@ from optsched.problem import Problem
 __all__ = ["pose"]
 
 _RATES = 65
-"""Network rates at which the best value of a configuration is looked for."""
+"""Network rates at which the best value of a configuration is looked for that may be slower at a faster one."""
 
 
 def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
-    """Return the problem of an instance, with another objective than its own where one is given."""
+    """Return the problem of an instance, with another objective than its own where one is given.
+
+    Values rise with the throughput, whatever the objective. So where the throughput is known to rise with the network
+    rate, a row's value at its fastest rate bounds it; elsewhere the largest of samples does that are lifted.
+    """
     table = tabulate(instance)
     here = [job.arrival_s <= instance.now_s for job in instance.jobs]
     problem = Problem(
@@ -32,7 +36,8 @@ def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5
         error=error,
     )
     value = problem.worth(problem.objective)
-    rated = np.flatnonzero(~np.isnan(table.slowest))
-    if len(rated):
-        value[rated] = problem.over_rates(rated, _RATES)[1].max(axis=1)
+    rated = np.flatnonzero(table.slowest < table.ways.gbps)
+    bent = rated[~rising(instance, table, rated)]
+    if len(bent):
+        value[bent] = problem.over_rates(bent, _RATES)[1].max(axis=1)
     return keeping_limits(replace(problem, value=value))

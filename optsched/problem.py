@@ -105,12 +105,17 @@ class Problem:
         gbps, throughput, lift = sampled(self.instance, self.configurations, rows, count, near)
         unknown, lift = np.isnan(lift).any(axis=1), np.pad(np.nan_to_num(lift), ((0, 0), (1, 1)))
         lifted = throughput * (1 + np.maximum(lift[:, :-1], lift[:, 1:]))
-        value = self.objective.value(self._rates(rows.repeat(count), lifted.ravel())).reshape(lifted.shape)
+        value = self.valued(rows, lifted)
         straight = np.abs(value * lifted[:, -1:] - value[:, -1:] * lifted).max(axis=1, initial=0.0)
         bent = unknown | (straight > 1e-12 * np.abs(value * lifted).max(axis=1, initial=0.0))
         # what is no multiple of the throughput, or of unknown curvature, only rises: its right end bounds a step
         value[bent, :-1] = np.maximum(value[bent, :-1], value[bent, 1:])
         return gbps, value
+
+    def valued(self, rows: IntArray, throughput: FloatArray) -> FloatArray:
+        """Return the value of rows, ``(n,)``, at some throughputs of each, shape ``(n, any)``."""
+        value = self.objective.value(self._rates(rows.repeat(throughput.shape[1]), throughput.ravel()))
+        return value.reshape(throughput.shape)
 
     @cached_property
     def party(self) -> IntArray:

@@ -2,7 +2,7 @@
 
 from optsched.configurations.measures import measured_by
 from optsched.configurations.parts import repeated, some_rows, with_resource
-from optsched.configurations.rates import sampled
+from optsched.configurations.rates import rising, sampled
 from optsched.configurations.table import Configurations, Ways, points_of, throughputs
 from optsched.configurations.tabulate import tabulate
 
@@ -12,6 +12,7 @@ __all__ = [
     "measured_by",
     "points_of",
     "repeated",
+    "rising",
     "sampled",
     "some_rows",
     "tabulate",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from optsched.configurations.table import Configurations, points_of, throughputs
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched.configurations.table import Configurations, by_curve, points_of
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance
 
-__all__ = ["sampled"]
-
+__all__ = ["rising", "sampled"]
 
 _FOCUS = 1e-3
 """How near to a rate of interest the samples lie densest, as a part of the logarithmic range."""
+_CHUNK = 2048
+"""Rows that are evaluated at a time, so that their rates stay in the cache."""
 
 
 def sampled(
@@ -50,31 +54,51 @@ def sampled(
     logs = low[:, None] + (high - low)[:, None] * _steps(count, around)
     gbps = np.exp(logs)
     gbps[:, -1] = ways.gbps  # exactly, whatever rounding says
-    # jobs of one kind have the same rows: each is evaluated once
-    curve_of = {(j, p): name for j, p, name in _curves(instance, table, rows)}
-    names = {name: k for k, name in enumerate(dict.fromkeys(curve_of.values()))}
-    pair = zip(table.job[rows].tolist(), ways.pool.tolist(), strict=True)
-    curve = np.array([names[curve_of[j, p]] for j, p in pair], dtype=np.float64)
-    own = np.array([not name for name in names], dtype=bool)[curve.astype(np.int64)]
-    key = np.column_stack(
-        [
-            curve, ways.gpus, ways.nodes, ways.servers, np.nan_to_num(ways.local_batch), ways.accumulation, low, high,
-            np.where(own, rows, -1), *around.T,
-        ]
-    )  # fmt: skip
-    _, one, back = np.unique(key, axis=0, return_index=True, return_inverse=True)
-    back = back.ravel()
-    some = ways.take(one.repeat(count))
-    rates = throughputs(instance, table.pools, table.job[rows][one].repeat(count), some, gbps[one].ravel())
-    lift = np.zeros((len(one), count - 1))
-    for name, number in names.items():
-        mine = np.flatnonzero(curve[one] == number)
+    throughput = np.repeat(ways.throughput[:, None], count, axis=1)
+    lift = np.zeros((len(rows), count - 1))
+    for name, mine in by_curve(instance, table.pools, table.job[rows], ways.pool):
+        if not name:  # what a job lists is as fast at any rate
+            continue
+        curve, points = instance.curves[name], points_of(ways.take(mine), ways.gbps[mine])
+        # jobs of one kind have the same points: each is evaluated once
+        key = np.column_stack(
+            [points.gpus, points.nodes, points.servers, points.local_batch, points.accumulation, low[mine], high[mine],
+             *around[mine].T]
+        )  # fmt: skip
+        one, back = _distinct(key)
+        for start in range(0, len(one), _CHUNK):
+            part = one[start : start + _CHUNK]
+            every = np.repeat(part, count)
+            rates = curve.throughput(replace(points.take(every), gbps=gbps[mine[part]].ravel()))
+            throughput[mine[part]] = rates.reshape(-1, count)
+            bend = curve.rate_curvature(points.take(part))[:, None]
+            step = np.diff(logs[mine[part]], axis=1)
+            lift[mine[part]] = np.expm1((bend + 0.25) * step**2 / 8 * (1 + step))
+        if len(one) < len(mine):
+            throughput[mine], lift[mine] = throughput[mine[one[back]]], lift[mine[one[back]]]
+    return gbps, throughput, lift
+
+
+def rising(instance: Instance, table: Configurations, rows: IntArray) -> NDArray[np.bool_]:
+    """Return which rows that have a rate are known to run no slower at a faster one, shape ``(n,)``."""
+    ways = table.ways.take(rows)
+    rises = np.ones(len(rows), dtype=bool)
+    for name, mine in by_curve(instance, table.pools, table.job[rows], ways.pool):
         if name:
-            points = points_of(ways.take(one[mine]), ways.gbps[one[mine]])
-            bend = instance.curves[name].rate_curvature(points)
-            step = np.diff(logs[one[mine]], axis=1)
-            lift[mine] = np.exp((bend[:, None] + 0.25) * step**2 / 8 * (1 + step)) - 1
-    return gbps, rates.reshape(-1, count)[back], lift[back]
+            rises[mine] = instance.curves[name].rate_rises(points_of(ways.take(mine), ways.gbps[mine]))
+    return rises
+
+
+def _distinct(key: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return the first of each set of equal rows of a matrix, in their order, and which of these each row equals."""
+    order = np.lexsort(key.T)
+    other = np.any(np.diff(np.nan_to_num(key[order], nan=-1.0), axis=0) != 0, axis=1)
+    number = np.concatenate([[0], np.cumsum(other)])
+    back = np.empty(len(key), dtype=np.int64)
+    back[order] = number
+    one = np.full(int(number[-1]) + 1, len(key))
+    np.minimum.at(one, back, np.arange(len(key)))
+    return one, back
 
 
 def _steps(count: int, around: FloatArray) -> FloatArray:
@@ -93,12 +117,4 @@ def _steps(count: int, around: FloatArray) -> FloatArray:
         parts -= parts[:, :1]
         found[k] = np.interp(even, (table + (parts / parts[:, -1:]).mean(axis=0)) / 2, table)
     found[:, 0], found[:, -1] = 0.0, 1.0
-    return found
-
-
-def _curves(instance: Instance, table: Configurations, rows: IntArray) -> list[tuple[int, int, str]]:
-    """Return (job, pool, name of the curve) of rows; a listed row has a constant of its own, called ''."""
-    found = []
-    for j, p in set(zip(table.job[rows].tolist(), table.ways.pool[rows].tolist(), strict=True)):
-        found.append((j, p, instance.jobs[j].curves.get(table.pools[p].gpu_type, "")))
     return found

@@ -5,7 +5,7 @@ All models, heuristics and prices read this one table; it is computed once an in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from optsched.curves import FloatArray, IntArray, Points
 from optsched.instance import Instance
 from optsched.pools import Pool
 
-__all__ = ["Configurations", "Ways", "none", "points_of", "stacked", "throughputs"]
+__all__ = ["Configurations", "Ways", "by_curve", "none", "points_of", "stacked", "throughputs"]
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,24 @@ def throughputs(instance: Instance, pools: tuple[Pool, ...], job: IntArray, ways
     """
     rates = ways.throughput.copy()
     rated = np.flatnonzero(~np.isnan(gbps))
-    key = job[rated] * len(pools) + ways.pool[rated]
+    for name, which in by_curve(instance, pools, job[rated], ways.pool[rated]):
+        if name:  # what a job lists is as fast at any rate
+            some = rated[which]
+            rates[some] = instance.curves[name].throughput(points_of(ways.take(some), gbps[some]))
+    return rates
+
+
+def by_curve(
+    instance: Instance, pools: tuple[Pool, ...], job: IntArray, pool: IntArray
+) -> Iterator[tuple[str, IntArray]]:
+    """Yield the name of each curve and the ways that follow it; the name is empty for those that their jobs list.
+
+    Parameters
+    ----------
+    job, pool
+        Of each way, shape ``(n,)``.
+    """
+    key = job * len(pools) + pool
     there = np.zeros(len(instance.jobs) * len(pools), dtype=bool)
     there[key] = True
     pairs = np.flatnonzero(there)
@@ -162,10 +179,7 @@ def throughputs(instance: Instance, pools: tuple[Pool, ...], job: IntArray, ways
     curve_of[pairs] = [curves[name] for name in names]
     curve = curve_of[key]
     for name, k in curves.items():
-        if name:  # what a job lists is as fast at any rate
-            which = rated[curve == k]
-            rates[which] = instance.curves[name].throughput(points_of(ways.take(which), gbps[which]))
-    return rates
+        yield name, np.flatnonzero(curve == k)
 
 
 def points_of(ways: Ways, gbps: FloatArray) -> Points:

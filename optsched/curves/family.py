@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched.curves.points import FloatArray, Points
 
@@ -55,6 +56,13 @@ class CurveBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Where it is unknown, the throughput must not fall as the rate rises.
         """
         return np.full(len(points), np.nan if self.on_network else 0.0)
+
+    def rate_rises(self, points: Points) -> NDArray[np.bool_]:
+        """Return where the throughput is known never to fall as the assigned rate rises, shape ``(n,)``.
+
+        There its value at the fastest rate is its most. A family that names no bound on its curvature only rises.
+        """
+        return np.isnan(self.rate_curvature(points)) | (not self.on_network)
 
     def interval(self, points: Points) -> tuple[FloatArray, FloatArray]:
         """Return the lower and upper ends of the 80 % interval of the throughput, shape ``(n,)`` each."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.configurations import rising, sampled
 from optsched.curves import FloatArray, IntArray
 from optsched.problem import Problem
 
@@ -26,18 +27,17 @@ def needed(problem: Problem) -> NDArray[np.bool_]:
     table = problem.configurations
     ways = table.ways
     rated = np.flatnonzero(~np.isnan(table.slowest))
-    # from below: the true values at some rates; from above: those that lie nowhere below, between them, too
-    above = np.repeat(problem.value[:, None], _RATES, axis=1)
+    # between two rates, what is known to rise is worth what it is at either of them, and other curves may do anything
+    above = np.repeat(problem.value[:, None], _RATES - 1, axis=1)
     below = above.copy()
-    if len(rated):
-        gbps, value = problem.over_rates(rated, _RATES)
-        above[rated] = value
-        true = problem.values(rated.repeat(_RATES), gbps.ravel()).reshape(gbps.shape)
-        # between two rates a value is at least the less of both if it only rises or only falls
-        below[rated] = np.minimum(true, np.column_stack([true[:, :1], true[:, :-1]]))
-        above[rated, :-1] = np.maximum(value[:, :-1], value[:, 1:])
     if len(rated) == 0:  # values know no rates
         above, below = above[:, :1], below[:, :1]
+    else:
+        _, throughput, _ = sampled(problem.instance, table, rated, _RATES)
+        value = problem.valued(rated, throughput)
+        rises = rising(problem.instance, table, rated)[:, None]
+        below[rated] = np.where(rises, value[:, :-1], -np.inf)
+        above[rated] = np.where(rises, value[:, 1:], problem.value[rated, None])
     keep = np.ones(len(table), dtype=bool)
     known: dict[bytes, Pairs] = {}  # most jobs have the same counts in a pool
     for job, owner in enumerate(problem.instance.jobs):

@@ -52,8 +52,9 @@ def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, re
     free = np.column_stack([ground.capacity, [server.network_gbps for server in ground.servers]])
     stands: Stands = {}
     order = _order(problem, rows)
-    if worth is not None:  # who needs a rack comes before who may stand anywhere
-        order.sort(key=lambda job: rows[job] < 0 or bool(np.isnan(worth.rate[rows[job]])))
+    if worth is not None:  # who needs a rack comes before who may stand anywhere, and who sends most before the others
+        sends = np.where(rows < 0, 0.0, np.nan_to_num(worth.rate[rows]) * problem.configurations.ways.nodes[rows])
+        order.sort(key=lambda job: -float(sends[job]))
     best_homes = _BestHomes(ground, worth)
     # who finds no room for what pays at the prices waits until all have been asked
     for floor in (-np.inf,) if worth is None else (0.0, -np.inf):
@@ -101,20 +102,15 @@ class _BestHomes:
     """The homes that made rows worth what they are at the prices of racks and links."""
 
     def __init__(self, ground: Ground, worth: Worth | None) -> None:
-        self.worth, self.known = worth, dict[bytes, NDArray[np.bool_]]()
+        self.worth = worth
         if worth is not None:
             number = {name: k for k, c in enumerate(worth.room.classes) for name in c.names}
-            self.class_of = np.array([number[server.names[0]] for server in ground.servers], dtype=np.int64)
+            class_of = np.array([number[server.names[0]] for server in ground.servers], dtype=np.int64)
+            self.homes = worth.homes[:, class_of]
 
     def of(self, row: int) -> list[NDArray[np.bool_]]:
         """Return the servers of a row's best home, shape ``(servers,)``; none without prices."""
-        if self.worth is None:
-            return []
-        home = self.worth.home[row]
-        key = home.tobytes()
-        if key not in self.known:
-            self.known[key] = home[self.class_of]
-        return [self.known[key]]
+        return [] if self.worth is None else [self.homes[self.worth.home[row]]]
 
 
 def _may_fit(problem: Problem, ground: Ground, free: FloatArray, rows: IntArray) -> NDArray[np.bool_]:

@@ -101,7 +101,8 @@ class Ground:
     ) -> list[tuple[int, Piece]] | None:  # fmt: skip
         """Return servers for the pieces of a row, in the first home that has room; None where there is none.
 
-        Within a home, pieces go where their traffic finds the room, and then where they leave the least.
+        That is room for their traffic, too, or else the home where least of it finds none. Within a home, pieces go
+        where their traffic finds the room, and then where they leave the least.
 
         Parameters
         ----------
@@ -113,9 +114,11 @@ class Ground:
             Sets of servers for workers and for parameter servers, shape ``(servers,)`` each, in the order to try.
         """
         parts = pieces_of(problem, row)
+        found, least = None, np.inf
         for own_servers, ps_servers in homes:
             used = np.zeros(len(self.servers), dtype=bool)
             chosen: list[tuple[int, Piece]] = []
+            missing = 0.0
             for piece in parts:
                 home = own_servers if piece.gpus else ps_servers
                 fits = home & ~used & self.hosts(problem, row, piece) & (free[:, :3] >= piece.takes - _EPS).all(axis=1)
@@ -126,12 +129,17 @@ class Ground:
                     break
                 left, network = free[candidates, 0] - piece.gpus, free[candidates, 3]
                 short = np.round(np.maximum(0.0, sends - network), 6)
-                best = candidates[np.lexsort((-network if sends else network, left, short))[: piece.count]]
+                order = np.lexsort((-network if sends else network, left, short))[: piece.count]
+                best = candidates[order]
+                missing += float(short[order].sum())
                 used[best] = True
                 chosen += [(int(server), piece) for server in best]
             else:
-                return chosen
-        return None
+                if missing < least:
+                    found, least = chosen, missing
+                if missing == 0:
+                    break
+        return found
 
     def _fullest_rack(self, fits: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the servers of the rack that has the most of them."""

@@ -98,7 +98,9 @@ def one_by_one(search: Search, watch: Watch) -> Search:
     """Find a plan with places and rates, one decision after the other."""
     from optsched.placing import first_plan
 
-    for worth in (None,) if search.worth is None else (None, search.worth):
+    for worth in (None,) if search.worth is None else (search.worth, None):
+        if search.proven(2 * watch.limits.gap):
+            break
         plan = first_plan(search.problem, watch, worth)
         if plan is not None:
             search = search.offered(plan, "one decision after the other")
@@ -106,12 +108,15 @@ def one_by_one(search: Search, watch: Watch) -> Search:
 
 
 def by_pool_prices(search: Search, watch: Watch) -> Search:
-    """Plan for many rows by prices of pools alone, packed on servers, and leave out what no better plan uses."""
+    """Plan for many rows by prices of pools alone, packed on servers, and leave out what no better plan uses.
+
+    Where rates are decided, prices without a network say too little: those of racks and links come first.
+    """
     from optsched.placing import first_plan, worth_in_pools
 
     problem = search.problem
     summed = problem.objective.aggregate == "sum" and problem.instance.max_moves is None
-    if not summed or len(problem.configurations) < _MANY:
+    if not summed or len(problem.configurations) < _MANY or problem.instance.decides == "network":
         return search
     deadline = None if watch.limits.deadline is None else time.monotonic() + watch.limits.left() / 3
     worth = worth_in_pools(problem, deadline, watch.limits.gap)
@@ -139,10 +144,14 @@ def _with_rows(search: Search, keep: NDArray[np.bool_], what: str) -> Search:
 
 
 def by_rack_prices(search: Search, watch: Watch) -> Search:
-    """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum."""
+    """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum.
+
+    Of many rows, prices leave few at a fraction of the time.
+    """
     from optsched.placing import needed, worth_of
 
-    search = _with_rows(search, needed(search.problem), "needless")
+    if len(search.problem.configurations) < _MANY:
+        search = _with_rows(search, needed(search.problem), "needless")
     problem = search.problem
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return search

@@ -15,7 +15,10 @@ from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
 from optsched.formulation import Choices
 from optsched.instance import ObjectiveSpec
+from optsched.places import Room
 from optsched.placing import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
+from optsched.placing.nets import Nets
+from optsched.placing.stands import stands_of
 from optsched.pose import pose
 from optsched.problem import allocate
 from tests.cross.placement_oracle import best_placed
@@ -126,3 +129,29 @@ def test_a_full_server_leaves_its_network(seed):
         for left_out in ((), ("filled",))
     ]
     assert bounds[0] == pytest.approx(bounds[1], rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(200, 260))
+def test_rows_at_prices_are_as_good_as_their_best_column(seed):
+    """At any prices: what a close look at some rows leaves out is in no job's best choice, and the dual bounds."""
+    problem, truth = posed(seed)
+    if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
+        return
+    table = problem.configurations
+    stands = stands_of(problem, Room.of(problem.instance))
+    draw = np.random.default_rng(seed)
+    size = len(table.capacity) + len(stands.capacity)
+    for _ in range(3):
+        prices = draw.exponential(0.1 * max(problem.value.max(initial=1.0), 1e-3), size) * draw.integers(0, 2, size)
+        some, every = Nets(problem, stands, 33), Nets(problem, stands, 33)
+        rough = some.at(prices, 0)
+        dual = some.at(prices, 30)
+        every.at(prices, 30)
+        every.look_at_best(len(table))
+        assert every.seen.all()
+        assert np.all(some.net >= every.net - 1e-9 * np.abs(every.net))
+        assert dual == pytest.approx(every.at(prices, 0), rel=1e-9)
+        assert rough >= dual - 1e-9 * abs(dual)
+        if truth is not None:
+            best = truth[0] * problem.objective.sign
+            assert dual >= best - SLACK * max(abs(best), 1e-6)

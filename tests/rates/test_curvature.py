@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
+import msgspec
 import numpy as np
 import pytest
 
 import optsched
 from optsched.curves import Points
 from optsched.curves.allreduce import AllReduce
+from optsched.curves.allreduce.correction import Kernel
+from optsched.curves.allreduce.curve import Correction
 from optsched.curves.servers import AsyncCapacity, ParameterServer, SyncCapacity, SyncIncast, SyncSerial
 from optsched.instance import ObjectiveSpec, load
 from optsched.pose import pose
@@ -64,6 +67,54 @@ def test_corrected_curves_bend_no_more_than_they_claim():
         points = Points.of(8, nodes=2, local_batch=16, gbps=np.exp(x))
         bend = np.diff(np.log(named.throughput(points)), 2) / (x[1] - x[0]) ** 2
         assert np.abs(bend).max() <= named.rate_curvature(points)[0] + 1e-3
+
+
+def corrected(draw, times):
+    """Return a curve with a random correction, whose weights are so many times those of a fit."""
+
+    def weights(count):
+        return tuple((times * draw.normal(0, 0.1, count)).tolist())
+
+    correction = Correction(
+        kernel=tuple(astuple(Kernel())), batch=tuple(np.log([4.0, 16.0, 64.0]).tolist()), batch_weights=weights(3),
+        resource=tuple(tuple(row) for row in draw.uniform(0, 1, (3, 3)).tolist()), resource_weights=weights(3),
+        joint=((0, 1, 0.05),),
+    )  # fmt: skip
+    return msgspec.structs.replace(ring(draw), correction=correction)
+
+
+@pytest.mark.parametrize("times", [1, 10])
+def test_what_is_said_to_rise_with_the_rate_never_falls(times):
+    draw = np.random.default_rng(times)
+    rates = np.exp(np.linspace(np.log(0.1), np.log(100), 801))
+    said, fell = 0, 0
+    for number in range(200):
+        curve = star(draw) if number % 5 == 0 else corrected(draw, times)
+        nodes = int(draw.integers(2, 6))
+        points = Points.of(
+            nodes * int(draw.integers(1, 5)), nodes=nodes, local_batch=int(draw.integers(1, 200)),
+            servers=int(isinstance(curve, ParameterServer)), gbps=rates,
+        )  # fmt: skip
+        fallen = bool(np.any(np.diff(np.log(curve.throughput(points))) < -1e-12))
+        rises = curve.rate_rises(points)
+        assert rises.all() or not rises.any()
+        assert not (rises[0] and fallen)
+        said, fell = said + int(rises[0]), fell + int(fallen)
+    assert said > 60
+    assert fell > 0 or times == 1
+
+
+@pytest.mark.parametrize("seed", range(200, 240))
+def test_values_at_the_fastest_rate_bound_those_at_all(seed):
+    problem = pose(made(seed, "network"))
+    table = problem.configurations
+    rated = np.flatnonzero(table.slowest < table.ways.gbps)
+    rates = np.random.default_rng(seed).uniform(table.slowest[rated], table.ways.gbps[rated], (50, len(rated)))
+    for some in (*rates, table.ways.gbps[rated]):
+        true = problem.values(rated, some)
+        assert np.all(problem.value[rated] >= true - 1e-12 * np.abs(true))
+    # and are no worse than the largest of samples that are lifted
+    assert np.all(problem.value[rated] <= problem.over_rates(rated, 65)[1].max(axis=1) * (1 + 1e-12) + 1e-12)
 
 
 @pytest.mark.parametrize("seed", range(12))

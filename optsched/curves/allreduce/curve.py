@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 
 from optsched.curves.allreduce.correction import Kernel, Places, covariance, nearness, places, rows, variance
@@ -181,10 +182,25 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
         g = self.overlap
         bound = np.full(len(points), (2.0 + g) / 4)
         if self.correction is not None:
-            ones = np.ones(len(points))
-            apart = np.abs(_corrected(self._correction, points, ones) - _corrected(self._correction, points, 0 * ones))
-            bound += apart * (0.25 + 3 * g / 16 + g**2 / 4 + (1 + g) / 16)
+            bound += np.abs(self._apart(points)) * (0.25 + 3 * g / 16 + g**2 / 4 + (1 + g) / 16)
         return bound
+
+    def rate_rises(self, points: Points) -> NDArray[np.bool_]:
+        """Return where the throughput never falls as the rate rises, shape ``(n,)``.
+
+        In the names of :meth:`rate_curvature`, the log of the step time falls with the log of the rate by ``m q p``,
+        and ``m q``, by which the corrections ``c`` of computation and ``s`` of synchronization are weighed, falls by
+        ``m q p ((1 - m) q + overlap (1 - q))``. Together that is ``m q p (1 - (c - s) ((1 - m) q + overlap (1 - q)))``,
+        of which the last bracket lies in [0, overlap], as overlap >= 1.
+        """
+        if self.correction is None:
+            return np.ones(len(points), dtype=bool)
+        return np.asarray(self.overlap * self._apart(points) <= 1)
+
+    def _apart(self, points: Points) -> FloatArray:
+        """Return the correction of a computation alone less that of a synchronization alone, shape ``(n,)``."""
+        ones = np.ones(len(points))
+        return _corrected(self._correction, points, ones) - _corrected(self._correction, points, 0 * ones)
 
     def log_deviation(self, points: Points) -> FloatArray:
         if self.belief is None:

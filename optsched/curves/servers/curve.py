@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched.curves.family import CurveBase, Positive
 from optsched.curves.points import FloatArray, IntArray, Points
@@ -58,6 +59,10 @@ class ParameterServer(CurveBase, frozen=True, kw_only=True, forbid_unknown_field
     def rate_curvature(self, points: Points) -> FloatArray:
         # the local corrections depend on workers and servers only
         return np.full(len(points), np.mean([member.rate_curvature() for member in self.members]))
+
+    def rate_rises(self, points: Points) -> NDArray[np.bool_]:
+        # so do all forms, of which this is a geometric mean
+        return np.ones(len(points), dtype=bool)
 
     def log_deviation(self, points: Points) -> FloatArray:
         def deviation(at: Layout) -> FloatArray:
