@@ -42,8 +42,11 @@ Constraints
     C5_ph    sum_{k in h} z_pk >= sum_{o with a home within h} n_op x_o
     C6_jk    sum_{p in P_j} z_pk <= |k| sum_{o in O_j} x_o        its pieces stand on servers of their own
     C7_kd    sum_p a_pd z_pk <= |k| b_kd
-    C8_ki    sum of z_pk of the size of item i and of its rate at least <= sum_q m_qi w_kq,  sum_q w_kq <= |k|,
-             z_pk <= sum of w_kq with m_qi >= 1 for the item i of kind p
+    C8_ki    sum of z_pk of the size of item i and of its rate at least <= sum_q m_qi w_kq,  sum_q w_kq <= |k|
+    C8apart  pieces of a job stand apart: for jobs A, sizes and a rate, the z_pk of A of these sizes and that rate at
+             least, with the z_pk of all jobs at a fast rate that may share a server with them by their GPUs, are
+             <= sum_q (slots of q for the latter + min(|A|, its other slots for the former)) w_kq; with one job from
+             the start, with several (conditions of Gale and Ryser) as a point violates them, in kernels
     C9       z_pk >= n x_o where option o keeps n pieces of kind p on class k
     C10_ji   parameter servers: z_pk <= n g_ji for class k in rack i,  sum_i g_ji <= 1
   with network rates:
@@ -69,10 +72,10 @@ of the piece that stands there. With equal servers merged it is a relaxation, ex
 job that meet on a server), and ``read`` deals the pieces out to servers. Named parts that can be left out:
 ``merge`` (equal servers as classes: symmetry), ``homes`` (options split by home), ``patterns`` (C8),
 ``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``filled`` (C23). Where all rates are given,
-C8 knows them, and what is relaxed is only that pieces of one job may meet on a server.
+C8 knows them, and what is relaxed is only that pieces of several jobs may find too few servers apart.
 
 Sources: the piecewise parts, see :mod:`optsched.linear.piecewise`; patterns: Gilmore and Gomory (Operations
-Research 9, 1961); reservations for rings and stars on trees of links: Ballani et al. (Oktopus, SIGCOMM'11, sec. 3).
+Research 9, 1961), dealing out: Gale (Pacific J. of Mathematics 7, 1957); reservations for rings and stars on trees of links: Ballani et al. (Oktopus, SIGCOMM'11, sec. 3).
 """
 
 from __future__ import annotations

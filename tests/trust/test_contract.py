@@ -19,7 +19,7 @@ from optsched.backends import processes, worker
 from optsched.curves.fitted import load_curves
 from optsched.errors import InputError
 from optsched.generate import generate
-from optsched.guard import watched
+from optsched.guard import beside, watched
 from optsched.infeasible import proven_infeasible
 from optsched.opening import nobody, pieces
 from optsched.pose import pose
@@ -256,6 +256,27 @@ def test_a_search_that_is_late_is_abandoned():
     assert watch.stopping()
     assert ended.wait(30)
     assert watched(lambda: 7, Watch(Limits())) == 7
+
+
+def test_what_runs_beside_is_asked_to_stop_and_its_errors_arrive():
+    from optsched.backends import Limits, Watch
+
+    with beside(lambda own: own.stop.wait(60), Watch(Limits())) as future:
+        assert not future.done()
+    assert future.result(5) is True
+    with beside(lambda _: 1 / 0, Watch(Limits())) as future, pytest.raises(ZeroDivisionError):
+        future.result(5)
+
+
+def test_solvers_beside_stop_with_the_search(monkeypatch):
+    from optsched.backends import Limits, Watch, highs
+    from tests.trust.test_workers import MODEL
+
+    monkeypatch.setitem(worker.ENTRIES, "highs", faults.entry(faults.hangs))
+    stop = threading.Event()
+    with worker.stopped_by(stop), beside(lambda own: highs.solve(MODEL, own), Watch(Limits())) as future:
+        stop.set()
+        assert future.result(30).status == "unknown"
 
 
 LATE = """
