@@ -11,7 +11,7 @@ from optsched.placing.stands import Stands
 from optsched.prices.table import ROOM, relieved
 from optsched.problem import Problem
 
-__all__ = ["Columns", "Nets", "best_of_jobs", "dual_of"]
+__all__ = ["Columns", "Nets", "dual_of", "loss_of"]
 
 _CHUNK = 4096
 """Rows that are looked at closely at a time."""
@@ -102,7 +102,7 @@ class Nets:
             self._take(block)
         most = _FIRST
         for _ in range(rounds):
-            known = best_of_jobs(problem, np.where(self.seen, self.net, -np.inf))
+            known = _best_of_jobs(problem, np.where(self.seen, self.net, -np.inf))
             hopeful = np.flatnonzero(~self.seen & (self.net > known[table.job]))
             if len(hopeful) == 0:
                 break
@@ -112,9 +112,8 @@ class Nets:
 
     def look_at_best(self, most: int) -> None:
         """Look closely at rows until so many are seen that are as near to the best of their job as any other."""
-        table = self._problem.configurations
         while True:
-            loss = best_of_jobs(self._problem, self.net)[table.job] - self.net
+            loss = loss_of(self._problem, self.net)
             near = np.argpartition(loss, most - 1)[:most] if most < len(loss) else np.arange(len(loss))
             unknown = near[~self.seen[near]]
             if len(unknown) == 0:
@@ -181,17 +180,24 @@ class Nets:
         return cost, slot
 
 
-def best_of_jobs(problem: Problem, net: FloatArray) -> FloatArray:
+def _best_of_jobs(problem: Problem, net: FloatArray) -> FloatArray:
     """Return the best choice of each job, which for one that need not run is at least 0; shape ``(jobs,)``."""
     best = np.where(problem.required, -np.inf, 0.0)
     np.maximum.at(best, problem.configurations.job, net)
     return best
 
 
+def loss_of(problem: Problem, net: FloatArray) -> FloatArray:
+    """Return what each row is worse than its job's best choice, infinite where it fits nowhere; ``(rows,)``."""
+    fits, best = np.isfinite(net), _best_of_jobs(problem, net)[problem.configurations.job]
+    loss: FloatArray = np.subtract(best, net, out=np.full(len(net), np.inf), where=fits)
+    return loss
+
+
 def dual_of(problem: Problem, prices: FloatArray, capacity: FloatArray, net: FloatArray) -> float:
     """Return the Lagrangian dual at prices, recomputed; what is unlimited has none. ``net``: of each row."""
     priced = np.isfinite(capacity) & (prices > 0)
-    choices = best_of_jobs(problem, net)[np.diff(problem.configurations.first) > 0]
+    choices = _best_of_jobs(problem, net)[np.diff(problem.configurations.first) > 0]
     return float(prices[priced] @ capacity[priced]) + float(choices.sum())
 
 

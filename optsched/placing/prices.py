@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optsched.configurations import repeated, some_rows
 from optsched.curves import FloatArray, IntArray
 from optsched.places import Room
-from optsched.placing.nets import Columns, Nets, best_of_jobs, dual_of
+from optsched.placing.nets import Columns, Nets, dual_of, loss_of
 from optsched.placing.stands import Stands, stands_of
 from optsched.prices import price, relaxed
 from optsched.problem import Problem
@@ -61,9 +61,8 @@ class Worth:
     room: Room
 
     def loss(self, problem: Problem) -> FloatArray:
-        """Return what each row is worse than its job's best choice, shape ``(rows,)``."""
-        job = problem.configurations.job
-        return np.asarray(best_of_jobs(problem, self.net)[job] - self.net)
+        """Return what each row is worse than its job's best choice, infinite where it fits nowhere; ``(rows,)``."""
+        return loss_of(problem, self.net)
 
     def promising(self, problem: Problem, value: float, keep: IntArray) -> NDArray[np.bool_]:
         """Return which rows a plan that is better than a known one may use, shape ``(rows,)``.
