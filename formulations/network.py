@@ -74,8 +74,9 @@ job that meet on a server), and ``read`` deals the pieces out to servers. Named 
 ``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``filled`` (C23). Where all rates are given,
 C8 knows them, and what is relaxed is only that pieces of several jobs may find too few servers apart.
 
-Sources: the piecewise parts, see :mod:`optsched.linear.piecewise`; patterns: Gilmore and Gomory (Operations
-Research 9, 1961), dealing out: Gale (Pacific J. of Mathematics 7, 1957); reservations for rings and stars on trees of links: Ballani et al. (Oktopus, SIGCOMM'11, sec. 3).
+Sources: the piecewise parts, see :mod:`optsched.linear.piecewise`; patterns: Gilmore and Gomory (Operations Research
+9, 1961), dealing out: Gale (Pacific J. of Mathematics 7, 1957); reservations for rings and stars on trees of links:
+Ballani et al. (Oktopus, SIGCOMM'11, sec. 3).
 """
 
 from __future__ import annotations
