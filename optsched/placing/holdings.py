@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.checker import check
 from optsched.configurations import some_rows
 from optsched.curves import IntArray
 from optsched.places import canonical
-from optsched.problem import Places, Plan, Problem
+from optsched.problem import Places, Plan, Problem, allocate
 
-__all__ = ["part_of", "settled"]
+__all__ = ["feasible", "part_of", "settled"]
 
 
 def settled(problem: Problem, plan: Plan) -> Plan:
@@ -41,6 +42,11 @@ def _stays(problem: Problem, job: int, stands: Places | None) -> bool:
         if held is not None and {canonical(problem.instance, name): n for name, n in held.items()} != now:
             return False
     return True
+
+
+def feasible(problem: Problem, plan: Plan) -> bool:
+    """Tell whether a plan with places is one: pieces may have found no room, or their least rates none."""
+    return check(problem.instance, allocate(problem, plan)).ok
 
 
 def part_of(problem: Problem, keep: NDArray[np.bool_], why: str = "") -> tuple[Problem, IntArray]:

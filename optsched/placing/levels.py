@@ -20,7 +20,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Choices, Formulated, formulation
 from optsched.placing.deal import brief
 from optsched.placing.ground import Ground
-from optsched.placing.holdings import part_of, settled
+from optsched.placing.holdings import feasible, part_of, settled
 from optsched.placing.prices import worth_of
 from optsched.placing.rates import best_rates
 from optsched.problem import Plan, Problem
@@ -161,4 +161,4 @@ def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | No
     built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
     start = None if known is None else narrowed(part, number, known)
     found = [widened(problem, number, plan) for plan in plans_of(built, watch, start)]
-    return max(found, key=problem.total, default=None)
+    return max((plan for plan in found if feasible(problem, plan)), key=problem.total, default=None)

@@ -18,6 +18,7 @@ from optsched.curves import FloatArray, IntArray
 from optsched.formulation import formulation
 from optsched.placing.deal import brief
 from optsched.placing.ground import Ground
+from optsched.placing.holdings import feasible
 from optsched.placing.left import room_left
 from optsched.placing.levels import CHOICES, at_levels, at_rates, plans_of
 from optsched.placing.prices import worth_of
@@ -83,7 +84,9 @@ def improved(
             wait([news], max(0.0, min(TICK, watch.limits.left())))
         else:
             break
-        if found is not None and (now := problem.total(found)) > value + 1e-7 * abs(value):
+        if found is None or (now := problem.total(found)) <= value + 1e-7 * abs(value):
+            continue
+        if feasible(problem, found):
             best, value = found, now
             watch.progress("neighbourhoods", value, None)
             sets = _sets(len(racks), random)
