@@ -72,7 +72,7 @@ def build(problem: Problem) -> Formulated:
         holding = sum(job.holds is not None for job in instance.jobs)
         model.add(sum(k) >= holding - instance.max_moves)  # C6
     if problem.objective.aggregate == "min":
-        z = model.new_int_var(0, int(value.sum()) if problem.party_names else 0, "z")
+        z = model.new_int_var(0, int(np.maximum(value, 0).sum()) if problem.party_names else 0, "z")
         for number in range(len(problem.party_names)):
             model.add(z <= sum(v[c] for c in np.flatnonzero(problem.party[owner] == number).tolist()))  # C7
         model.maximize(z)

@@ -32,7 +32,7 @@ def build(problem: Problem) -> Formulated:
         holding = sum(job.holds is not None for job in instance.jobs)
         model.add(sum(x[k] for k in np.flatnonzero(table.kept)) >= holding - instance.max_moves)
     if problem.objective.aggregate == "min":
-        z = model.new_int_var(0, int(v.sum()) if problem.party_names else 0, "z")
+        z = model.new_int_var(0, int(np.maximum(v, 0).sum()) if problem.party_names else 0, "z")
         party = problem.party[table.job]
         for p in range(len(problem.party_names)):  # C4
             rows = np.flatnonzero(party == p)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from formulations.joint.columns import Columns, Pairs
 from formulations.joint.options import Options
 from formulations.joint.rows import Gathered
+from optsched.arrays import by_group, positions, stretches
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Choices
 from optsched.linear import LinearModel
@@ -116,8 +117,7 @@ def _sent(
     most = np.zeros(len(o.kinds))
     np.maximum.at(most, kind, share * o.fast[option])
     kinds = np.flatnonzero(most > 0)
-    number = np.full(len(o.kinds), -1)
-    number[kinds] = np.arange(len(kinds))
+    number = positions(kinds, len(o.kinds))
     pair = np.flatnonzero(number[pairs.kind] >= 0)
     of = number[pairs.kind[pair]]
     tau = model.add_variables("tau", len(pair), label=lambda k: str(pair[k]))
@@ -133,10 +133,9 @@ def _sent(
     )  # fmt: skip
     model.add_rows("C14", entries, upper=0.0, size=len(pair))
     # the options of each kind, for each of its pairs
-    order = np.argsort(number[kind], kind="stable")
-    first = np.searchsorted(number[kind][order], np.arange(len(kinds) + 1))
+    first, order = by_group(number[kind], len(kinds))
     repeat = np.diff(first)[of]
-    entry = order[np.arange(repeat.sum()) + np.repeat(first[of] - np.cumsum(repeat) + repeat, repeat)]
+    entry = order[stretches(first[of], repeat)]
     row = np.repeat(every, repeat)
     entries = (
         np.concatenate([every, row]), np.concatenate([tau, rate[option[entry]]]),
@@ -160,8 +159,7 @@ def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, se
 
     def add(name: str, entries: tuple[IntArray, IntArray, FloatArray], binds: NDArray[np.bool_]) -> None:
         at = np.flatnonzero(binds & np.isfinite(network))
-        number = np.full(len(o.classes), -1)
-        number[at] = np.arange(len(at))
+        number = positions(at, len(o.classes))
         some = number[entries[0]] >= 0
         rows = number[entries[0][some]], entries[1][some], entries[2][some]
         model.add_rows(name, rows, upper=limit[at], size=len(at), label=lambda k: str(o.classes[at[k]]))
