@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["FloatArray", "IntArray", "by_group", "members", "offsets", "positions", "run_starts", "stretches"]
+__all__ = [
+    "FloatArray",
+    "IntArray",
+    "by_group",
+    "foremost",
+    "members",
+    "offsets",
+    "positions",
+    "run_starts",
+    "stretches",
+]
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,6 +40,12 @@ def stretches(begin: IntArray, count: IntArray) -> IntArray:
 def by_group(group: IntArray, groups: int) -> tuple[IntArray, IntArray]:
     """Return (start, order): members ``order[start[k]:start[k + 1]]``, in their order, are those of group k."""
     return offsets(np.bincount(group, minlength=groups)), np.argsort(group, kind="stable")
+
+
+def foremost(group: IntArray, worth: FloatArray, most: int) -> IntArray:
+    """Return the members of the greatest worth of each group, at most so many: group by group, the best first."""
+    order = np.lexsort((-worth, group))
+    return order[members(np.bincount(group))[1] < most]
 
 
 def run_starts(*keys: IntArray | FloatArray) -> IntArray:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optsched.arrays import foremost, run_starts
 from optsched.curves import FloatArray, IntArray
 from optsched.placing.stands import Stands
 from optsched.prices.table import ROOM, relieved
@@ -37,9 +38,7 @@ class Columns(NamedTuple):
         row, slot, gbps, value = (np.concatenate(pair) for pair in zip(self, other, strict=True))
         known = np.nan_to_num(gbps)
         order = np.lexsort((known, slot, row))
-        new = np.ones(len(row), dtype=bool)
-        new[1:] = (np.diff(row[order]) != 0) | (np.diff(slot[order]) != 0) | (np.diff(known[order]) != 0)
-        some = order[new]
+        some = order[run_starts(row[order], slot[order], known[order])]
         return Columns(row[some], slot[some], gbps[some], value[some])
 
 
@@ -106,7 +105,7 @@ class Nets:
             hopeful = np.flatnonzero(~self.seen & (self.net > known[table.job]))
             if len(hopeful) == 0:
                 break
-            self._look(_first_of_each(table.job[hopeful], self.net[hopeful], most, hopeful))
+            self._look(hopeful[foremost(table.job[hopeful], self.net[hopeful], most)])
             most *= 4
         return dual_of(problem, prices, np.concatenate([table.capacity, self._stands.capacity]), self.net)
 
@@ -126,7 +125,7 @@ class Nets:
         They are at their best rates, and at samples that are so many after these.
         """
         known = np.flatnonzero(self.seen & np.isfinite(self.net))
-        rows = np.sort(_first_of_each(self._problem.configurations.job[known], self.net[known], most, known))
+        rows = np.sort(known[foremost(self._problem.configurations.job[known], self.net[known], most)])
         wanted = np.zeros(len(self.seen), dtype=bool)
         wanted[rows] = True
         found = [Columns(rows, self.slot[rows], self.gbps[rows], self.value[rows])]
@@ -199,11 +198,3 @@ def dual_of(problem: Problem, prices: FloatArray, capacity: FloatArray, net: Flo
     priced = np.isfinite(capacity) & (prices > 0)
     choices = _best_of_jobs(problem, net)[np.diff(problem.configurations.first) > 0]
     return float(prices[priced] @ capacity[priced]) + float(choices.sum())
-
-
-def _first_of_each(job: IntArray, net: FloatArray, most: int, rows: IntArray) -> IntArray:
-    """Return the rows of the greatest worth of each job, at most so many."""
-    order = np.lexsort((-net, job))
-    count = np.bincount(job)
-    rank = np.arange(len(job)) - np.repeat(np.cumsum(count) - count, count)
-    return rows[order[rank < most]]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import run_starts
 from optsched.configurations import repeated, some_rows
 from optsched.curves import FloatArray, IntArray
 from optsched.places import Room
@@ -127,9 +128,8 @@ def _first_prices(problem: Problem, deadline: float | None) -> FloatArray:
     """Return prices of pools and sites: of all rows with equal counts, the one of the greatest value is enough."""
     table, ways = problem.configurations, problem.configurations.ways
     order = np.lexsort((-problem.value, ways.servers, ways.gpus, ways.pool, table.job))
-    counts = np.column_stack([table.job, ways.pool, ways.gpus, ways.servers])[order]
     keep = np.zeros(len(table), dtype=bool)
-    keep[order] = np.append(True, np.any(np.diff(counts, axis=0) != 0, axis=1))[: len(order)]
+    keep[order[run_starts(*(of[order] for of in (table.job, ways.pool, ways.gpus, ways.servers)))]] = True
     part = replace(problem, configurations=some_rows(table, keep, ""), value=problem.value[keep])
     return relaxed(part, deadline).prices
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import foremost
 from optsched.backends import Limits, Watch
 from optsched.backends.channel import TICK
 from optsched.curves import FloatArray, IntArray
@@ -138,18 +139,11 @@ def _offers(problem: Problem, worth: FloatArray, watch: Watch) -> _Offers:
     """Return the best rows of each job, at their best levels of rates at prices."""
     table = problem.configurations
     each = max(4, min(20, _PRICED // table.jobs))
-    best = _foremost(table.job, worth, each)
+    best = foremost(table.job, worth, each)
     part, number = at_levels(problem, np.sort(best))
     net = worth_of(part, watch.limits.deadline).net
-    order = _foremost(part.configurations.job, net, _ROWS)
+    order = foremost(part.configurations.job, net, _ROWS)
     return _Offers(number[order], part.configurations.ways.gbps[order], part.configurations.job[order])
-
-
-def _foremost(job: IntArray, worth: FloatArray, count: int) -> IntArray:
-    """Return the numbers of so many of the best of each job, those of a job together."""
-    order = np.lexsort((-worth, job))
-    first = np.searchsorted(job[order], job[order], side="left")
-    return np.asarray(order[np.arange(len(order)) - first < count])
 
 
 def _anew(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from optsched.arrays import members
 from optsched.curves import FloatArray, IntArray
 from optsched.places import Room
 from optsched.prices.table import ROOM
@@ -105,7 +106,7 @@ def stands_of(problem: Problem, room: Room) -> Stands:
     which, where = which[order], where[order]
     count = np.bincount(which, minlength=len(shapes))
     slots = max(1, int(count.max(initial=0)))
-    slot = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count)
+    slot = members(count)[1]
     home = np.full((len(shapes), slots), -1)
     home[which, slot] = where
     stand = which * slots + slot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.arrays import by_group, members, offsets, positions, run_starts, stretches
+from optsched.arrays import by_group, foremost, members, offsets, positions, run_starts, stretches
 
 
 @pytest.mark.parametrize("count", [[], [0], [3], [2, 0, 3], [0, 0, 1, 4, 0]])
@@ -24,6 +24,15 @@ def test_members_by_group_keep_their_order(group):
     start, order = by_group(np.array(group, dtype=np.int64), 4)
     found = [order[start[k] : start[k + 1]].tolist() for k in range(4)]
     assert found == [[i for i, of in enumerate(group) if of == k] for k in range(4)]
+
+
+@pytest.mark.parametrize("most", [1, 2, 9])
+@pytest.mark.parametrize("group", [[], [0], [2, 0, 2, 4, 0, 2]])
+def test_the_foremost_of_each_group(group, most):
+    worth = np.random.default_rng(0).permutation(len(group)).astype(float)
+    found = foremost(np.array(group, dtype=np.int64), worth, most).tolist()
+    best = sorted(range(len(group)), key=lambda i: (group[i], -worth[i]))
+    assert found == [i for i in best if sum(group[k] == group[i] and worth[k] > worth[i] for k in best) < most]
 
 
 def test_a_run_begins_where_any_key_changes():
