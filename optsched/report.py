@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence, Sized
 
 from rich.console import Console
 from rich.table import Table
@@ -13,31 +11,30 @@ from rich.table import Table
 from optsched.checker.places import found_places
 from optsched.checker.traffic import sent_by
 from optsched.checker.truth import Truth
-from optsched.curves.fitted import CurveFile
-from optsched.instance import Instance, ObjectiveSpec
+from optsched.instance import Instance
 from optsched.pools import pools, resources
 from optsched.result import Result
 from optsched.solution import Allocation
 
-__all__ = [
-    "print_fits",
-    "print_formulations",
-    "print_frontier",
-    "print_objectives",
-    "print_profile_plan",
-    "print_result",
-]
+__all__ = ["MOST_ROWS", "console", "print_rest", "print_result", "table"]
 
-_MOST_ROWS = 50
+MOST_ROWS = 50
+"""Most that a list for people shows of anything."""
 
 
-def _console() -> Console:
+def console() -> Console:
     """Return the terminal, or a wide page where there is none."""
-    console = Console()
-    return console if console.is_terminal else Console(width=140)
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=140)
 
 
-def _table(*columns: str, left: int = 1) -> Table:
+def print_rest(terminal: Console, listed: Sized, what: str) -> None:
+    """Say how many are not shown of a list that is cut to its first ``MOST_ROWS``."""
+    if (more := len(listed) - MOST_ROWS) > 0:
+        terminal.print(f"... and {more} more {what}")
+
+
+def table(*columns: str, left: int = 1) -> Table:
     """Return a table whose first ``left`` columns are words and whose others are numbers."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, column in enumerate(columns):
@@ -47,48 +44,46 @@ def _table(*columns: str, left: int = 1) -> Table:
 
 def print_result(instance: Instance, result: Result) -> None:
     """Print who holds what and where, how full the pools and links are, and what was proven."""
-    console = _console()
+    terminal = console()
     if result.allocations:
         rated = any(a.gbps is not None for a in result.allocations)
         placed = any(a.placement for a in result.allocations)
         numbers = ("GPUs", "nodes", "PS", "batch", *(["Gb/s"] if rated else []), "examples/s", "progress")
-        table = _table("job", "GPU type", "site", *numbers, left=3)
+        page = table("job", "GPU type", "site", *numbers, left=3)
         if placed:
-            table.add_column("GPUs on servers", overflow="fold")
-        for a in result.allocations[:_MOST_ROWS]:
+            page.add_column("GPUs on servers", overflow="fold")
+        for a in result.allocations[:MOST_ROWS]:
             batch = "" if a.local_batch is None else f"{a.local_batch * a.gpus * a.accumulation:.6g}"
             rate = [] if not rated else ["" if a.gbps is None else f"{a.gbps:.4g}"]
-            table.add_row(
+            page.add_row(
                 a.job, a.gpu_type, a.site, str(a.gpus), str(a.nodes), str(a.servers or ""), batch, *rate,
                 f"{a.throughput:.4g}", f"{a.progress:.3f}", *([_places(a)] if placed else []),
             )  # fmt: skip
-        console.print(table)
-        if (more := len(result.allocations) - _MOST_ROWS) > 0:
-            console.print(f"... and {more} more jobs (all are in the file that --out writes)")
-        console.print()
-        _print_pools(console, instance, result)
+        terminal.print(page)
+        print_rest(terminal, result.allocations, "jobs (all are in the file that --out writes)")
+        terminal.print()
+        _print_pools(terminal, instance, result)
         if rated:
-            _print_links(console, instance, result)
-    for waiting in result.waiting[:_MOST_ROWS]:
-        console.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""), highlight=False)
-    if (more := len(result.waiting) - _MOST_ROWS) > 0:
-        console.print(f"... and {more} more jobs wait")
+            _print_links(terminal, instance, result)
+    for waiting in result.waiting[:MOST_ROWS]:
+        terminal.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""), highlight=False)
+    print_rest(terminal, result.waiting, "jobs wait")
     for note in (*_unmeasured(instance), *result.notes):
-        console.print(f"note: {note}", highlight=False, style="dim")
-    console.print(_summary(result), highlight=False)
+        terminal.print(f"note: {note}", highlight=False, style="dim")
+    terminal.print(_summary(result), highlight=False)
 
 
-def _print_pools(console: Console, instance: Instance, result: Result) -> None:
+def _print_pools(terminal: Console, instance: Instance, result: Result) -> None:
     used: dict[tuple[str, str], int] = defaultdict(int)
     for a in result.allocations:
         used[a.site, a.gpu_type] += a.gpus
-    table = _table("pool", "GPUs", "in use", "idle", *(["one more is worth"] if result.prices else []))
+    page = table("pool", "GPUs", "in use", "idle", *(["one more is worth"] if result.prices else []))
     for pool, shared in zip(pools(instance), resources(instance), strict=False):  # the pools come first
         held = used[pool.site, pool.gpu_type]
         worth = [f"{result.prices.get(shared.name, 0.0):.4g}"] if result.prices else []
-        table.add_row(str(pool), str(pool.capacity), str(held), str(pool.capacity - held), *worth)
-    console.print(table)
-    console.print()
+        page.add_row(str(pool), str(pool.capacity), str(held), str(pool.capacity - held), *worth)
+    terminal.print(page)
+    terminal.print()
 
 
 def _places(a: Allocation) -> str:
@@ -127,25 +122,24 @@ def _unmeasured(instance: Instance) -> Iterator[str]:
             yield f"without reference_gbps, a network rate means nothing to these curves, and is not assigned: {first}"
 
 
-def _print_links(console: Console, instance: Instance, result: Result) -> None:
+def _print_links(terminal: Console, instance: Instance, result: Result) -> None:
     """Print how full the links are, and the server whose network is the fullest."""
     truth, held = Truth(instance), {a.job: a for a in result.allocations}
     sent = sent_by(truth, held, {name: found_places(truth, a) for name, a in held.items()})
     rates = {server: truth.groups[server[0]].network_gbps for server in sent.through}
     used = {server: amount / rate for server, amount in sent.through.items() if (rate := rates[server])}
     if sent.across:
-        table = _table("link", "Gb/s", "in use", "free")
-        for link, (amount, most) in list(sent.across.items())[:_MOST_ROWS]:
-            table.add_row(link, f"{most:g}", f"{amount:.4g}", f"{max(0.0, most - amount):.4g}")
-        console.print(table)
-        if (more := len(sent.across) - _MOST_ROWS) > 0:
-            console.print(f"... and {more} more links")
+        page = table("link", "Gb/s", "in use", "free")
+        for link, (amount, most) in list(sent.across.items())[:MOST_ROWS]:
+            page.add_row(link, f"{most:g}", f"{amount:.4g}", f"{max(0.0, most - amount):.4g}")
+        terminal.print(page)
+        print_rest(terminal, sent.across, "links")
     if used:
         group, number = fullest = max(used, key=lambda server: used[server])
         name = group if truth.groups[group].count == 1 else f"{group}/{number}"
         full = f"{sent.through[fullest]:.4g} of {rates[fullest]:g} Gb/s"
-        console.print(f"fullest network of a server: {name}, {full}", highlight=False)
-    console.print()
+        terminal.print(f"fullest network of a server: {name}, {full}", highlight=False)
+    terminal.print()
 
 
 def _summary(result: Result) -> str:
@@ -159,67 +153,3 @@ def _summary(result: Result) -> str:
         proof = "no bound" if goal.bound is None else f"bound {goal.bound:.6g}, gap {100 * (goal.gap or 0):.3g} %"
         head += f"\n  then {goal.objective.name} {goal.value:.6g}, {proof}"
     return f"{head}\n{method}; {times}; checked; hash {result.hash}"
-
-
-def print_frontier(objectives: Sequence[ObjectiveSpec], rows: Sequence[Any]) -> None:
-    """Print the points of two objectives, with what is proven of each."""
-    first, second = (spec.name for spec in objectives)
-    table = _table(first, "gap %", second, "gap %", "jobs run", "status", "plan", left=0)
-    for row in rows:
-        cells = []
-        for goal in row.goals:
-            cells += [f"{goal.value:.6g}", "" if goal.gap is None else f"{100 * goal.gap:.2g}"]
-        table.add_row(*cells, str(row.jobs), row.status, row.hash)
-    console = _console()
-    console.print(table)
-    console.print(
-        f"plans: {len(rows)}, each checked; gap of {first}: of all plans with as good a {second} as was asked for; "
-        f"gap of {second}: of those whose {first} is as good"
-    )
-
-
-def print_objectives(found: Sequence[dict[str, Any]]) -> None:
-    """Print what there is to decide by."""
-    table = _table("name", "parameters", "meaning", left=3)
-    for f in found:
-        settings = ":".join(f"{key}={json.dumps(value)}" for key, value in f["parameters"].items())
-        table.add_row(f["name"], settings, f["meaning"] + (f" ({f['unit']})" if f["unit"] else ""))
-    _console().print(table)
-
-
-def print_fits(file: CurveFile) -> None:
-    """Print how well each curve fits its rows, and rows that it has not seen."""
-    table = _table("curve", "family", "rows", "most GPUs", "error %", "unseen %", left=2)
-    for f in file.curves:
-        family = type(f.curve).__struct_config__.tag
-        unseen = "" if f.unseen_error is None else f"{f.unseen_error:.1f}"
-        table.add_row(f.name, str(family), str(f.rows), str(f.max_gpus), f"{f.error:.1f}", unseen)
-    console = _console()
-    console.print(table)
-    console.print("families: chosen by the error on rows held out in turn, where none was named (see the file)")
-    console.print("error: mean absolute percentage error of the throughput; unseen: on rows held out in turn")
-
-
-def print_profile_plan(rows: Sequence[dict[str, Any]], before: float) -> None:
-    """Print what to measure, and how far each measurement would narrow the predictions."""
-    table = _table("measure", "nodes", "GPUs", "local batch", "typical error after, %", left=1)
-    for number, row in enumerate(rows, start=1):
-        after = 100 * row["spread_after"]
-        table.add_row(str(number), str(row["nodes"]), str(row["gpus"]), f"{row['local_batch']:g}", f"{after:.1f}")
-    console = _console()
-    console.print(table)
-    console.print(f"typical error now: {100 * before:.1f} % (standard deviation over all configurations)")
-
-
-def print_formulations(found: Sequence[dict[str, Any]]) -> None:
-    """Print what there is to solve with, and what their builders may be told."""
-    table = _table("name", "decides", "backends", "kind", left=4)
-    for f in found:
-        table.add_row(f["name"], f["decides"], ", ".join(f["backends"]) or "-", "exact" if f["exact"] else "heuristic")
-    console = _console()
-    console.print(table)
-    for option, key in (("--encoding", "encodings"), ("--without", "cuts")):
-        console.print()
-        for f in found:
-            if names := f.get(key):
-                console.print(f"{f['name']} {option}: {', '.join(names)}", highlight=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from optsched.bench.exact import exact
+from optsched.bench.grid import is_instance
 from optsched.bench.recipes import Recipe, made
 from optsched.checker import check
 from optsched.curves.fitted import load_curves
@@ -23,7 +25,7 @@ from optsched.files import decode, read_bytes
 from optsched.instance import Instance, ObjectiveSpec, load, save
 from optsched.result import Result, load_result
 
-__all__ = ["TAGS", "Known", "digest", "known_in", "plan_of", "recipes_in", "root_of", "solution", "verify"]
+__all__ = ["TAGS", "Known", "digest", "known_in", "plan_of", "recipes_in", "root_of", "solution", "tagged", "verify"]
 
 TAGS = {
     "micro": "small enough to be solved by hand",
@@ -94,6 +96,25 @@ def root_of(folder: Path) -> Path:
     whole = folder.resolve()
     found = [up for up in (whole, *whole.parents) if (up / "best-known.json").exists()]
     return found[-1] if found else whole
+
+
+def tagged(what: Sequence[Path], tags: Sequence[str]) -> list[str]:
+    """Return files as they are, and those of folders, which have all of some tags; raise InputError for a false tag."""
+    for tag in tags:
+        if tag not in TAGS:
+            raise InputError(f"one of {', '.join(TAGS)}", path="tag", value=shown(tag))
+    found: list[str] = []
+    for path in what:
+        if not path.is_dir():
+            found.append(str(path))
+            continue
+        root, none = root_of(path), Known(objective="")
+        known = known_in(root)
+        for file in sorted(path.rglob("*.json")):
+            name = file.resolve().relative_to(root).as_posix()
+            if is_instance(file) and set(tags) <= set(known.get(name, none).tags):
+                found.append(str(file))
+    return found
 
 
 class _Made(_Record, frozen=True):

@@ -12,10 +12,9 @@ import polars as pl
 
 from optsched.bench.compare import Comparison
 from optsched.bench.scores import Judged, profile
-from optsched.errors import SolverError
-from optsched.files import write_bytes
+from optsched.pictures import altair, write_picture
 
-__all__ = ["altair", "plot"]
+__all__ = ["plot"]
 
 _STEPS = 60
 """Moments at which gaps over time are drawn."""
@@ -23,18 +22,8 @@ _LEAST = 1e-6
 """Gaps below this are drawn here, on a logarithmic axis."""
 
 
-def altair() -> Any:
-    """Return altair; raise SolverError where it, or what writes its pages whole, is not installed."""
-    try:
-        import altair
-        import vl_convert  # noqa: F401  (altair needs it to write the page whole)
-    except ImportError as error:
-        raise SolverError(f"{error.name} is not installed: pip install 'optsched[plot]'") from None
-    return altair
-
-
 def plot(runs: Sequence[Judged], comparison: Comparison | None, path: Path, shift: float) -> None:
-    """Write a page of pictures; it opens without a network."""
+    """Draw profiles, gaps over time and times, of what decides alike side by side."""
     alt = altair()
     rows = []
     for decides in sorted({run.row.decides for run in runs}):
@@ -42,9 +31,7 @@ def plot(runs: Sequence[Judged], comparison: Comparison | None, path: Path, shif
         rows.append(alt.hconcat(_profile(alt, mine, decides, shift), _gaps(alt, mine), _times(alt, mine)))
     if comparison is not None and comparison.pairs:
         rows.append(_pairs(alt, comparison))
-    with alt.data_transformers.disable_max_rows():
-        page = alt.vconcat(*rows).resolve_scale(color="independent").to_html(inline=True)
-    write_bytes(path, page.encode())
+    write_picture(alt.vconcat(*rows).resolve_scale(color="independent"), path)
 
 
 def _profile(alt: Any, runs: Sequence[Judged], decides: str, shift: float) -> Any:

@@ -1,4 +1,4 @@
-"""The commands ``optsched bench run`` and ``optsched bench report``."""
+"""``optsched bench run`` and ``bench report``."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from optsched.cli.options import AsJson, Plot
+from optsched.cli.output import print_json, writable
+from optsched.errors import InputError, shown
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
 
     from optsched.bench import Row, Spec
     from optsched.bench.compare import Comparison
     from optsched.bench.scores import Judged, Score
 
-__all__ = ["app"]
-
-app = typer.Typer(help="Measure formulations against each other, and compare results.", no_args_is_help=True)
-
-_MOST_ROWS = 40
-Shift = Annotated[float, typer.Option(min=0.0, help="Seconds added to times, so that milliseconds do not count.")]
+__all__ = ["report", "run"]
 
 
-@app.command()
 def run(
     what: Annotated[
         list[Path], typer.Argument(help="A spec (optsched-bench/1), or instance files and folders.", metavar="WHAT...")
@@ -47,29 +48,30 @@ def run(
     threads: Annotated[int | None, typer.Option(help="Of each run. Default: 1.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Runs at a time; more than idle cores make times longer.")] = 1,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no line for each run.")] = False,
-) -> None:
-    """Measure every method on every instance; exit code 1 if a run failed or a plan broke a rule, 130 after Ctrl-C."""
-    given = {
+) -> int:
+    """Measure every method on every instance. Exit code 1 if a run failed or a plan broke a rule, 130 after Ctrl-C."""
+    from optsched import bench
+
+    options = {
         "formulations": _words(formulations), "backends": _words(backends), "encodings": _words(encodings),
         "without": ((), *(_words(cuts) or () for cuts in without)) if without else None,
         "objectives": _objectives(objectives), "seeds": _numbers(seeds), "time_limit": time_limit, "gap": gap,
         "threads": threads,
     }  # fmt: skip
-    raise SystemExit(_run(what, tag or [], out, {k: v for k, v in given.items() if v is not None}, workers, quiet))
-
-
-@app.command()
-def report(
-    results: Annotated[Path, typer.Argument(help="Table of runs.", metavar="RESULTS")],
-    against: Annotated[Path | None, typer.Option(help="Table of earlier runs, to compare with.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw profiles and gaps over time here (HTML).")] = None,
-    shift: Shift = 1.0,
-    threshold: Annotated[float, typer.Option(help="With --against: ratio of times from which one is worse.")] = 1.5,
-    every: Annotated[bool, typer.Option("--every", help="Show every run, too.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")] = False,
-) -> None:
-    """Show what a table of runs comes to; with --against, exit code 1 if anything got worse."""
-    raise SystemExit(_report(results, against, plot, shift, threshold, every, as_json))
+    writable(out)
+    spec = _spec(what, tag or [], {key: value for key, value in options.items() if value is not None})
+    done = bench.run(spec, out, workers=workers, report=None if quiet else _tell)
+    for row in done.failed:
+        print(f"{row.instance}, {_method(row)}: {row.violations or row.reason}", file=sys.stderr)
+    unsupported = sum(row.outcome == "unsupported" for row in done.made)
+    kept = f", {done.kept} were there" if done.kept else ""
+    print(
+        f"{len(done.made)} runs made{kept}; {unsupported} of them are not supported, {len(done.failed)} failed: {out}"
+    )
+    if done.interrupted:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        return 130
+    return 1 if done.failed else 0
 
 
 def _words(text: str | None) -> tuple[str, ...] | None:
@@ -77,8 +79,6 @@ def _words(text: str | None) -> tuple[str, ...] | None:
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:
-    from optsched.errors import InputError, shown
-
     words = _words(text)
     if words is not None and not (words and all(word.isdecimal() for word in words)):
         raise InputError("whole numbers >= 0 by commas", path="--seeds", value=shown(text))
@@ -96,8 +96,7 @@ def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> S
     import msgspec
 
     from optsched.bench import Spec, load_spec
-    from optsched.cli.library import tagged
-    from optsched.errors import InputError
+    from optsched.bench.library import tagged
     from optsched.files import read_bytes
 
     first = what[0]
@@ -109,24 +108,6 @@ def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> S
         return msgspec.convert({**msgspec.structs.asdict(spec), **given}, Spec)
     except msgspec.ValidationError as error:
         raise InputError(str(error).removeprefix("Expected "), path="options") from None
-
-
-def _run(what: Sequence[Path], tags: Sequence[str], out: Path, given: dict[str, Any], workers: int, quiet: bool) -> int:
-    from optsched import bench
-    from optsched.cli.output import writable
-
-    writable(out)
-    done = bench.run(_spec(what, tags, given), out, workers=workers, report=None if quiet else _tell)
-    made = done.made
-    for row in done.failed:
-        print(f"{row.instance}, {_method(row)}: {row.violations or row.reason}", file=sys.stderr)
-    unsupported = sum(row.outcome == "unsupported" for row in made)
-    kept = f", {done.kept} were there" if done.kept else ""
-    print(f"{len(made)} runs made{kept}; {unsupported} of them are not supported, {len(done.failed)} failed: {out}")
-    if done.interrupted:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        return 130
-    return 1 if done.failed else 0
 
 
 def _method(row: Row) -> str:
@@ -146,22 +127,27 @@ def _tell(done: int, of: int, row: Row) -> None:
     print(f"{done}/{of} {row.instance}: {_method(row)}, seed {row.seed}: {said}{value}{gap}{time}", flush=True)
 
 
-def _report(
-    results: Path, against: Path | None, plot: Path | None, shift: float, threshold: float, every: bool, as_json: bool
+def report(
+    results: Annotated[Path, typer.Argument(help="Table of runs.", metavar="RESULTS")],
+    against: Annotated[Path | None, typer.Option(help="Table of earlier runs, to compare with.")] = None,
+    plot: Plot = None,
+    shift: Annotated[
+        float, typer.Option(min=0.0, help="Seconds added to times, so that milliseconds do not count.")
+    ] = 1.0,
+    threshold: Annotated[float, typer.Option(help="With --against: ratio of times from which one is worse.")] = 1.5,
+    every: Annotated[bool, typer.Option("--every", help="Show every run, too.")] = False,
+    as_json: AsJson = False,
 ) -> int:
+    """Show what a table of runs comes to. With --against, exit code 1 if anything got worse."""
     from optsched.bench import read_rows
     from optsched.bench.compare import compare
-    from optsched.bench.plot import altair
-    from optsched.bench.plot import plot as drawn
     from optsched.bench.scores import best_values, judged, latest, scores
-    from optsched.cli.output import print_json, writable
-    from optsched.errors import InputError, shown
+    from optsched.pictures import drawable
 
     if not threshold > 1:
         raise InputError("a ratio > 1", path="--threshold", value=shown(threshold))
     writable(plot)
-    if plot is not None:
-        altair()
+    drawable(plot)
     every_row = read_rows(results)
     rows = latest(every_row)
     if not rows:
@@ -173,6 +159,8 @@ def _report(
     if against is not None:
         comparison = compare(judged(older, best), runs, threshold=threshold, shift=shift)
     if plot is not None:
+        from optsched.bench.plot import plot as drawn
+
         drawn(runs, comparison, plot, shift)
     groups = {
         decides: scores([row for row in rows if row.decides == decides], mine, shift)
@@ -215,28 +203,29 @@ def _print(
     rows: Sequence[Row], runs: Sequence[Judged], groups: dict[str, list[Score]], comparison: Comparison | None,
     shift: float, older: int, every: bool,
 ) -> None:  # fmt: skip
-    from optsched.report import _console
+    from optsched.report import MOST_ROWS, console
 
-    console = _console()
-    _print_header(console, rows, older)
+    terminal = console()
+    _print_header(terminal, rows, older)
     for decides, found in groups.items():
-        console.print(f"\n[bold]{decides}[/bold]")
-        console.print(_scores(found, shift))
+        terminal.print(f"\n[bold]{decides}[/bold]")
+        terminal.print(_scores(found, shift))
     if every:
-        console.print()
-        console.print(_each(runs))
-    for run in [run for run in runs if run.refuted][:_MOST_ROWS]:
-        console.print(f"refuted: {run.row.instance}, {run.method}, seed {run.row.seed}: {run.refuted}", highlight=False)
-    console.print(
+        terminal.print()
+        terminal.print(_each(runs))
+    for run in [run for run in runs if run.refuted][:MOST_ROWS]:
+        where = f"{run.row.instance}, {run.method}, seed {run.row.seed}"
+        terminal.print(f"refuted: {where}: {run.refuted}", highlight=False)
+    terminal.print(
         "\nproven: a verified plan within the gap of its bound, or none can be; reached: within the gap of the best "
         "plan of all; time: until proven, or the limit; gap, memory: medians; PI: mean primal integral", style="dim",
         highlight=False,
     )  # fmt: skip
     if comparison is not None:
-        _print_comparison(console, comparison)
+        _print_comparison(terminal, comparison)
 
 
-def _print_header(console: Any, rows: Sequence[Row], older: int) -> None:
+def _print_header(terminal: Console, rows: Sequence[Row], older: int) -> None:
     """Say what the runs have in common, and what speaks against comparing them."""
     unlike = {
         field: {getattr(row, field) for row in rows}
@@ -245,7 +234,7 @@ def _print_header(console: Any, rows: Sequence[Row], older: int) -> None:
     instances, seeds = len({row.fingerprint for row in rows}), len({row.seed for row in rows})
     first = rows[0]
     limit = "no limit" if first.time_limit is None else f"{first.time_limit:g} s"
-    console.print(
+    terminal.print(
         f"{len(rows)} runs on {instances} instances, {seeds} seeds; {limit}, gap {first.gap:g}; "
         f"optsched {first.optsched}, highspy {first.highspy}, ortools {first.ortools}; "
         f"{first.cpu}, {first.cores} cores", highlight=False,
@@ -253,56 +242,50 @@ def _print_header(console: Any, rows: Sequence[Row], older: int) -> None:
     for field, values in unlike.items():
         if len(values) > 1:
             listed = ", ".join(sorted(map(str, values)))
-            console.print(f"note: runs of different {field}: {listed}", style="dim", highlight=False)
+            terminal.print(f"note: runs of different {field}: {listed}", style="dim", highlight=False)
     if older:
-        console.print(f"note: {older} runs of earlier versions are left out", style="dim", highlight=False)
+        terminal.print(f"note: {older} runs of earlier versions are left out", style="dim", highlight=False)
 
 
-def _scores(found: Sequence[Score], shift: float) -> Any:
-    from optsched.report import _table
+def _scores(found: Sequence[Score], shift: float) -> Table:
+    from optsched.report import table
 
-    table = _table(
+    page = table(
         "method", "runs", "n/a", "failed", "refuted", "proven", "reached", f"time (+{shift:g} s)", "/ best", "gap",
         "PI, s", "MB",
     )  # fmt: skip
     for s in found:
         memory = "" if s.peak_mb is None else f"{s.peak_mb:.0f}"
-        table.add_row(
+        page.add_row(
             str(s.method), str(s.runs), str(s.unsupported or ""), str(s.failed or ""), str(s.refuted or ""),
             str(s.proven), str(s.reached), f"{s.time_s:.3f}", f"{s.to_best:.2f}", f"{100 * s.gap:.3g} %",
             f"{s.integral_s:.3g}", memory,
         )  # fmt: skip
-    return table
+    return page
 
 
-def _each(runs: Sequence[Judged]) -> Any:
-    from optsched.report import _table
+def _each(runs: Sequence[Judged]) -> Table:
+    from optsched.report import table
 
-    table = _table("instance", "method", "seed", "claimed", "verified", "objective", "gap", "time, s", left=2)
+    page = table("instance", "method", "seed", "claimed", "verified", "objective", "gap", "time, s", left=2)
     for run in sorted(runs, key=lambda run: (run.row.instance, run.method, run.row.seed)):
         row = run.row
         value = "" if row.verified_objective is None else f"{row.verified_objective:.6g}"
         taken = "" if row.total_s is None else f"{row.total_s:.3f}"
         said = "refuted" if run.refuted else row.verified_status or row.outcome
-        table.add_row(
-            row.instance,
-            str(run.method),
-            str(row.seed),
-            row.claimed_status,
-            said,
-            value,
-            f"{100 * run.gap:.3g} %",
+        page.add_row(
+            row.instance, str(run.method), str(row.seed), row.claimed_status, said, value, f"{100 * run.gap:.3g} %",
             taken,
-        )
-    return table
+        )  # fmt: skip
+    return page
 
 
-def _print_comparison(console: Any, comparison: Comparison) -> None:
-    from optsched.report import _table
+def _print_comparison(terminal: Console, comparison: Comparison) -> None:
+    from optsched.report import MOST_ROWS, print_rest, table
 
     pairs = comparison.pairs
     counts = {verdict: sum(pair.verdict == verdict for pair in pairs) for verdict in ("faster", "slower", "same")}
-    console.print(
+    terminal.print(
         f"\n[bold]against the earlier runs[/bold]: {len(pairs)} pairs, time x {comparison.ratio:.3f} (geometric mean); "
         + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         + f"; without counterpart: {comparison.only_before} before, {comparison.only_after} now", highlight=False,
@@ -310,10 +293,9 @@ def _print_comparison(console: Any, comparison: Comparison) -> None:
     unlike = [pair for pair in pairs if pair.verdict != "same" or pair.worse]
     if not unlike:
         return
-    table = _table("instance", "method", "before, s", "now, s", "ratio", "worse", left=2)
-    for pair in unlike[:_MOST_ROWS]:
+    page = table("instance", "method", "before, s", "now, s", "ratio", "worse", left=2)
+    for pair in unlike[:MOST_ROWS]:
         times = f"{pair.before_s:.3f}", f"{pair.after_s:.3f}", f"{pair.ratio:.2f}"
-        table.add_row(pair.instance, str(pair.method), *times, pair.worse)
-    console.print(table)
-    if (more := len(unlike) - _MOST_ROWS) > 0:
-        console.print(f"... and {more} more (--json shows all)")
+        page.add_row(pair.instance, str(pair.method), *times, pair.worse)
+    terminal.print(page)
+    print_rest(terminal, unlike, "(--json shows all)")

@@ -1,21 +1,48 @@
-"""What commands write: JSON for programs, and files."""
+"""What commands write: JSON for programs, what a checker found, and files."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from optsched.errors import InputError
 
-__all__ = ["print_json", "writable"]
+if TYPE_CHECKING:
+    from optsched.checker import Report
+
+__all__ = ["print_checked", "print_json", "writable"]
 
 
 def print_json(record: object) -> None:
     """Print a record as JSON."""
+    import msgspec
+
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+
+
+def print_checked(report: Report, true: str, *, same_instance: bool, as_json: bool) -> int:
+    """Print what a checker found, and return the exit code.
+
+    Parameters
+    ----------
+    true
+        What to say of a plan that breaks no rule.
+    same_instance
+        Whether the plan was made for this very instance.
+    """
+    if as_json:
+        rules = [{"rule": v.rule, "who": v.who, "how": v.how} for v in report.violations]
+        print_json({"ok": report.ok, "value": report.value, "same_instance": same_instance, "violations": rules})
+        return 0 if report.ok else 1
+    for violation in report.violations:
+        print(violation)
+    if not same_instance:
+        print("note: the plan was made for another instance, or for an earlier version of this one", file=sys.stderr)
+    if report.ok:
+        print(f"feasible; {true} = {report.value:.6g}, as claimed")
+    return 0 if report.ok else 1
 
 
 def writable(path: Path | None) -> None:

@@ -13,8 +13,7 @@ from optsched.curves.fitted import CurveFile, Fitted
 from optsched.curves.measurements import Measurements
 from optsched.curves.piecewise import on_integers
 from optsched.curves.points import IntArray, Points
-from optsched.errors import SolverError
-from optsched.files import write_bytes
+from optsched.pictures import altair, write_picture
 
 __all__ = ["plot"]
 
@@ -23,30 +22,19 @@ _ERROR = 0.01
 
 
 def plot(file: CurveFile, measurements: Measurements, path: Path) -> None:
-    """Write a page with one picture for each fitted curve; it opens without a network.
+    """Draw one picture for each fitted curve.
 
     Each picture shows the throughput over the GPUs at the median local batch: the measured rows of that
     batch, the curve on packed nodes with its 80 % interval, and the breakpoints that keep 1 %.
-
-    Raises
-    ------
-    SolverError
-        Where altair or vl-convert is not installed.
     """
-    try:
-        import altair as alt
-        import vl_convert  # noqa: F401  (altair needs it to write the page whole)
-    except ImportError as error:
-        raise SolverError(f"{error.name} is not installed: pip install 'optsched[plot]'") from None
+    alt = altair()
     groups = measurements.configured.groups()
     charts = [
         _chart(alt, fitted, measurements, groups[key])
         for fitted in file.curves
         if (key := (fitted.model, fitted.gpu_type, fitted.variant)) in groups
     ]
-    with alt.data_transformers.disable_max_rows():
-        page = alt.concat(*charts, columns=3).to_html(inline=True)
-    write_bytes(path, page.encode())
+    write_picture(alt.concat(*charts, columns=3), path)
 
 
 def _chart(alt: Any, fitted: Fitted, measurements: Measurements, rows: IntArray) -> Any:

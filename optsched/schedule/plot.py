@@ -8,49 +8,22 @@ from typing import Any
 
 import polars as pl
 
-from optsched.errors import InputError, SolverError
-from optsched.files import write_bytes
 from optsched.instance import Instance
+from optsched.pictures import altair, write_picture
 from optsched.pools import Pool, pools
 from optsched.schedule.objectives import SLACK
 from optsched.schedule.records import Schedule
 
-__all__ = ["drawable", "lanes", "plot"]
-
-
-def drawable(path: Path) -> None:
-    """Raise InputError for a kind of file that cannot be drawn."""
-    if path.suffix not in (".html", ".svg"):
-        raise InputError("a name that ends in .html or .svg", path="--plot", value=str(path))
+__all__ = ["lanes", "plot"]
 
 
 def plot(instance: Instance, schedule: Schedule, path: Path) -> None:
-    """Write a page (.html) or a picture (.svg); both open without a network.
-
-    Late jobs have a red edge; reservations are grey.
-
-    Raises
-    ------
-    InputError
-        For another kind of file.
-    SolverError
-        Where altair or vl-convert is not installed.
-    """
-    drawable(path)
-    try:
-        import altair as alt
-        import vl_convert
-    except ImportError as error:
-        raise SolverError(f"{error.name} is not installed: pip install 'optsched[plot]'") from None
+    """Draw a schedule. Late jobs have a red edge; reservations are grey."""
+    alt = altair()
     bars = list(_bars(instance, schedule))
     last = _lasts(instance, schedule)
     charts = [_chart(alt, pool, [b for b in bars if b["pool"] == str(pool)], last) for pool in pools(instance)]
-    with alt.data_transformers.disable_max_rows():
-        page = alt.vconcat(*charts).resolve_scale(color="shared")
-        if path.suffix == ".svg":
-            write_bytes(path, vl_convert.vegalite_to_svg(page.to_json()).encode())
-        else:
-            write_bytes(path, page.to_html(inline=True).encode())
+    write_picture(alt.vconcat(*charts).resolve_scale(color="shared"), path)
 
 
 def _lasts(instance: Instance, schedule: Schedule) -> float:

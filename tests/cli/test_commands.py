@@ -229,3 +229,17 @@ def test_interrupt_returns_the_best_plan(tmp_path: Path, backend: str) -> None:
         result = json.loads((tmp_path / "plan.json").read_text())
         assert result["status"] in ("feasible", "optimal")
         assert subprocess.run([*run, "check", "big.json", "plan.json"], cwd=tmp_path).returncode == 0
+
+
+def test_the_help_is_quick_and_whole() -> None:
+    """Nothing that takes long to import, and no description that is cut off."""
+    code = (
+        "import sys; from optsched.cli import app\n"
+        "try: app(['--help'])\n"
+        "except SystemExit: print({name.partition('.')[0] for name in sys.modules}, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "solve" in done.stdout
+    assert "..." not in done.stdout.partition("Commands:")[2]
+    for slow in ("numpy", "scipy", "polars", "msgspec", "rich", "highspy", "ortools", "pyomo"):
+        assert f"'{slow}'" not in done.stderr

@@ -13,9 +13,9 @@ from optsched.bench.features import features
 from optsched.bench.grid import is_instance
 from optsched.bench.library import TAGS, digest, known_in, recipes_in, verify
 from optsched.bench.recipes import made
-from optsched.cli.shares import POLICIES
 from optsched.curves.fitted import load_curves
 from optsched.instance import save
+from optsched.timeshare.policies import POLICIES
 from optsched.timeshare.reading import market_of, with_pairs
 
 LIBRARY = Path(__file__).resolve().parents[2] / "instances"
@@ -94,7 +94,7 @@ def test_known_time_shares(name: str, way: str) -> None:
     market = market_of(instance)
     market = with_pairs(market, folder / known["pairs"]) if way == "paired" else market
     for policy, value in known[way].items():
-        found = POLICIES[policy](instance, market, False)
+        found = POLICIES[policy](instance, market)
         assert found.status == "optimal"
         for number in (found.value, found.bound):
             assert number == pytest.approx(float(Fraction(value)), rel=1e-8)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from optsched import load
-from optsched.cli.shares import POLICIES, share
+from optsched.cli.shares import share
 from optsched.errors import InputError
 from optsched.timeshare import Pairs, cost, hierarchical, makespan, market, max_min
+from optsched.timeshare.policies import POLICIES
 from optsched.timeshare.reading import market_of, with_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +36,7 @@ def test_the_example_as_a_file(tmp_path: Path) -> None:
 def test_pairs_are_no_loss(policy: str) -> None:
     instance = load(THREE)
     read = market_of(instance)
-    alone, both = (POLICIES[policy](instance, of, False) for of in (read, with_pairs(read, PAIRS)))
+    alone, both = (POLICIES[policy](instance, of) for of in (read, with_pairs(read, PAIRS)))
     assert alone.status == both.status == "optimal"
     if policy == "hierarchical":
         return
@@ -46,14 +47,14 @@ def test_pairs_are_no_loss(policy: str) -> None:
 
 
 def test_json_and_pairs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert share(THREE, "max-min", True, PAIRS, None, None, True) == 0
+    assert share(THREE, "max-min", lexicographic=True, pairs=PAIRS, as_json=True) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["value"] > 12 / 11
     assert record["pairs"]
 
 
 def test_a_page_with_pairs(capsys: pytest.CaptureFixture[str]) -> None:
-    assert share(THREE, "hierarchical", False, PAIRS, None, None, False) == 0
+    assert share(THREE, "hierarchical", pairs=PAIRS) == 0
     assert "optimal: hierarchical" in capsys.readouterr().out
 
 
@@ -64,7 +65,7 @@ def test_deadlines_that_cannot_be_met(tmp_path: Path, capsys: pytest.CaptureFixt
         job["deadline_s"] = 100
     text["jobs"][0]["remaining_examples"], text["jobs"][1]["remaining_examples"] = 3900, 800
     (tmp_path / "late.json").write_text(json.dumps(text))
-    assert share(tmp_path / "late.json", "cost", False, None, None, None, False) == 1
+    assert share(tmp_path / "late.json", "cost") == 1
     assert "of the least rates can be had together" in capsys.readouterr().out
 
 
@@ -97,14 +98,14 @@ def test_wrong_pairs(row: str, says: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("policy", "lexicographic", "pairs", "says"),
     [
-        ("min-max", False, None, "--policy"),
-        ("makespan", True, None, "--lexicographic"),
+        ("min-max", False, None, "policy"),
+        ("makespan", True, None, "lexicographic"),
         ("max-min", False, Path("nowhere.csv"), "nowhere.csv"),
     ],
 )
 def test_wrong_options(policy: str, lexicographic: bool, pairs: Path | None, says: str) -> None:
     with pytest.raises(InputError, match=says):
-        share(THREE, policy, lexicographic, pairs, None, None, False)
+        share(THREE, policy, lexicographic, pairs)
 
 
 @pytest.mark.parametrize(
