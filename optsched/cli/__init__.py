@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ from optsched.cli.plans import check, export, solve
 from optsched.cli.schedules import schedule
 from optsched.cli.shares import share
 
-__all__ = ["app", "main"]
+__all__ = ["answer", "main"]
 
 _COMMANDS: tuple[Callable[..., int], ...] = (
     solve, export, pareto, share, check, explain, audit, schedule, fit, predict, profile_plan, generate, instances,
@@ -33,7 +33,12 @@ _BENCH: tuple[Callable[..., int], ...] = (run, report)
 
 
 def main() -> None:
-    """Run the command line: exit code 0 for success, 1 for a negative answer, 2 for bad input."""
+    """Run the command line, and leave the process."""
+    _leave(answer(sys.argv[1:]))
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """Run a command; return 0 for success, 1 for a negative answer, 2 for bad input, 130 after an interrupt."""
     from optsched.errors import OptschedError
 
     code = 0
@@ -43,9 +48,9 @@ def main() -> None:
         interrupted.append(number)
         signal.default_int_handler(number, frame)
 
-    signal.signal(signal.SIGINT, interrupt)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
-        app()
+        _APP(list(arguments), prog_name="optsched")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     except OptschedError as error:
@@ -56,7 +61,9 @@ def main() -> None:
             raise
         print("interrupted before there was an answer", file=sys.stderr)
         code = 130
-    _leave(code)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return code
 
 
 def _leave(code: int) -> None:
@@ -89,7 +96,7 @@ def _exit(code: int, **options: Any) -> None:
     raise typer.Exit(code)
 
 
-def _app() -> typer.Typer:
+def _built() -> typer.Typer:
     """Return the application: what to do with the commands' exit codes, and the commands in the order of the help."""
     app = typer.Typer(
         name="optsched",
@@ -110,4 +117,4 @@ def _app() -> typer.Typer:
     return app
 
 
-app = _app()
+_APP = _built()

@@ -3,50 +3,14 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 import pytest
 
 import optsched
-from optsched.cli import main
-from tests.cli.conftest import ROOT
+from tests.conftest import ROOT, Run
 from tests.placement.made import made
-
-
-class Done(NamedTuple):
-    """What a command came to."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Run]:  # fmt: skip
-    """Return a function that runs ``optsched`` in this process, in a fresh folder: solvers are imported once."""
-    before = signal.getsignal(signal.SIGINT)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*arguments: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["optsched", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        code = end.value.code
-        assert isinstance(code, int)
-        return Done(code, *capsys.readouterr())
-
-    yield call
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -15,11 +15,9 @@ from optsched.errors import InputError
 from optsched.goals import in_order, limit_of, objectives_of, pareto
 from optsched.instance import Instance, Limit, ObjectiveSpec
 from tests.builders import cluster, instance, job, listed
-from tests.cli.conftest import ROOT, quickstart, run
+from tests.conftest import ROOT
 from tests.cross.oracle import plans
 from tests.objectives.policies import policy_instances, total
-
-__all__ = ["quickstart", "run"]  # fixtures
 
 PHASES = [Phase.explicit, Phase.generate]
 NAMES = ["progress", "max-min", "running", "cost", "kept", "tenants", "proportional"]

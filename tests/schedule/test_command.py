@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from optsched.cli.progress import _line
+from tests.conftest import ROOT, Run
 
-ROOT = Path(__file__).resolve().parents[2]
 INSTANCE = ROOT / "instances" / "schedule" / "deadlines-10.json"
 
 
-def run(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "optsched", *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-
-
-def test_the_whole_way(tmp_path: Path) -> None:
+def test_the_whole_way(run: Run, tmp_path: Path) -> None:
     curves = ROOT / "instances" / "curves.json"
-    made = run(
-        tmp_path, "generate", "--jobs", 6, "--gpus", "v100=8", "--curves", curves, "--hours", 1, "--out", "c.json"
-    )
+    made = run("generate", "--jobs", 6, "--gpus", "v100=8", "--curves", curves, "--hours", 1, "--out", "c.json")
     assert made.returncode == 0, made.stderr
     horizon = {
         "objective": "on-time",
@@ -32,24 +23,24 @@ def test_the_whole_way(tmp_path: Path) -> None:
     }
     (tmp_path / "h.json").write_text(json.dumps({"format": "optsched-horizon/1", **horizon}))
     options = ("--horizon", "h.json", "--time-limit", 60, "--out", "s.json", "--plot", "s.svg")
-    done = run(tmp_path, "schedule", "c.json", *options)
+    done = run("schedule", "c.json", *options)
     assert done.returncode == 0, done.stderr
     assert all(word in done.stdout for word in ("optimal", "on-time", "deadline", "intervals on cpsat", "checked"))
     assert (tmp_path / "s.svg").read_text().startswith("<svg")
-    checked = run(tmp_path, "check", "c.json", "s.json")
+    checked = run("check", "c.json", "s.json")
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "as claimed" in checked.stdout
 
     schedule = json.loads((tmp_path / "s.json").read_text())
     schedule["runs"][0]["end_s"] -= 1
     (tmp_path / "broken.json").write_text(json.dumps(schedule))
-    refused = run(tmp_path, "check", "c.json", "broken.json", "--json")
+    refused = run("check", "c.json", "broken.json", "--json")
     assert refused.returncode == 1
     assert json.loads(refused.stdout)["violations"][0]["rule"] == "duration"
 
 
-def test_json_and_nothing_else(tmp_path: Path) -> None:
-    done = run(tmp_path, "schedule", INSTANCE, "--objective", "on-time", "--formulation", "lists", "--json")
+def test_json_and_nothing_else(run: Run) -> None:
+    done = run("schedule", INSTANCE, "--objective", "on-time", "--formulation", "lists", "--json")
     assert done.stderr == ""
     found = json.loads(done.stdout)
     assert found["value"] <= found["bound"]
@@ -65,18 +56,18 @@ def test_json_and_nothing_else(tmp_path: Path) -> None:
         (("--plot", "nowhere/picture.svg"), "a place to write to"),
     ],
 )
-def test_bad_input(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
-    done = run(tmp_path, "schedule", INSTANCE, *arguments)
+def test_bad_input(run: Run, arguments: tuple[str, ...], words: str) -> None:
+    done = run("schedule", INSTANCE, *arguments)
     assert done.returncode == 2
     assert words in done.stderr
 
 
-def test_no_schedule(tmp_path: Path) -> None:
+def test_no_schedule(run: Run, tmp_path: Path) -> None:
     (tmp_path / "h.json").write_text('{"objective": "makespan", "horizon_s": 10}')
-    done = run(tmp_path, "schedule", INSTANCE, "--horizon", "h.json", "--out", "s.json")
+    done = run("schedule", INSTANCE, "--horizon", "h.json", "--out", "s.json")
     assert done.returncode == 1
     assert "within the horizon of 10 s" in done.stdout
-    assert run(tmp_path, "check", INSTANCE, "s.json").returncode == 2
+    assert run("check", INSTANCE, "s.json").returncode == 2
 
 
 def test_the_line_of_progress_knows_both_senses() -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +14,14 @@ from optsched.errors import InputError
 from optsched.timeshare import Pairs, cost, hierarchical, makespan, market, max_min
 from optsched.timeshare.policies import POLICIES
 from optsched.timeshare.reading import market_of, with_pairs
+from tests.conftest import ROOT, Run
 
-ROOT = Path(__file__).resolve().parents[2]
 THREE = ROOT / "instances" / "timeshare" / "gavel-three.json"
 PAIRS = ROOT / "instances" / "timeshare" / "gavel-three-pairs.csv"
 
 
-def test_the_example_as_a_file(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "optsched", "share", THREE, "--out", tmp_path / "shares.json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+def test_the_example_as_a_file(run: Run, tmp_path: Path) -> None:
+    done = run("share", THREE, "--out", "shares.json")
     assert done.returncode == 0, done.stderr
     assert "1.09091" in done.stdout
     record = json.loads((tmp_path / "shares.json").read_text())
