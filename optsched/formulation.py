@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from optsched.curves import FloatArray
 from optsched.errors import InputError, OptschedError, shown
@@ -22,6 +22,7 @@ __all__ = [
     "counts_only",
     "formulation",
     "formulations",
+    "installed",
 ]
 
 GROUP = "optsched.formulations"
@@ -130,20 +131,33 @@ def counts_only(problem: Problem) -> Support:
     return Support(decides == "counts", "" if decides == "counts" else f"the instance decides on {decides}")
 
 
-@cache
-def formulations() -> dict[str, Formulation]:
-    """Return all installed formulations by name; raise OptschedError for one that is broken."""
-    found: dict[str, Formulation] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+F = TypeVar("F", bound=_Named)
+
+
+def installed(group: str, kind: type[F]) -> dict[str, F]:
+    """Return what the entry points of a group offer, by name; raise OptschedError for one that is broken."""
+    found: dict[str, F] = {}
+    for point in sorted(entry_points(group=group), key=lambda p: p.name):
         try:
             loaded = point.load()
         except (ImportError, AttributeError) as error:
-            raise OptschedError(f"the entry point {point.value} of {GROUP} cannot be loaded: {error}") from error
-        if not isinstance(loaded, Formulation):
-            raise OptschedError(f"the entry point {point.value} of {GROUP} is no Formulation but {shown(loaded)}")
+            raise OptschedError(f"the entry point {point.value} of {group} cannot be loaded: {error}") from error
+        if not isinstance(loaded, kind):
+            raise OptschedError(f"the entry point {point.value} of {group} is no {kind.__name__} but {shown(loaded)}")
         if found.setdefault(loaded.name, loaded) is not loaded:
-            raise OptschedError(f"two formulations of {GROUP} are called {loaded.name!r}: the second is {point.value}")
+            raise OptschedError(f"two formulations of {group} are called {loaded.name!r}: the second is {point.value}")
     return found
+
+
+@cache
+def formulations() -> dict[str, Formulation]:
+    """Return all installed formulations by name; raise OptschedError for one that is broken."""
+    return installed(GROUP, Formulation)
 
 
 def formulation(name: str) -> Formulation:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from optsched.curves import FloatArray, IntArray
-from optsched.errors import InputError, OptschedError, shown
-from optsched.formulation import Support
+from optsched.errors import InputError, shown
+from optsched.formulation import Support, installed
 from optsched.schedule.grid import Grid
 from optsched.schedule.question import Plan
 
@@ -58,14 +57,8 @@ class TimedFormulation:
 
 @cache
 def timed_formulations() -> dict[str, TimedFormulation]:
-    """Return all installed formulations over time by name; raise OptschedError for one that is none."""
-    found: dict[str, TimedFormulation] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: p.name):
-        loaded = point.load()
-        if not isinstance(loaded, TimedFormulation):
-            raise OptschedError(f"the entry point {point.value} of {GROUP} is no TimedFormulation but {shown(loaded)}")
-        found[loaded.name] = loaded
-    return found
+    """Return all installed formulations over time by name; raise OptschedError for one that is broken."""
+    return installed(GROUP, TimedFormulation)
 
 
 def timed_formulation(name: str) -> TimedFormulation:

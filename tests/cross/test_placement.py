@@ -6,7 +6,6 @@ import pytest
 
 import optsched
 from optsched.checker import check
-from optsched.formulation import formulations
 from tests.cross.placement_oracle import best_placed
 from tests.placement.made import made
 
@@ -34,7 +33,6 @@ def compare(seed, decides, formulation, gap):
     return result.status == "optimal"
 
 
-@pytest.mark.skipif("placement" not in formulations(), reason="the formulation is not installed")
 @pytest.mark.parametrize("start", range(0, 80, BLOCK))
 def test_places(start):
     """Without rates, nothing is linearized: the optimum is proven."""
@@ -42,14 +40,12 @@ def test_places(start):
         assert compare(seed, "placement", "placement", 1e-6), seed
 
 
-@pytest.mark.skipif("placement" not in formulations(), reason="the formulation is not installed")
 @pytest.mark.parametrize("seed", [37, 48, 1213, 1331, 1426, 1963, 2091, 2793, 2812, 2876, 2899])
 def test_once_wrong(seed):
     """Holdings that cannot stand where they do, are known in part, or are landed on; models of ``test_solver``."""
     assert compare(seed, "placement", "placement", 1e-6)
 
 
-@pytest.mark.skipif("network" not in formulations(), reason="the formulation is not installed")
 @pytest.mark.parametrize("start", range(20, 60, BLOCK))
 def test_rates(start):
     """Within the error of a linearization of values over rates."""
@@ -57,20 +53,17 @@ def test_rates(start):
         assert compare(seed, "network", "network", 1e-3), seed
 
 
-@pytest.mark.skipif("network" not in formulations(), reason="the formulation is not installed")
 def test_rates_that_are_not_proven_to_the_gap_are_bounded():
     for seed in range(100, 120):
         compare(seed, "network", "network", 1e-6)
 
 
-@pytest.mark.skipif("network" not in formulations(), reason="the formulation is not installed")
 @pytest.mark.parametrize("decides", ["placement", "network"])
 def test_what_the_facade_chooses(decides):
     for seed in range(200, 220):
         compare(seed, decides, "auto", 1e-3)
 
 
-@pytest.mark.skipif("network" not in formulations(), reason="the formulation is not installed")
 @pytest.mark.parametrize("decides", ["placement", "network"])
 def test_one_decision_after_the_other_is_feasible_and_its_bound_holds(decides):
     for seed in range(300, 330):
