@@ -58,8 +58,8 @@ def pareto(
     from optsched import load
     from optsched.cli.progress import shown_progress
 
-    writable(out)
-    writable(plot)
+    writable(out, instance)
+    writable(plot, instance, out)
     specs = objectives_of(objectives)
     if len(specs) != 2:
         raise InputError("two objectives, e.g. progress,cost", path="--objectives", value=shown(objectives))
