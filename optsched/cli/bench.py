@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optsched.cli.options import AsJson, Plot
-from optsched.cli.output import print_json, writable
+from optsched.cli.output import from_options, print_json, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(
         "objectives": _objectives(objectives), "seeds": _numbers(seeds), "time_limit": time_limit, "gap": gap,
         "threads": threads,
     }  # fmt: skip
-    writable(out)
+    writable(out, *what)
     spec = _spec(what, tag or [], {key: value for key, value in options.items() if value is not None})
     done = bench.run(spec, out, workers=workers, report=None if quiet else _tell)
     for row in done.failed:
@@ -104,10 +104,7 @@ def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> S
     spec = load_spec(first) if is_spec else Spec(instances=tuple(map(str, what)))
     if tags:
         spec = msgspec.structs.replace(spec, instances=tuple(tagged(list(map(Path, spec.instances)), tags)))
-    try:
-        return msgspec.convert({**msgspec.structs.asdict(spec), **given}, Spec)
-    except msgspec.ValidationError as error:
-        raise InputError(str(error).removeprefix("Expected "), path="options") from None
+    return from_options({**msgspec.structs.asdict(spec), **given}, Spec)
 
 
 def _method(row: Row) -> str:
@@ -146,7 +143,7 @@ def report(
 
     if not threshold > 1:
         raise InputError("a ratio > 1", path="--threshold", value=shown(threshold))
-    writable(plot)
+    writable(plot, results, against)
     drawable(plot)
     every_row = read_rows(results)
     rows = latest(every_row)

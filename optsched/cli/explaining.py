@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from optsched.cli.options import AsJson, InstanceFile, PlanFile, Seed, TimeLimit
+from optsched.cli.options import AsJson, InstanceFile, PlanFile, TimeLimit
 from optsched.cli.output import print_json
 from optsched.errors import InputError, shown
 
@@ -76,7 +76,7 @@ def audit(
         bool, typer.Option("--sensitivity", help="Add whose share flips if predictions are off by their intervals.")
     ] = False,
     draws: Annotated[int, typer.Option(min=0, help="With --sensitivity: random worlds, all curves off.")] = 4,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random worlds.")] = 0,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> int:

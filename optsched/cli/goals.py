@@ -40,8 +40,8 @@ def pareto(
     from optsched.goals.records import frontier_file
     from optsched.pictures import drawable
 
-    writable(out)
-    writable(plot)
+    writable(out, instance)
+    writable(plot, instance, out)
     drawable(plot)
     specs = objectives_of(objectives)
     if len(specs) != 2:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optsched.cli.options import AsJson, Seed
-from optsched.cli.output import print_json, writable
+from optsched.cli.output import from_options, print_json, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -157,13 +157,11 @@ def generate(
     ] = None,
 ) -> int:
     """Make an instance from fitted curves. Equal options make equal files."""
-    import msgspec
-
     from optsched import save
     from optsched.bench.recipes import Network, Recipe, made
     from optsched.curves.fitted import load_curves
 
-    writable(out)
+    writable(out, curves)
     counts: dict[str, int] = {}
     for part in gpus.split(","):
         gpu_type, _, count = part.strip().partition("=")
@@ -176,11 +174,8 @@ def generate(
     }  # fmt: skip
     given = {key: value for key, value in options.items() if value is not None}
     if given and not {"racks", "gbps"} <= set(given):
-        raise InputError("--racks and --gbps with whatever speaks of the network", path=f"--{min(given)}")
-    try:
-        network = msgspec.convert(given, Network) if given else None
-    except msgspec.ValidationError as error:
-        raise InputError(str(error), path="options of the network") from None
+        raise InputError("--racks and --gbps, too, for servers on a network", path="--" + min(given).replace("_", "-"))
+    network = from_options(given, Network) if given else None
     recipe = Recipe(jobs=jobs, gpus=counts, seed=seed, name=name, network=network, hours=hours, load=load)
     save(made(recipe, load_curves(curves)), out)
     return 0

@@ -38,8 +38,8 @@ def fit(
     from optsched.curves.measurements import read_measurements
     from optsched.pictures import drawable
 
-    writable(out)
-    writable(plot)
+    writable(out, measurements)  # what is fitted may follow on what was fitted before
+    writable(plot, measurements, earlier, out)
     drawable(plot)
     before = None if earlier is None else load_curves(earlier)
     read = read_measurements(measurements)
@@ -93,7 +93,7 @@ def predict(
     from optsched.curves.predict import predict as predicted
     from optsched.files import write_bytes
 
-    writable(out)
+    writable(out, curves, queries, convergence)
     table, configured = read_configurations(queries)
     columns = predicted(load_curves(curves), configured, str(queries))
     name = "predicted_throughput_examples_s"

@@ -26,7 +26,7 @@ Limits = Annotated[
 ]
 TimeLimit = Annotated[float | None, typer.Option(help="Seconds; the best that is found by then is returned.")]
 Gap = Annotated[float, typer.Option(help="Relative gap that is good enough.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of all random choices.")]
+Seed = Annotated[int, typer.Option(help="Of all random choices.")]
 Threads = Annotated[int, typer.Option(min=1, help="More than one is faster and not reproducible.")]
 Plot = Annotated[Path | None, typer.Option(help="Draw it here (.html or .svg).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from optsched.errors import InputError
 
 if TYPE_CHECKING:
     from optsched.checker import Report
 
-__all__ = ["print_checked", "print_json", "writable"]
+__all__ = ["from_options", "print_checked", "print_json", "writable"]
+
+T = TypeVar("T")
 
 
 def print_json(record: object) -> None:
@@ -45,8 +47,23 @@ def print_checked(report: Report, true: str, *, same_instance: bool, as_json: bo
     return 0 if report.ok else 1
 
 
-def writable(path: Path | None) -> None:
-    """Refuse an output that cannot be written before any work is done for it."""
-    if path is not None and (path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK)):
+def from_options(given: dict[str, Any], kind: type[T]) -> T:
+    """Return a record of options by the names of its fields; raise InputError that names the option."""
+    from optsched.files import convert
+
+    try:
+        return convert(given, kind)
+    except InputError as error:
+        option = error.path.replace("$.", "--").replace("_", "-")
+        raise InputError(error.expected, path=option, value=error.value) from None
+
+
+def writable(path: Path | None, *read: Path | None) -> None:
+    """Refuse an output that cannot be written, or that would replace what is read, before any work is done for it."""
+    if path is None:
+        return
+    if (path.is_file() or not path.exists()) and path.resolve() in {file.resolve() for file in read if file}:
+        raise InputError("a file of its own, which nothing else is read from or written to", file=str(path))
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
         reason = "it is a folder" if path.is_dir() else "its folder does not exist or cannot be written to"
         raise InputError(f"a place to write to ({reason})", file=str(path))

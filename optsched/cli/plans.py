@@ -60,7 +60,7 @@ def solve(
     from optsched.goals import in_order, limit_of, objectives_of
     from optsched.instance import fingerprint
 
-    writable(out)
+    writable(out, instance)
     loaded = load(instance)
     choices = _choices(loaded, formulation, encoding, without)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
@@ -103,7 +103,7 @@ def export(
     from optsched import load
     from optsched.goals import objectives_of
 
-    writable(out)
+    writable(out, instance)
     loaded = load(instance)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
     if len(wanted) != 1:

@@ -49,8 +49,8 @@ def schedule(
     from optsched.schedule import Horizon, load_horizon, plan, save_schedule
     from optsched.schedule.objectives import goal
 
-    writable(out)
-    writable(plot)
+    writable(out, instance, horizon)
+    writable(plot, instance, horizon, out)
     drawable(plot)
     loaded = load(instance)
     wanted = Horizon() if horizon is None else load_horizon(horizon)

@@ -38,7 +38,7 @@ def share(
     from optsched.timeshare.policies import policy as policy_of
     from optsched.timeshare.reading import market_of, with_pairs
 
-    writable(out)
+    writable(out, instance, pairs)
     divide = policy_of(policy, lexicographic=lexicographic)
     loaded = load(instance)
     try:

@@ -106,6 +106,29 @@ def test_formulations_and_schema(run: Run) -> None:
         (["generate", "--jobs", "0", "--gpus", "t4=4", "--curves", "CURVES", "--out", "x.json"], ["job"]),
         (["generate", "--jobs", "1", "--gpus", "t4", "--curves", "CURVES", "--out", "x.json"], ["TYPE=COUNT"]),
         (["generate", "--jobs", "1", "--gpus", "zx81=4", "--curves", "CURVES", "--out", "x.json"], ["'zx81'"]),
+        (["generate", "--jobs", "1", "--gpus", "t4=4", "--curves", "CURVES", "--seed", "-1", "--out", "x"], ["seed"]),
+        (
+            [
+                "generate",
+                "--jobs",
+                "1",
+                "--gpus",
+                "t4=4",
+                "--curves",
+                "CURVES",
+                "--racks",
+                "2",
+                "--gbps",
+                "0",
+                "--out",
+                "x",
+            ],
+            ["--gbps: found 0.0, expected float > 0.0"],
+        ),
+        (["generate", "--jobs", "1", "--gpus", "t4=4", "--curves", "CURVES", "--racks", "2", "--out", "x"], ["--gbps"]),
+        (["profile-plan", "CURVES", "--model", "bert", "--gpu", "t4", "--max-gpus", "0"], ["max_gpus: found 0"]),
+        (["schedule", "QUICKSTART", "--seed", "-1"], ["seed: found -1"]),
+        (["bench", "run", "QUICKSTART", "--out", "x.csv", "--gap", "-1"], ["--gap: found -1.0, expected float >= 0"]),
     ],
 )
 def test_bad_input(run: Run, quickstart: Path, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
@@ -116,6 +139,37 @@ def test_bad_input(run: Run, quickstart: Path, tmp_path: Path, arguments: list[s
     assert "Traceback" not in refused.stderr
     assert all(word in refused.stderr for word in words), refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["solve", "INPUT", "--out", "INPUT"],
+        ["export", "INPUT", "--formulation", "configuration", "--out", "INPUT"],
+        ["pareto", "INPUT", "--objectives", "progress,max-min", "--plot", "INPUT"],
+        ["pareto", "INPUT", "--objectives", "progress,max-min", "--out", "same", "--plot", "same"],
+        ["share", "INPUT", "--out", "./INPUT"],
+        ["schedule", "INPUT", "--out", "INPUT"],
+        ["fit", "INPUT", "--out", "INPUT"],
+        ["generate", "--jobs", "1", "--gpus", "t4=4", "--curves", "INPUT", "--out", "INPUT"],
+        ["predict", "INPUT", "other", "--out", "INPUT"],
+        ["bench", "run", "INPUT", "--out", "INPUT"],
+    ],
+)
+def test_an_output_never_replaces_an_input(run: Run, quickstart: Path, tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "INPUT").write_bytes(quickstart.read_bytes())
+    refused = run(*arguments)
+    assert refused.returncode == 2
+    assert "expected a file of its own" in refused.stderr
+    assert (tmp_path / "INPUT").read_bytes() == quickstart.read_bytes()
+    assert [file.name for file in tmp_path.iterdir()] == ["INPUT"]
+
+
+def test_outputs_go_into_pipes(quickstart: Path) -> None:
+    command = [sys.executable, "-m", "optsched", "solve", str(quickstart), "--out", "/dev/stdout"]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert '"format": "optsched-result/1"' in made.stdout
 
 
 @pytest.mark.parametrize(
