@@ -55,8 +55,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from formulations.segments import LINED, Segments, rows_at, segment_of, segments, usage
-from optsched.arrays import positions
 from optsched.curves import FloatArray
 from optsched.errors import InputError, shown
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
@@ -85,11 +85,10 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
     if choices.encoding not in ENCODED:
         raise InputError(f"one of {', '.join(ENCODED)}", path="encoding", value=shown(choices.encoding))
-    table, goal = problem.configurations, problem.objective
-    jobs = [job.id for job in problem.instance.jobs]
+    table = problem.configurations
     s = segments(problem, choices.encoding)
     size = len(s.job)
-    least = goal.aggregate == "min"
+    least = problem.objective.aggregate == "min"
     single = s.lines == 1
     ranged, spread, valued = (np.flatnonzero(a) for a in (s.ranged, s.spread, ~single))
     alpha, beta = np.zeros(size), np.zeros(size)  # of the segments with a single line
@@ -123,8 +122,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     n_of, p_of, y_of = (np.full(size, -1) for _ in range(3))
     n_of[ranged], p_of[spread], y_of[valued] = n, p, y
 
-    required = problem.required.astype(np.float64)
-    model.add_rows("C1", (s.job, d, 1.0), lower=required, upper=1.0, size=len(jobs), label=jobs.__getitem__)
+    add_choices(model, problem, "C1", s.job, d)
     lined = np.flatnonzero(s.ranged & (s.lines > 0))
     here = np.arange(len(lined))
     for name, end, bounds in (("C2", s.first, {"lower": 0.0}), ("C3", s.last, {"upper": 0.0})):
@@ -153,10 +151,6 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     model.add_rows("C4", entries, upper=0.0, size=len(line), label=lambda k: f"{label(of[k])},{within[k]}")
 
     segment, resource, amount, served = usage(problem, s.job, s.pool)
-    shared = np.flatnonzero(np.isfinite(table.capacity))
-    number = positions(shared, len(table.capacity))
-    bound = number[resource] >= 0
-    segment, resource, amount, served = segment[bound], number[resource[bound]], amount[bound], served[bound]
     stepped, serving = n_of[segment] >= 0, p_of[segment] >= 0
     entries = (
         np.concatenate([resource, resource[stepped], resource[serving]]),
@@ -170,26 +164,19 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         ),
     )
     some = entries[2] != 0
-    model.add_rows(
-        "C5", tuple(e[some] for e in entries), upper=table.capacity[shared], size=len(shared),
-        label=lambda k: table.resource_names[shared[k]],
-    )  # fmt: skip
-    if problem.instance.max_moves is not None:
-        holding = sum(job.holds is not None for job in problem.instance.jobs)
-        model.add_rows("C6", (0, d[s.kept == 1], 1.0), lower=holding - problem.instance.max_moves, size=1)
+    add_capacities(model, problem, "C5", (entries[0][some], entries[1][some], entries[2][some]))
+    add_moves(model, problem, "C6", d[s.kept == 1])
     if least:
-        parties, party = problem.party_names, problem.party[s.job]
-        z = model.add_variables("z", 1, upper=problem.ceiling * (1 + s.error), cost=1.0)
-        parts = [(np.arange(len(parties)), np.repeat(z, len(parties)), np.ones(len(parties)))]
-        for which, column, coefficient in (
-            (single, d, alpha * fixed + beta),
-            (single & (n_of >= 0), n_of, alpha * s.step),
-            (~single, y_of, np.ones(size)),
-        ):
-            mine = np.flatnonzero(which & (party >= 0))
-            parts.append((party[mine], column[mine], -coefficient[mine]))
-        entries = tuple(np.concatenate(c) for c in zip(*parts, strict=True))  # type: ignore[assignment]
-        model.add_rows("C7", entries, upper=0.0, size=len(parties), label=parties.__getitem__)
+        party = problem.party[s.job]
+        values = [
+            (party[which], column[which], coefficient[which])
+            for which, column, coefficient in (
+                (single, d, alpha * fixed + beta),
+                (single & (n_of >= 0), n_of, alpha * s.step),
+                (~single, y_of, np.ones(size)),
+            )
+        ]
+        z = add_least(model, problem, "z", "C7", values, problem.ceiling * (1 + s.error))
 
     encoded = []
     how = "auto" if choices.encoding in LINED else choices.encoding

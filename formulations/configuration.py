@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.arrays import positions
+from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from optsched.curves import FloatArray
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
 from optsched.linear import LinearModel
@@ -51,39 +51,19 @@ def supports(problem: Problem) -> Support:
 
 def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
-    table, goal = problem.configurations, problem.objective
-    jobs = [job.id for job in problem.instance.jobs]
+    table = problem.configurations
+    least = problem.objective.aggregate == "min"
     model = LinearModel()
-    least = goal.aggregate == "min"
     x = model.add_variables(
         "x", len(table), upper=1.0, integer=True, cost=0.0 if least else problem.value,
         label=lambda row: row_label(problem, row),
     )  # fmt: skip
-    required = problem.required.astype(np.float64)
-    model.add_rows("C1", (table.job, x, 1.0), lower=required, upper=1.0, size=len(jobs), label=jobs.__getitem__)
+    add_choices(model, problem, "C1", table.job, x)
     row, resource, amount = table.used
-    shared = np.flatnonzero(np.isfinite(table.capacity))
-    number = positions(shared, len(table.capacity))
-    bound = number[resource] >= 0
-    model.add_rows(
-        "C2", (number[resource[bound]], x[row[bound]], amount[bound]), upper=table.capacity[shared],
-        size=len(shared), label=lambda k: table.resource_names[shared[k]],
-    )  # fmt: skip
-    if problem.instance.max_moves is not None:
-        holding = sum(job.holds is not None for job in problem.instance.jobs)
-        kept = x[table.kept]
-        model.add_rows("C3", (0, kept, 1.0), lower=holding - problem.instance.max_moves, size=1)
+    add_capacities(model, problem, "C2", (resource, x[row], amount))
+    add_moves(model, problem, "C3", x[table.kept])
     if least:
-        parties = problem.party_names
-        z = model.add_variables("z", 1, upper=problem.ceiling, cost=1.0)
-        party = problem.party[table.job]
-        in_c4 = party >= 0
-        entries = (
-            np.concatenate([np.arange(len(parties)), party[in_c4]]),
-            np.concatenate([np.repeat(z, len(parties)), x[in_c4]]),
-            np.concatenate([np.ones(len(parties)), -problem.value[in_c4]]),
-        )
-        model.add_rows("C4", entries, upper=0.0, size=len(parties), label=parties.__getitem__)
+        add_least(model, problem, "z", "C4", [(problem.party[table.job], x, problem.value)], problem.ceiling)
     return Formulated(
         model,
         read=lambda values: Plan(rows_of(problem, np.flatnonzero(values[x] > 0.5))),

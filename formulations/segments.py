@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -224,9 +225,8 @@ def segments(problem: Problem, encoding: str = "auto") -> Segments:
     """Split the values of every job and pool into segments, and cover each by lines or breakpoints."""
     table = problem.configurations
     key = table.job * len(table.pools) + table.ways.pool
-    starts = run_starts(key)
     cutter = _Cutter(problem.error, encoding)
-    for begin, end in zip(starts.tolist(), np.append(starts[1:], len(key)).tolist(), strict=True):
+    for begin, end in itertools.pairwise([*run_starts(key).tolist(), len(key)]):
         job, pool, rows = int(table.job[begin]), int(table.ways.pool[begin]), slice(begin, end)
         for area in _areas(problem, rows, encoding in SLICED):
             cutter.cut((job, pool, 0), area)

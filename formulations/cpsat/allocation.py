@@ -18,6 +18,8 @@ Constraints
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from ortools.sat.python import cp_model
 
@@ -37,9 +39,8 @@ def build(problem: Problem) -> Formulated:
     model = cp_model.CpModel()
     key = table.job * len(table.pools) + table.ways.pool
     starts = run_starts(key)
-    ends = np.append(starts[1:], len(key))
     value, unit = whole_values(problem.value)
-    cells = list(zip(starts.tolist(), ends.tolist(), strict=True))
+    cells = list(itertools.pairwise([*starts.tolist(), len(key)]))
     g, q, v, k = [], [], [], []
     for begin, end in cells:
         counts, servers, worth = (a[begin:end] for a in (table.ways.gpus, table.ways.servers, value))
@@ -68,9 +69,8 @@ def build(problem: Problem) -> Formulated:
             amounts, capacity = whole_amounts(np.concatenate([gpu[of], server[of]]), float(table.capacity[r]))
             both = [count[c] for count in (g, q) for c in cell[of].tolist()]
             model.add(cp_model.LinearExpr.weighted_sum(both, amounts.tolist()) <= capacity)
-    if instance.max_moves is not None:
-        holding = sum(job.holds is not None for job in instance.jobs)
-        model.add(sum(k) >= holding - instance.max_moves)  # C6
+    if instance.fewest_kept is not None:
+        model.add(sum(k) >= instance.fewest_kept)  # C6
     if problem.objective.aggregate == "min":
         z = model.new_int_var(0, int(np.maximum(value, 0).sum()) if problem.party_names else 0, "z")
         for number in range(len(problem.party_names)):

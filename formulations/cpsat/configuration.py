@@ -28,9 +28,8 @@ def build(problem: Problem) -> Formulated:
         if of.any():
             amounts, capacity = whole_amounts(amount[of], float(table.capacity[r]))
             model.add(cp_model.LinearExpr.weighted_sum([x[k] for k in row[of]], amounts.tolist()) <= capacity)
-    if instance.max_moves is not None:  # C3
-        holding = sum(job.holds is not None for job in instance.jobs)
-        model.add(sum(x[k] for k in np.flatnonzero(table.kept)) >= holding - instance.max_moves)
+    if instance.fewest_kept is not None:  # C3
+        model.add(sum(x[k] for k in np.flatnonzero(table.kept)) >= instance.fewest_kept)
     if problem.objective.aggregate == "min":
         z = model.new_int_var(0, int(np.maximum(v, 0).sum()) if problem.party_names else 0, "z")
         party = problem.party[table.job]

@@ -92,10 +92,9 @@ def build(problem: Problem, choices: Choices, fast: Formulated | None) -> Formul
         [name for name in b if takes[name]],
         rule=lambda m, name: sum(a * g(s) + e * p(s) for s, a, e in takes[name]) <= b[name],
     )
-    if instance.max_moves is not None and data.kept.any():
-        holding = sum(job.holds is not None for job in instance.jobs)
+    if instance.fewest_kept is not None and data.kept.any():
         kept = [S[k] for k in np.flatnonzero(data.kept)]
-        m.C6 = pyo.Constraint([0], rule=lambda m, _: sum(m.d[s] for s in kept) >= holding - instance.max_moves)
+        m.C6 = pyo.Constraint([0], rule=lambda m, _: sum(m.d[s] for s in kept) >= instance.fewest_kept)
     if problem.objective.aggregate == "sum":
         m.objective = pyo.Objective(expr=sum(f(s) for s in S), sense=pyo.maximize)
     else:

@@ -34,11 +34,10 @@ def build(problem: Problem) -> Formulated:
     required = {job.id: int(r) for job, r in zip(instance.jobs, problem.required, strict=True)}
     m.C1 = pyo.Constraint([j for j in C if C[j]], rule=one_configuration)
     m.C2 = pyo.Constraint([r for r in b if u[r]], rule=lambda m, r: sum(a * m.x[c] for c, a in u[r].items()) <= b[r])
-    if instance.max_moves is not None:
-        holding = sum(job.holds is not None for job in instance.jobs)
+    if instance.fewest_kept is not None:
         kept = [names[row] for row in np.flatnonzero(table.kept)]
         if kept:
-            m.C3 = pyo.Constraint([0], rule=lambda m, _: sum(m.x[c] for c in kept) >= holding - instance.max_moves)
+            m.C3 = pyo.Constraint([0], rule=lambda m, _: sum(m.x[c] for c in kept) >= instance.fewest_kept)
     if problem.objective.aggregate == "min":
         P: dict[str, list[str]] = {p: [] for p in problem.party_names}
         for job, p in zip(instance.jobs, problem.party.tolist(), strict=True):

@@ -97,14 +97,12 @@ def shared_levers(instance: Instance) -> Iterator[Lever]:
         yield from _servers(instance)
     if instance.decides == "network":
         yield from _network(instance)
-    if instance.max_moves is not None:
-        holding = sum(job.holds is not None for job in instance.jobs)
-        if holding > instance.max_moves:
-            yield Lever(
-                "moves", "the limit on moves", "moves", "moves", 1, holding - instance.max_moves,
-                lambda i, n: replace(i, max_moves=None if i.max_moves is None else i.max_moves + int(n)),
-                lambda n: f"{(instance.max_moves or 0) + n:g} moves in place of {instance.max_moves}",
-            )  # fmt: skip
+    if instance.fewest_kept is not None and instance.fewest_kept > 0:
+        yield Lever(
+            "moves", "the limit on moves", "moves", "moves", 1, instance.fewest_kept,
+            lambda i, n: replace(i, max_moves=None if i.max_moves is None else i.max_moves + int(n)),
+            lambda n: f"{(instance.max_moves or 0) + n:g} moves in place of {instance.max_moves}",
+        )  # fmt: skip
     for number, limit in enumerate(instance.limits):
         yield from _limit(number, limit)
 

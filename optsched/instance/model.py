@@ -289,3 +289,8 @@ class Instance(_Record, frozen=True, dict=True, gc=True):  # the dictionary hold
     limits: tuple[Limit, ...] = ()
     name: str = ""
     source: str = ""
+
+    @property
+    def fewest_kept(self) -> int | None:
+        """Fewest jobs that must keep what they hold, by the limit on moves; None without a limit."""
+        return None if self.max_moves is None else sum(job.holds is not None for job in self.jobs) - self.max_moves

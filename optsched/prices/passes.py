@@ -99,11 +99,10 @@ def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float
         over = (amount > table.capacity[resource] * (1 + ROOM)) & ~given[resource]
         reduced[row[over]] = -np.inf
     total = float(table.capacity[limited] @ prices[limited])
-    if problem.instance.max_moves is not None:
+    if (fewest := problem.instance.fewest_kept) is not None:
         move_price = max(0.0, move_price)
-        held = sum(job.holds is not None for job in problem.instance.jobs)
         reduced += move_price * table.kept
-        total += move_price * (problem.instance.max_moves - held)
+        total -= move_price * fewest
     most = np.full(table.jobs, -np.inf)
     some = np.flatnonzero(np.diff(table.first) > 0)
     if len(some):

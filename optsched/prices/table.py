@@ -189,13 +189,12 @@ def _resources(problem: Problem) -> tuple[tuple[IntArray, IntArray, FloatArray],
         place = positions(limited, len(table.capacity))
         inside = place[resource] >= 0
         row, resource, amount = row[inside], place[resource[inside]], amount[inside]
-    if problem.instance.max_moves is not None:
+    if (fewest := problem.instance.fewest_kept) is not None:
         kept = np.flatnonzero(table.kept)
-        held = sum(job.holds is not None for job in problem.instance.jobs)
         row = np.concatenate([row, kept])
         resource = np.concatenate([resource, np.full(len(kept), len(capacity))])
         amount = np.concatenate([amount, np.full(len(kept), -1.0)])
-        capacity = np.append(capacity, float(problem.instance.max_moves - held))
+        capacity = np.append(capacity, float(-fewest))
         number = np.append(number, len(table.capacity))
     if len(capacity) == 0:  # nothing is limited: a resource that nobody uses, so that there is a price
         capacity, number = np.ones(1), np.full(1, -1)

@@ -48,6 +48,14 @@ def test_nothing_to_decide_is_optimal(name, backend):
     assert optsched.solve(instance(idle), formulation=name, backend=backend).status == "optimal"
 
 
+@pytest.mark.parametrize("form", ["linear", "pyomo", "cpsat"])
+@pytest.mark.parametrize("name", FORMS)
+def test_models_of_nothing_are_built(name, form):
+    """No search asks for them, but whoever exports one does."""
+    empty = pose(instance(job(arrival_s=10.0)))
+    assert formulation(name).forms[form](empty, DEFAULT).model is not None
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_names_are_unique(name):
     held = job(local_batches=[32], holds={"gpu_type": "v", "gpus": 4, "nodes": 1})
