@@ -9,6 +9,7 @@ from formulations.joint.network import Traffic, add_network
 from formulations.joint.options import Options, options
 from formulations.joint.patterns import add_patterns
 from formulations.joint.reading import rates_of, reader, starter
+from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from optsched.arrays import by_group, positions, stretches
 from optsched.curves import FloatArray, IntArray
 from optsched.formulation import DEFAULT, Choices, Formulated
@@ -25,7 +26,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     columns, pairs = _choice(model, problem, o)
     if "pools" not in choices.without:
         _pools(model, problem, o, columns.x)
-    _moves(model, problem, o, columns.x)
+    add_moves(model, problem, "C3", columns.x[problem.configurations.kept[o.row]])
     _pieces(model, problem, o, columns, pairs)
     _servers(model, problem, o, columns, pairs)
     fill_patterns = cut = None
@@ -73,8 +74,7 @@ def _choice(model: LinearModel, problem: Problem, o: Options) -> tuple[Columns, 
         return f"{jobs[piece.job]},{what},{o.classes[place[k]]}"
 
     z = model.add_variables("z", len(kind), upper=pairs.most, integer=True, label=pair_label)
-    required = problem.required.astype(np.float64)
-    model.add_rows("C1", (table.job[o.row], x, 1.0), lower=required, upper=1.0, size=len(jobs), label=jobs.__getitem__)
+    add_choices(model, problem, "C1", table.job[o.row], x)
     return Columns(x, z), pairs
 
 
@@ -84,22 +84,7 @@ def _pools(model: LinearModel, problem: Problem, o: Options, x: IntArray) -> Non
     start, resource, amount = table.used_by_row
     count = np.diff(start)[o.row]
     entry = stretches(start[o.row], count)
-    shared = np.flatnonzero(np.isfinite(table.capacity))
-    number = positions(shared, len(table.capacity))
-    bound = number[resource[entry]] >= 0
-    entries = (number[resource[entry[bound]]], np.repeat(x, count)[bound], amount[entry[bound]])
-    model.add_rows(
-        "C2", entries, upper=table.capacity[shared], size=len(shared),
-        label=lambda k: table.resource_names[shared[k]],
-    )  # fmt: skip
-
-
-def _moves(model: LinearModel, problem: Problem, o: Options, x: IntArray) -> None:
-    """Add C3."""
-    if problem.instance.max_moves is not None:
-        holding = sum(job.holds is not None for job in problem.instance.jobs)
-        kept = x[problem.configurations.kept[o.row]]
-        model.add_rows("C3", (0, kept, 1.0), lower=holding - problem.instance.max_moves, size=1)
+    add_capacities(model, problem, "C2", (resource[entry], np.repeat(x, count), amount[entry]))
 
 
 def _pieces(model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs) -> None:
@@ -198,17 +183,9 @@ def _least(model: LinearModel, problem: Problem, o: Options, x: IntArray, traffi
     """Add t and C22, for a minimum; return the column of t."""
     if problem.objective.aggregate != "min":
         return None
-    names = problem.party_names
-    t = model.add_variables("t", 1, upper=problem.ceiling, cost=1.0)
     party = problem.party[problem.configurations.job[o.row]]
-    constant = ~(o.rated & (o.slow < o.fast)) & (party >= 0)
-    parts = [
-        (np.arange(len(names)), np.repeat(t, len(names)), np.ones(len(names))),
-        (party[constant], x[constant], -problem.value[o.row[constant]]),
-    ]
+    constant = ~(o.rated & (o.slow < o.fast))
+    values = [(party[constant], x[constant], problem.value[o.row[constant]])]
     if traffic is not None:
-        of = party[traffic.option]
-        parts.append((of[of >= 0], traffic.value[of >= 0], -np.ones(int((of >= 0).sum()))))
-    r, c, a = (np.concatenate(part) for part in zip(*parts, strict=True))
-    model.add_rows("C22", (r, c, a), upper=0.0, size=len(names), label=names.__getitem__)
-    return t
+        values.append((party[traffic.option], traffic.value, np.ones(len(traffic.option))))
+    return add_least(model, problem, "t", "C22", values, problem.ceiling)
