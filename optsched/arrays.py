@@ -9,6 +9,7 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "by_group",
+    "distinct",
     "foremost",
     "members",
     "offsets",
@@ -55,6 +56,19 @@ def run_starts(*keys: IntArray | FloatArray) -> IntArray:
     for key in keys:
         new[1:] |= key[1:] != key[:-1]
     return np.flatnonzero(new)
+
+
+def distinct(key: IntArray | FloatArray) -> tuple[IntArray, IntArray]:
+    """Return (first, number): the first of each set of equal rows of a matrix, and which set each row is of.
+
+    Sets are in lexicographic order; nan equals nan, and comes first. ``np.unique`` by ``axis=0`` takes far longer.
+    """
+    columns = np.where(np.isnan(key), -np.inf, key).T
+    order = np.lexsort(columns[::-1])
+    start = run_starts(*columns[:, order])
+    number = np.empty(len(key), dtype=np.int64)
+    number[order] = np.repeat(np.arange(len(start)), np.diff(start, append=len(key)))
+    return order[start], number
 
 
 def positions(some: IntArray, size: int) -> IntArray:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.arrays import distinct
 from optsched.configurations.table import Configurations, by_curve, points_of
 from optsched.curves import FloatArray, IntArray
 from optsched.instance import Instance
@@ -65,7 +66,7 @@ def sampled(
             [points.gpus, points.nodes, points.servers, points.local_batch, points.accumulation, low[mine], high[mine],
              *around[mine].T]
         )  # fmt: skip
-        one, back = _distinct(key)
+        one, back = distinct(key)
         for start in range(0, len(one), _CHUNK):
             part = one[start : start + _CHUNK]
             every = np.repeat(part, count)
@@ -87,18 +88,6 @@ def rising(instance: Instance, table: Configurations, rows: IntArray) -> NDArray
         if name:
             rises[mine] = instance.curves[name].rate_rises(points_of(ways.take(mine), ways.gbps[mine]))
     return rises
-
-
-def _distinct(key: FloatArray) -> tuple[IntArray, IntArray]:
-    """Return the first of each set of equal rows of a matrix, in their order, and which of these each row equals."""
-    order = np.lexsort(key.T)
-    other = np.any(np.diff(np.nan_to_num(key[order], nan=-1.0), axis=0) != 0, axis=1)
-    number = np.concatenate([[0], np.cumsum(other)])
-    back = np.empty(len(key), dtype=np.int64)
-    back[order] = number
-    one = np.full(int(number[-1]) + 1, len(key))
-    np.minimum.at(one, back, np.arange(len(key)))
-    return one, back
 
 
 def _steps(count: int, around: FloatArray) -> FloatArray:

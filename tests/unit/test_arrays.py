@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.arrays import by_group, foremost, members, offsets, positions, run_starts, stretches
+from optsched.arrays import by_group, distinct, foremost, members, offsets, positions, run_starts, stretches
 
 
 @pytest.mark.parametrize("count", [[], [0], [3], [2, 0, 3], [0, 0, 1, 4, 0]])
@@ -38,6 +38,15 @@ def test_the_foremost_of_each_group(group, most):
 def test_a_run_begins_where_any_key_changes():
     assert run_starts(np.array([-1, -1, 0, 0, 0]), np.array([1.0, 2.0, 2.0, 2.0, 1.0])).tolist() == [0, 1, 2, 4]
     assert run_starts(np.empty(0)).tolist() == []
+
+
+@pytest.mark.parametrize("rows", [[], [[1.0, 2.0]], [[2, 1], [np.nan, 3], [1, 9], [2, 1], [np.nan, 3], [2, 0]]])
+def test_distinct_rows(rows):
+    first, number = distinct(np.array(rows, dtype=np.float64).reshape(-1, 2))
+    keys = [tuple(-np.inf if x != x else x for x in row) for row in rows]
+    sets = sorted(set(keys))
+    assert first.tolist() == [keys.index(key) for key in sets]
+    assert number.tolist() == [sets.index(key) for key in keys]
 
 
 def test_positions():
