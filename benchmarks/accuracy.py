@@ -12,13 +12,13 @@ and, for staleness, ``accuracy_workers.csv`` (gpu_type, n_ps, n_workers, run, st
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from common import parser_of
 
 from optsched.convergence import fit_staleness, learn_staleness, read_runs
 from optsched.convergence.batches import examples_by_gain, examples_needed, learn_batch_prior, odometer
@@ -234,9 +234,8 @@ def staleness(data: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, quick="fewer targets")
     parser.add_argument("--data", type=Path, required=True, help="folder with the measured CSV files")
-    parser.add_argument("--quick", action="store_true", help="fewer targets")
     asked = parser.parse_args()
     models = read_runs(asked.data / "curves.csv", smaller_is_better=LOSSES)
     batch_sizes(models, 2 if asked.quick else 8)

@@ -8,12 +8,12 @@ formulation here, which is why they change with the machine.
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from common import parser_of
 
 import optsched
 from optsched.backends import Limits, Watch, highs
@@ -91,8 +91,7 @@ def known_of(name: str, instance: Instance, was: Known, limit: float) -> tuple[K
 
 def main() -> None:
     """Solve, print, and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the micro instances, and nothing is written")
+    parser = parser_of(__doc__, quick="the micro instances, and nothing is written")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds a run")
     parser.add_argument("--only", default="", help="instances whose name contains this")
     parser.add_argument("--write", action="store_true", help="take what is better up")

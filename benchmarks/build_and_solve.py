@@ -7,19 +7,15 @@ translates its model inside ``solve``, so that this part of its time is counted 
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
-from pathlib import Path
 
-from rich.console import Console
+from common import CURVES, INSTANCES, parser_of, show
 from rich.table import Table
 
 from optsched import Instance, check, load, solve
-from optsched.curves.fitted import load_curves
 from optsched.generate import generate
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZES = ((40, {"t4": 64, "v100": 32, "a100": 16}), (200, {"t4": 256, "v100": 128, "a100": 64}))
 RUNS = 5
 GAP = 1e-3
@@ -36,13 +32,10 @@ def measure(instance: Instance, formulation: str, backend: str) -> tuple[float, 
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="the smallest case, once")
-    quick = parser.parse_args().quick
-    file = load_curves(ROOT / "instances" / "curves.json")
-    cases = [("quickstart", load(ROOT / "instances" / "quickstart.json"))]
+    quick = parser_of(__doc__, quick="the smallest case, once").parse_args().quick
+    cases = [("quickstart", load(INSTANCES / "quickstart.json"))]
     if not quick:
-        cases += [(f"{jobs} jobs", generate(file, gpus, jobs, seed=1)) for jobs, gpus in SIZES]
+        cases += [(f"{jobs} jobs", generate(CURVES, gpus, jobs, seed=1)) for jobs, gpus in SIZES]
     table = Table("instance", "formulation", "arrays: build s", "solve s", "Pyomo: build s", "solve s", "in all, ratio")
     for name, instance in cases:
         for formulation in ("configuration", "allocation"):
@@ -55,8 +48,7 @@ def main() -> None:
             ratio = statistics.median(sum(p[:2]) / sum(a[:2]) for a, p in runs)
             seconds = [f"{x:.4f}" for x in (*arrays, *pyomo)]
             table.add_row(name, formulation, *seconds, f"{ratio:.1f}")
-    Console(width=120).print(table)
-    print(f"medians of {1 if quick else RUNS} runs, gap {GAP:g} proven, plans checked; ratio: Pyomo over arrays")
+    show(f"medians of {1 if quick else RUNS} runs, gap {GAP:g} proven, plans checked; ratio: Pyomo over arrays", table)
 
 
 if __name__ == "__main__":

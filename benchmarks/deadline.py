@@ -10,7 +10,6 @@ process and no temporary file left. ``--large`` solves a hundred thousand jobs w
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
 import sys
@@ -23,6 +22,7 @@ from types import ModuleType
 from unittest.mock import patch
 
 import msgspec
+from common import CURVES, parser_of, show
 from rich.console import Console
 from rich.table import Table
 
@@ -31,7 +31,6 @@ sys.path.insert(0, str(ROOT))
 
 from optsched import Instance, ObjectiveSpec, check, solve  # noqa: E402
 from optsched.backends import Limits, Watch, cpsat, highs, processes, pyomo, worker  # noqa: E402
-from optsched.curves.fitted import load_curves  # noqa: E402
 from optsched.formulation import DEFAULT, formulation  # noqa: E402
 from optsched.generate import generate  # noqa: E402
 from optsched.instance import loads  # noqa: E402
@@ -59,10 +58,9 @@ class Tally:
 
 def cases(quick: bool) -> list[tuple[Instance, float]]:
     """Return instances, each with its optimum, found by HiGHS and CP-SAT alike."""
-    curves = load_curves(ROOT / "instances" / "curves.json")
     found = []
     for jobs in (12,) if quick else (6, 12, 25, 50):
-        made = generate(curves, {"t4": jobs, "v100": jobs // 2, "a100": 2}, jobs, seed=jobs)
+        made = generate(CURVES, {"t4": jobs, "v100": jobs // 2, "a100": 2}, jobs, seed=jobs)
         required = [msgspec.structs.replace(j, required=k % 4 == 0) for k, j in enumerate(made.jobs)]
         for name in ("progress", "max-min"):
             case = msgspec.structs.replace(made, jobs=tuple(required), objective=ObjectiveSpec(name=name))
@@ -148,8 +146,7 @@ def _parent(process: Path) -> int:
 
 def large(jobs: int) -> bool:
     """Solve many jobs within short limits, and print what came of it."""
-    curves = load_curves(ROOT / "instances" / "curves.json")
-    made = generate(curves, {"t4": jobs // 2, "v100": jobs // 4, "a100": jobs // 8}, jobs, seed=1)
+    made = generate(CURVES, {"t4": jobs // 2, "v100": jobs // 4, "a100": jobs // 8}, jobs, seed=1)
     case = loads(msgspec.json.encode(made))  # as who solves a file has it
     table = Table("limit s", "late by s", "status", "value", "jobs that run", "of what")
     fine = True
@@ -164,14 +161,13 @@ def large(jobs: int) -> bool:
             f"{limit:g}", f"{late:.3f}", result.status, f"{result.value or 0.0:.1f}", str(len(result.allocations)), what
         )
         time.sleep(0 if limit < 10 else 5)  # what was left behind ends
-    Console(width=120).print(table)
-    print(f"{jobs} jobs; every plan checked: {fine}")
+    show(f"{jobs} jobs; every plan checked: {fine}", table)
     return fine
 
 
 def costs(quick: bool) -> bool:
     """Print what it costs to run a solver in a process of its own."""
-    case = generate(load_curves(ROOT / "instances" / "curves.json"), {"t4": 8, "v100": 4}, 12, seed=3)
+    case = generate(CURVES, {"t4": 8, "v100": 4}, 12, seed=3)
     problem = pose(case)
     table = Table("solver", "start of its process s", "run in it ms", "run in a thread ms", "difference ms")
     for form, backend in (("linear", highs), ("cpsat", cpsat), ("pyomo", pyomo)):
@@ -187,8 +183,7 @@ def costs(quick: bool) -> bool:
         start, own, same = (statistics.median(each) for each in (starts, inside, beside))
         cells = (start - own, 1e3 * own, 1e3 * same, 1e3 * (own - same))
         table.add_row(form, *(f"{x:.2f}" for x in cells))
-    Console(width=120).print(table)
-    print("a model of 12 jobs; medians; the first run in a thread of each solver, which imports it, is among 50")
+    show("a model of 12 jobs; medians; the first run in a thread of each solver, which imports it, is among 50", table)
     return True
 
 
@@ -201,8 +196,7 @@ def _seconds(backend: ModuleType, model: object) -> float:
 
 def main() -> None:
     """Run the benchmark; exit code 1 where the contract was broken."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="ten runs on the smallest instance")
+    parser = parser_of(__doc__, quick="ten runs on the smallest instance")
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--large", type=int, default=0, metavar="JOBS", help="so many jobs, within short limits")

@@ -7,14 +7,13 @@ capacities. HiGHS solves the linear program at a size that it can take.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 from collections.abc import Callable
 
 import numpy as np
-from rich.console import Console
+from common import parser_of, show
 from rich.table import Table
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
@@ -87,9 +86,7 @@ def median(side: Callable[[int], tuple[float, float]], runs: int) -> tuple[float
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="2,000 jobs, once")
-    quick = parser.parse_args().quick
+    quick = parser_of(__doc__, quick="2,000 jobs, once").parse_args().quick
     jobs, runs = (2_000, 1) if quick else (JOBS, RUNS)
     table = Table("problem", "jobs", "optsched: s", "largest gap", "HiGHS: s", "its distance from our bound")
     for utility, size in (("linear", jobs), ("log", jobs), ("linear", min(jobs, COMPARED))):
@@ -102,8 +99,7 @@ def main() -> None:
     for name, nash in (("dominant-resource fairness", False), ("Nash welfare", True)):
         mine = median(lambda seed, n=nash: fair(jobs, seed, n), runs)  # type: ignore[misc]
         table.add_row(name, f"{jobs:,}", f"{mine[0]:.2f}", f"{mine[1]:.1e}", "", "")
-    Console(width=120).print(table)
-    print(f"medians of {runs} seeds, {TYPES} types; shares recomputed and checked; gaps proven by the dual")
+    show(f"medians of {runs} seeds, {TYPES} types; shares recomputed and checked; gaps proven by the dual", table)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,15 @@ and is not tried on further seeds where that is so on the first. Runs below 0.5 
 
 from __future__ import annotations
 
-import argparse
 import re
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
+from common import CURVES, INSTANCES, parser_of
 from rich.console import Console
 from rich.table import Table
 
@@ -28,15 +27,12 @@ from optsched import Instance, check, load
 from optsched.backends import Limits, Watch, cpsat, highs, pyomo
 from optsched.curves import Table as Points
 from optsched.curves import TableRow
-from optsched.curves.fitted import load_curves
 from optsched.formulation import Choices, formulation
 from optsched.generate import generate
 from optsched.instance import Cluster, GpuType, Job, ObjectiveSpec, ParameterServers, ServerGroup, validate
 from optsched.pose import pose
 from optsched.problem import allocate
 
-ROOT = Path(__file__).resolve().parents[1]
-CURVES = load_curves(ROOT / "instances" / "curves.json")
 RUN = {"linear": highs.solve, "pyomo": pyomo.solve, "cpsat": cpsat.solve}
 GAPS = {"1 %": 1e-2, "optimal": 1e-5}
 SIDES = {
@@ -101,7 +97,7 @@ def served(jobs: int, most: int, servers: int) -> Case:
 
 def stored(name: str) -> Case:
     """Return an instance of the library."""
-    return Case(name, lambda _: load(ROOT / "instances" / f"{name}.json"), 1)
+    return Case(name, lambda _: load(INSTANCES / f"{name}.json"), 1)
 
 
 CASES = (
@@ -146,8 +142,7 @@ def median(instances: list[Instance], form: str, encoding: str, gap: float, limi
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two small cases, once")
+    parser = parser_of(__doc__, quick="two small cases, once")
     parser.add_argument("--limit", type=float, default=8.0, help="seconds a run")
     parser.add_argument("--only", default="", help="cases whose name matches this regular expression")
     parser.add_argument("--to", choices=GAPS, help="this gap only")

@@ -7,7 +7,6 @@ Dask and Ray are compared where they are installed (``optsched[dask]``, ``optsch
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
@@ -15,20 +14,17 @@ from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
-from rich.console import Console
+from common import CURVES, parser_of, show
 from rich.table import Table
 
-from optsched.curves.fitted import load_curves
 from optsched.executor import RayExecutor, local_pool
 from optsched.generate import generate
 from optsched.pose import pose
 from optsched.prices.smooth import Spread, descend, first_guess
 from optsched.prices.table import table_of
 
-ROOT = Path(__file__).resolve().parents[1]
 SIZES = (2_000, 10_000, 40_000)
 RUNS = 5
 WORKERS = 2
@@ -64,15 +60,12 @@ def executors(stack: ExitStack, quick: bool) -> dict[str, Executor]:
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few jobs, once, on processes only")
-    quick = parser.parse_args().quick
-    curves = load_curves(ROOT / "instances" / "curves.json")
+    quick = parser_of(__doc__, quick="few jobs, once, on processes only").parse_args().quick
     with ExitStack() as stack:
         sides = executors(stack, quick)
         shown = Table("jobs", "rows", "this process, s", *(f"{name}: first, later, ratio" for name in sides))
         for jobs in (200,) if quick else SIZES:
-            problem = pose(generate(curves, {"t4": jobs // 20, "v100": jobs // 40, "a100": jobs // 80}, jobs, seed=1))
+            problem = pose(generate(CURVES, {"t4": jobs // 20, "v100": jobs // 40, "a100": jobs // 80}, jobs, seed=1))
             table, _ = table_of(problem)
             guess = first_guess(table)
             spreads = {name: Spread(table, executor) for name, executor in sides.items()}
@@ -91,8 +84,7 @@ def main() -> None:
                 for name in sides
             ]
             shown.add_row(str(jobs), str(len(table)), f"{alone:.3f}", *cells)
-    Console(width=140).print(shown)
-    print("a descent of at most four Newton steps; medians; ratio: later runs over this process; prices agree")
+    show("a descent of at most four Newton steps; medians; ratio: later runs over this process; prices agree", shown)
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ its least value recomputed.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+from common import parser_of, show
 from prices import problem
-from rich.console import Console
 from rich.table import Table
 
 from formulations.configuration import build
@@ -111,9 +110,7 @@ def ordered(now: Problem) -> tuple[float, int]:
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small case, once")
-    quick = parser.parse_args().quick
+    quick = parser_of(__doc__).parse_args().quick
     table = Table(
         "jobs", "rows", "GPUs", "levels: s, gap", "questions", "HiGHS: s, gap", "ratio", "in order: s, levels"
     )
@@ -135,10 +132,7 @@ def main() -> None:
             f"{seconds:.2f}, {gap:.0e}", f"{statistics.median(m[2] for m in mine):g}", cells, ratio, order,
         )  # fmt: skip
         print(f"{case}: {seconds:.2f} {cells} {order}", file=sys.stderr, flush=True)
-    Console(width=130).print(table)
-    print(
-        f"medians of seconds and largest gaps over seeds, plans checked, HiGHS stopped at {LIMIT:g} s at a gap of 1e-4"
-    )
+    show(f"medians of seconds, largest gaps over seeds, plans checked, HiGHS stopped at {LIMIT:g} s, gap 1e-4", table)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ SOSP'21). Times are from the problem on; with prices a greedy finds them itself.
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -16,8 +14,8 @@ from dataclasses import replace
 
 import highspy  # noqa: F401  (its import is counted for nobody)
 import numpy as np
+from common import parser_of, show
 from prices import checked, problem
-from rich.console import Console
 from rich.table import Table
 
 from optsched.backends import Limits, Watch
@@ -75,8 +73,13 @@ def least(now: Problem) -> Problem:
     return replace(now, objective=objective(ObjectiveSpec(name="max-min")), configurations=scarce)
 
 
-def told(name: str, cases: list[Problem], sides: dict[str, Side], bound: Callable[[Problem], float]) -> None:
-    """Run all sides on all cases, and print them."""
+def levelled(now: Problem) -> float:
+    """Return a bound on the least value."""
+    return highest_level(now, deadline=until(), gap=1e-4).bound
+
+
+def told(name: str, cases: list[Problem], sides: dict[str, Side], bound: Callable[[Problem], float]) -> Table:
+    """Run all sides on all cases; return the table of what came of it."""
     table = Table(name, "s", "CPU s", "of the bound", "jobs that wait")
     bounds = [bound(case) for case in cases]
     for side, run in sides.items():
@@ -91,23 +94,21 @@ def told(name: str, cases: list[Problem], sides: dict[str, Side], bound: Callabl
             rows_of.append((*spent, case.total(Plan(rows)) / most, float((rows < 0).sum())))
         middle = [statistics.median(column) for column in zip(*rows_of, strict=True)]
         table.add_row(side, f"{middle[0]:.3f}", f"{middle[1]:.3f}", f"{middle[2]:.3%}", f"{middle[3]:g}")
-    Console(width=120).print(table)
+    return table
 
 
 def main() -> None:
     """Run the comparisons and print them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small case, once")
-    quick = parser.parse_args().quick
-    seeds = range(1 if quick else 3)
+    quick = parser_of(__doc__).parse_args().quick
+    seeds, tables = range(1 if quick else 3), []
     for jobs, hosts in ((100, False),) if quick else ((512, False), (512, True), (2_048, False)):
         cases = [problem(jobs, seed=seed, hosts=hosts) for seed in seeds]
-        told(f"sum, {jobs:,} jobs{', CPU, memory' * hosts}", cases, SUMS, lambda now: relaxed(now).bound)
+        name = f"sum, {jobs:,} jobs{', CPU, memory' * hosts}"
+        tables.append(told(name, cases, SUMS, lambda now: relaxed(now).bound))
     for jobs in (60,) if quick else (256, 1_024):
         cases = [least(problem(jobs, seed=seed)) for seed in seeds]
-        told(f"max-min, {jobs:,} jobs", cases, LEAST, lambda now: highest_level(now, deadline=until(), gap=1e-4).bound)
-    print(f"medians of {len(seeds)} seeds, plans checked, HiGHS's own CPU seconds are not in those shown;", end=" ")
-    print(f"load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+        tables.append(told(f"max-min, {jobs:,} jobs", cases, LEAST, levelled))
+    show(f"medians of {len(seeds)} seeds, plans checked, HiGHS's own CPU seconds are not in those shown", *tables)
 
 
 if __name__ == "__main__":

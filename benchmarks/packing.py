@@ -7,32 +7,25 @@ the instance on; gaps are proven, plans are checked.
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import time
-from pathlib import Path
 
 import msgspec
-from rich.console import Console
+from common import CURVES, parser_of, show
 from rich.table import Table
 
 from optsched import check, solve
 from optsched.backends import Limits, Watch
-from optsched.curves.fitted import load_curves
 from optsched.generate import generate
 from optsched.instance import Instance
 from optsched.placing import first_plan, worth_in_pools
 from optsched.pose import pose
 from optsched.problem import Plan
 
-ROOT = Path(__file__).resolve().parents[1]
-
 
 def case(jobs: int, seed: int) -> Instance:
     """Return jobs and seven eighths as many GPUs, of three types."""
-    curves = load_curves(ROOT / "instances" / "curves.json")
-    made = generate(curves, {"t4": jobs // 2, "v100": jobs // 4, "a100": jobs // 8}, jobs, seed=seed)
+    made = generate(CURVES, {"t4": jobs // 2, "v100": jobs // 4, "a100": jobs // 8}, jobs, seed=seed)
     return msgspec.structs.replace(made, decides="placement")
 
 
@@ -60,9 +53,7 @@ def solved(made: Instance, limit: float, **ways: str) -> tuple[float, float]:
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small case, once")
-    quick = parser.parse_args().quick
+    quick = parser_of(__doc__).parse_args().quick
     table = Table(
         "jobs", "servers", "priced: s", "packed: s", "lost", "solve: s, gap", "HiGHS: s, gap", "CP-SAT: s, gap"
     )
@@ -80,9 +71,7 @@ def main() -> None:
         told = (f"{middle[0]:.2f}", f"{middle[1]:.2f}", f"{middle[2]:.1e}")
         table.add_row(f"{jobs:,}", str(servers), *told, *cells)
         print(f"{jobs}: {told} {cells}", flush=True)
-    Console(width=120).print(table)
-    load = os.getloadavg()[0]
-    print(f"medians of {len(seeds)} seeds, {limit:g} s, plans checked; load of the machine {load:.1f} on 2 cores")
+    show(f"medians of {len(seeds)} seeds, {limit:g} s, plans checked", table)
 
 
 if __name__ == "__main__":

@@ -18,15 +18,13 @@ Comput. 6 (2002)) is for one objective. It starts from random matrices.
 
 from __future__ import annotations
 
-import argparse
-import os
 import statistics
 import sys
 import time
 from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.console import Console
+from common import parser_of, show
 from rich.table import Table
 
 from optsched.configurations import Configurations, Ways
@@ -198,8 +196,7 @@ def runs(jobs: Jobs, seconds: float, seed: int) -> dict[str, tuple[float, float,
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one seed, the genetic algorithm for one second")
+    parser = parser_of(__doc__, quick="one seed, the genetic algorithm for one second")
     parser.add_argument("--jobs", type=int, default=160)
     given = parser.parse_args()
     seeds = 1 if given.quick else 3
@@ -210,9 +207,7 @@ def main() -> None:
     for name in everyone[0]:
         seconds, cpu, fit, waits = (statistics.median(one[name][k] for one in everyone) for k in range(4))
         table.add_row(name, f"{seconds:.3f}", f"{cpu:.3f}", f"{fit:.4f}", f"{waits:g}", everyone[0][name][4])
-    Console(width=140).print(table)
-    load = os.getloadavg()[0]
-    print(f"medians of {seeds} seeds, plans checked; load of the machine {load:.1f} on {os.cpu_count()} cores")
+    show(f"medians of {seeds} seeds, plans checked", table)
 
 
 if __name__ == "__main__":

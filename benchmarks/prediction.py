@@ -8,7 +8,6 @@ not moved by the worst pairs; the last column is their geometric mean, which mov
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from collections import defaultdict
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import baselines
 import numpy as np
+from common import parser_of
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -202,7 +202,7 @@ def speed(data: Measurements) -> Table:
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, quick="one draw of two tasks")
     parser.add_argument("--data", type=Path, required=True, help="folder with throughput.csv")
     parser.add_argument(
         "--draws", type=int, default=10, help="draws of each task (3 at most for 80/20, 1 above a number of GPUs)"
@@ -210,7 +210,6 @@ def main() -> None:
     parser.add_argument("--no-placement", action="store_true", help="hide the placement of the rows asked for")
     parser.add_argument("--no-sync", action="store_true", help="hide the time spent synchronizing from the fit")
     parser.add_argument("--pairs", action="store_true", help="print the errors of every pair, too")
-    parser.add_argument("--quick", action="store_true", help="one draw of two tasks")
     arguments = parser.parse_args()
     data = read_measurements(arguments.data / "throughput.csv")
     if arguments.no_sync:

@@ -13,7 +13,6 @@ without other groups and with all of their rows, and the interpolation.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 import polars as pl
+from common import parser_of
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
@@ -194,9 +194,8 @@ def clock(groups: Groups, mode: Mode) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = parser_of(__doc__, quick="fewer tables, in less than 20 s")
     parser.add_argument("--data", type=Path, required=True, help="folder with the measured CSV files")
-    parser.add_argument("--quick", action="store_true", help="fewer tables, in less than 20 s")
     asked = parser.parse_args()
     sync = sync_groups(asked.data)
     measured = async_groups(asked.data)

@@ -8,7 +8,6 @@ to be hopeless.
 
 from __future__ import annotations
 
-import argparse
 import resource
 import statistics
 import sys
@@ -18,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import highspy  # noqa: F401  (its import, 0.3 s, is counted for nobody)
 import numpy as np
-from rich.console import Console
+from common import parser_of, show
 from rich.table import Table
 
 from formulations.configuration import build
@@ -201,9 +200,7 @@ def median(side: Callable[[Problem, float], Measured], cases: list[Problem], gap
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small case, once")
-    quick = parser.parse_args().quick
+    quick = parser_of(__doc__).parse_args().quick
     sides = ("prices", "next round", "HiGHS, whole", "HiGHS, LP rounded")
     table = Table("problem", "rows", "gap asked", *(f"{side}: s, gap" for side in sides), "whole / prices")
     for case in QUICK if quick else CASES:
@@ -220,9 +217,8 @@ def main() -> None:
         table.add_row(case.name, f"{len(cases[0].configurations):,}", f"{case.gap:g}", *cells, ratio)
         print(f"{case.name}: {cells} {ratio}", file=sys.stderr, flush=True)
         del cases
-    Console(width=140).print(table)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"medians over seeds, plans checked, HiGHS stopped at {LIMIT:g} s; peak memory {peak:.1f} GiB")
+    show(f"medians over seeds, plans checked, HiGHS stopped at {LIMIT:g} s; peak memory {peak:.1f} GiB", table)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ solve the same problem to the same gap, in turns in one process; plans are check
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import sys
 import time
@@ -21,8 +19,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+from common import parser_of, show
 from prices import checked, next_round, problem
-from rich.console import Console
 from rich.table import Table
 
 from optsched import solve
@@ -171,9 +169,7 @@ def whole(jobs: int, gap: float, runs: int) -> Table:
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small case, once")
-    quick = parser.parse_args().quick
+    quick = parser_of(__doc__).parse_args().quick
     table = Table(
         "next round", "gap asked", *(f"{side}: s, CPU s, gap, passes" for side in ("cold", "warm")), "CPU ratio"
     )
@@ -184,10 +180,7 @@ def main() -> None:
             ratio = median(sides[0]).cpu / max(1e-9, median(sides[1]).cpu)
             table.add_row(f"{case.jobs:,} jobs, {PART:.0%} {name}", f"{case.gap:g}", *cells, f"{ratio:.1f}")
             print(f"{case.jobs:,} {name}: {cells}", file=sys.stderr, flush=True)
-    console = Console(width=150)
-    console.print(table)
-    console.print(whole(200 if quick else 8_192, 1e-4, 1 if quick else 3))
-    print(f"medians, plans checked; load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    show("medians, plans checked", table, whole(200 if quick else 8_192, 1e-4, 1 if quick else 3))
 
 
 if __name__ == "__main__":

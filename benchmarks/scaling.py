@@ -20,8 +20,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common import parser_of, show
 from prices import checked, next_round, problem
-from rich.console import Console
 from rich.table import Table
 
 from optsched.prices import price
@@ -114,8 +114,7 @@ def drawn(points: list[dict[str, float]], path: Path) -> None:
 
 def main() -> None:
     """Run the sizes, each in a process of its own, and print what they cost."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two sizes of which a run takes a tenth of a second")
+    parser = parser_of(__doc__, quick="two sizes of which a run takes a tenth of a second")
     parser.add_argument("--full", action="store_true", help="up to a million jobs: some 10 GB and minutes")
     parser.add_argument("--svg", type=Path, help="where to draw the picture")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
@@ -145,15 +144,14 @@ def main() -> None:
         ]
         row = f"{p['jobs']:,.0f}", f"{p['rows']:,.0f}"
         table.add_row(*row, *cells, f"{p['floor']:.5f}", f"{p['peak']:.2f}, {p['before']:.2f}")
-    Console(width=150).print(table)
     told = ", ".join(
         f"{s} {exponent(points, f'{s} CPU'):.2f} (from 10,000 jobs {exponent(points, f'{s} CPU', 9_999):.2f})"
         if not given.quick
         else f"{s} {exponent(points, f'{s} CPU'):.2f}"
         for s in sides
     )
+    show(f"medians, plans checked, gap {GAP:g} asked", table)
     print(f"exponent of CPU seconds in jobs: {told}; of one pass {exponent(points, 'floor'):.2f}")
-    print(f"medians, plans checked, gap {GAP:g} asked; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     if given.svg:
         drawn(points, given.svg)
 

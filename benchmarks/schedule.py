@@ -9,22 +9,18 @@ was *proven*, the rounding of times included.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from rich.console import Console
+from common import CURVES, parser_of, show
 from rich.table import Table
 
-from optsched.curves.fitted import load_curves
 from optsched.generate import generate
 from optsched.instance import Instance
 from optsched.schedule import GOALS, Schedule, check, plan
 from optsched.schedule.generate import timed
 
-ROOT = Path(__file__).resolve().parents[1]
 LIMIT = 60.0
 GAP = 1e-3
 
@@ -50,8 +46,7 @@ SIDES = ("lists", "intervals", "time-indexed")
 
 def made(seed: int, load: float, jobs: int, gpus: int) -> Instance:
     """Return the instance of a seed."""
-    file = load_curves(ROOT / "instances" / "curves.json")
-    return timed(generate(file, {"v100": gpus}, jobs, seed), 4.0, load, seed)
+    return timed(generate(CURVES, {"v100": gpus}, jobs, seed), 4.0, load, seed)
 
 
 def run(instance: Instance, case: Case, side: str, limit: float) -> Schedule:
@@ -79,9 +74,7 @@ def gap(one: Schedule) -> float:
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small case, once")
-    quick = parser.parse_args().quick
+    quick = parser_of(__doc__).parse_args().quick
     cases, jobs, gpus, limit = CASES, 40, 32, LIMIT
     if quick:
         cases, jobs, gpus, limit = (Case("on-time", 2.0, seeds=1),), 10, 8, 10.0
@@ -103,10 +96,10 @@ def main() -> None:
             cells.append(f"{seconds:.1f}, {statistics.median(gaps):.2f} ({max(gaps):.2f}), {proven}/{len(gaps)}")
         table.add_row(case.objective, f"{case.load:g}", str(case.seeds), *cells)
         print(case, *cells, file=sys.stderr)
-    Console(width=140).print(table)
-    print(
+    show(
         f"{jobs} jobs on {gpus} GPUs, medians over seeds, {limit:g} s and two threads for each side; "
-        f"proven: within {100 * GAP:g} % (intervals: CP-SAT; time-indexed: HiGHS); schedules checked"
+        f"proven: within {100 * GAP:g} % (intervals: CP-SAT; time-indexed: HiGHS); schedules checked",
+        table,
     )
 
 

@@ -13,7 +13,6 @@ equal; with pairs, exactly its kind's. ``--data DIR`` takes the kinds from measu
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import statistics
@@ -27,7 +26,7 @@ from pathlib import Path
 
 import highspy  # noqa: F401  (its import, 0.3 s, is counted for nobody)
 import numpy as np
-from rich.console import Console
+from common import parser_of, show
 from rich.table import Table
 
 from optsched.timeshare import Market, Pairs, Shares, finish_time, makespan, market, max_min, vertex
@@ -227,8 +226,6 @@ def run(quick: bool, peer: Peer | None, of: np.ndarray) -> None:
         mine = paired(jobs, of, jobs)
         plain("max-min, pairs", jobs, *timed(lambda m=mine: max_min(m), runs))
         plain("water filling, pairs", jobs, *timed(lambda m=mine: max_min(m, lexicographic=True), runs))
-    Console(width=140).print(table)
-
     parts = Table("max-min by", "jobs", "seconds", "the longest part", "least level", "of the best")
     for jobs in sizes:
         mine, _, _ = unequal(jobs, of, jobs)
@@ -242,14 +239,13 @@ def run(quick: bool, peer: Peer | None, of: np.ndarray) -> None:
                 f"POP-{k}", f"{jobs:,}", *(f"{t:.3f}" for t in times), f"{level:.5f}", f"{level / found.value:.4f}"
             )
         parts.add_row("HiGHS, whole", f"{jobs:,}", f"{whole(mine):.3f}")
-    Console(width=140).print(parts)
-    print("medians; shares checked; Gavel's side: " + (peer.solver if peer else "left out, no --peer with cvxpy"))
+    told = "medians; shares checked; Gavel's side: " + (peer.solver if peer else "left out, no --peer with cvxpy")
+    show(told, table, parts)
 
 
 def main() -> None:
     """Read the options and run."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small cases, once")
+    parser = parser_of(__doc__, quick="small cases, once")
     parser.add_argument("--peer", type=Path, help="a Python that has cvxpy")
     parser.add_argument("--data", type=Path, help="a folder with gavel.csv")
     options = parser.parse_args()
