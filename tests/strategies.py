@@ -121,7 +121,7 @@ def holdings(
     holds: dict[str, Any] = {"site": site, "gpu_type": gpu, "gpus": gpus}
     if "parameter_servers" in job:
         holds["servers"] = 1
-    # not where it would be the only known one at the fewest GPUs: see tests/cross/test_known_gaps.py
+    # policies measure by what a job has at its fewest GPUs with a batch that it may choose: there must be one
     used = set(job.get("curves", {}).values())
     fits = "holes" not in used and ("tight" not in used or 16 in job.get("local_batches", []))
     if "local_batches" in job and fits and gpus > job["min_gpus"] and draw(st.booleans()):
@@ -140,9 +140,6 @@ def instances(draw: st.DrawFn, *, most_jobs: int = 5, with_servers: bool = False
         pools[s["site"], s["gpu_type"]] = pools.get((s["site"], s["gpu_type"]), 0) + s["gpus"] * s["count"]
     chosen = [j for j in chosen if j.get("required") or _fits(j, pools)]
     goal = draw(st.sampled_from(["progress", "throughput", "max-min"]))
-    if goal == "throughput":
-        for one in chosen:  # the best batch is that of the best goodput: see test_known_gaps.py
-            one.pop("efficiency", None)
     record = {
         "format": "optsched/1", "cluster": cluster, "jobs": chosen, "curves": CURVES,
         "now_s": 100.0, "round_s": 360.0, "objective": {"name": goal},

@@ -40,8 +40,6 @@ def point(problem, rows, name):
     """Return the model and the point of a plan; None where the form says nothing of such a plan."""
     if name == "allocation" and np.any(problem.value[rows[rows >= 0]] == 0):
         return None  # a plan that no segment holds, and that is worth no more than without those jobs
-    if name == "allocation" and not np.any(problem.value > 0):
-        return None  # see tests/cross/test_known_gaps.py
     built = formulation(name).forms["linear"](problem, DEFAULT)
     return built, built.start(Plan(rows))
 
