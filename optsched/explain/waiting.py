@@ -101,6 +101,11 @@ class _Case:
         return {job.id: job for job in self.instance.jobs}
 
     @cached_property
+    def shared(self) -> list[Lever]:
+        """Levers that are not a job's own."""
+        return list(shared_levers(self.instance))
+
+    @cached_property
     def progress(self) -> dict[str, float]:
         """Progress of all that run now."""
         return {a.job: a.progress for a in self.allocations}
@@ -286,7 +291,7 @@ class _One:
         case, wanted = self.case, self.case.levers
         return [
             lever
-            for lever in (*own_levers(case.instance, self.job), *shared_levers(case.instance))
+            for lever in (*own_levers(case.instance, self.job), *case.shared)
             if (wanted is None or {lever.key, lever.key.partition(":")[0]} & set(wanted))
             and not (self.meaning == "nobody-loses" and lever.key.startswith("weight:"))
         ]
