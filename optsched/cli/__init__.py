@@ -53,6 +53,10 @@ def answer(arguments: Sequence[str]) -> int:
         _APP(list(arguments), prog_name="optsched")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+        if isinstance(end.__context__, BrokenPipeError):  # whoever read the output has enough: no negative answer
+            code = 128 + signal.SIGPIPE
+        elif end.__context__ is not None and isinstance(end.__context__.__cause__, KeyboardInterrupt):
+            print("interrupted before there was an answer", file=sys.stderr)
     except OptschedError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -44,9 +46,10 @@ def explain(
 
     if meaning not in get_args(explaining.Meaning):
         raise InputError(" or ".join(get_args(explaining.Meaning)), path="--meaning", value=shown(meaning))
+    left = _clock(time_limit)
     loaded, result = _read(instance, plan, time_limit)
     if result.status == "infeasible":
-        found = explaining.conflict(loaded, time_limit=time_limit)
+        found = explaining.conflict(loaded, time_limit=left())
         if as_json:
             print_json({"conflict": found})
         else:
@@ -55,11 +58,11 @@ def explain(
     try:
         explained = explaining.explain(
             loaded, result.allocations, objective=result.objective, jobs=job, meaning=meaning,  # type: ignore[arg-type]
-            gap=gap, time_limit=time_limit,
+            gap=gap, time_limit=left(),
         )  # fmt: skip
     except InputError as error:
         raise error.within(file=str(instance if error.path == "job" else plan or instance)) from None
-    values = explaining.worths(loaded, objective=result.objective, time_limit=time_limit) if worth else ()
+    values = explaining.worths(loaded, objective=result.objective, time_limit=left()) if worth else ()
     if as_json:
         print_json({"explanations": explained, "worths": values} if worth else {"explanations": explained})
     else:
@@ -83,17 +86,18 @@ def audit(
     """Say whether a plan is efficient, fair and free of envy. With witnesses of what it is not."""
     import optsched.explain as explaining
 
+    left = _clock(time_limit)
     loaded, result = _read(instance, plan, time_limit)
     if result.status == "infeasible":
         raise InputError(f"an instance with a plan: {result.reason}", file=str(plan or instance))
     try:
-        found = explaining.audit(loaded, result.allocations, time_limit=time_limit)
+        found = explaining.audit(loaded, result.allocations, time_limit=left())
     except InputError as error:
         raise error.within(file=str(plan or instance)) from None
     worlds = None
     if sensitivity:
         worlds = explaining.sensitivity(
-            loaded, result.allocations, objective=result.objective, draws=draws, seed=seed, time_limit=time_limit
+            loaded, result.allocations, objective=result.objective, draws=draws, seed=seed, time_limit=left()
         )
     if as_json:
         print_json({"audit": found, "sensitivity": worlds} if sensitivity else {"audit": found})
@@ -102,6 +106,12 @@ def audit(
     if worlds is not None:
         _print_sensitivity(worlds)
     return 0
+
+
+def _clock(time_limit: float | None) -> Callable[[], float | None]:
+    """Return what tells the seconds that are left of a time limit; None without one."""
+    began = time.monotonic()
+    return lambda: None if time_limit is None else max(0.0, time_limit - (time.monotonic() - began))
 
 
 def _read(instance: Path, plan: Path | None, time_limit: float | None) -> tuple[Instance, Result]:
@@ -142,8 +152,8 @@ def _print_explanations(explained: Sequence[Explanation], result: Result) -> Non
 def _print_explanation(terminal: Console, one: Explanation) -> None:
     """Print why, what would change it, and what would not."""
     has = "waits" if one.status == "waits" else f"runs at progress {one.progress:.4g}"
-    terminal.print(f"[bold]{one.job}[/bold] {has}; its share of the cluster would give it {one.entitled:.4g}. Why:",
-                  highlight=False)  # fmt: skip
+    terminal.print(f"[bold]{one.job}[/bold] {has}; its share of the cluster would give it {one.entitled:.4g}."
+                  + (" Why:" if one.reasons else ""), highlight=False)  # fmt: skip
     _listed(terminal, [reason.text for reason in one.reasons])
     if one.relaxations:
         meant = {
@@ -235,8 +245,9 @@ def _print_audit(found: Audit) -> None:
         terminal,
         [f"{one.kind} {one.who}: progress {one.progress:.4g}, and {one.entitled:.4g} alone" for one in found.sharing],
     )
+    free = "yes" if found.envy_decided else "not decided in the time given"
     terminal.print(
-        f"[bold]envy-free[/bold]: {'no, by progress over weight prefers' if found.envy else 'yes'}", highlight=False
+        f"[bold]envy-free[/bold]: {'no, by progress over weight prefers' if found.envy else free}", highlight=False
     )
     _listed(
         terminal,

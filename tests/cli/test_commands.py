@@ -200,6 +200,18 @@ def test_a_missing_column(run: Run, tmp_path: Path) -> None:
     assert "'gpu_type'" in refused.stderr
 
 
+@pytest.mark.parametrize("kind", ["semicolons", "utf-16"])
+def test_a_table_of_one_column_is_named_in_few_words(run: Run, tmp_path: Path, kind: str) -> None:
+    text = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s\n" + "bert,t4,1,1,8,10\n" * 50
+    text = text.replace(",", ";") if kind == "semicolons" else text
+    (tmp_path / "table.csv").write_bytes(text.encode("utf-16" if kind == "utf-16" else "utf-8"))
+    refused = run("fit", "table.csv", "--out", "curves.json")
+    assert refused.returncode == 2
+    assert "expected a column" in refused.stderr
+    assert len(refused.stderr) < 600
+    assert ("commas part columns" in refused.stderr) == (kind == "semicolons")
+
+
 def test_contradicting_units(run: Run, tmp_path: Path) -> None:
     header = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s,step_time_s"
     (tmp_path / "bad.csv").write_text(f"{header}\nbert,t4,1,1,8,80,100\n")  # milliseconds
@@ -297,3 +309,30 @@ def test_the_help_is_quick_and_whole() -> None:
     assert "..." not in done.stdout.partition("Commands:")[2]
     for slow in ("numpy", "scipy", "polars", "msgspec", "rich", "highspy", "ortools", "pyomo"):
         assert f"'{slow}'" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_a_reader_who_has_enough_is_no_negative_answer(quickstart: Path) -> None:
+    command = [sys.executable, "-m", "optsched", "solve", str(quickstart), "--json"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_an_interrupt_without_an_answer_says_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never.json")
+    command = [sys.executable, "-m", "optsched", "check", "never.json", "never.json"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    writer = os.open(tmp_path / "never.json", os.O_WRONLY)  # from now on it reads, and nothing comes
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    os.close(writer)
+    assert (process.returncode, said) == (130, "interrupted before there was an answer\n")
