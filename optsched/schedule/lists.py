@@ -18,7 +18,7 @@ from optsched.schedule.objectives import SLACK
 from optsched.schedule.place import Choice, placed
 from optsched.schedule.question import Plan, Question
 
-__all__ = ["areas", "list_schedule", "list_schedules"]
+__all__ = ["areas", "list_schedules"]
 
 _EXCHANGES = 300
 """Random exchanges after the lists; a count and no time, so that equal input gives equal schedules."""
@@ -30,14 +30,6 @@ def areas(question: Question) -> FloatArray:
         return np.zeros(len(question))
     share: FloatArray = (question.need / np.maximum(question.capacity, 1e-12)).max(axis=1)
     return question.duration * share
-
-
-def list_schedule(
-    question: Question, seed: int = 0, deadline: float | None = None, exchanges: int | None = None
-) -> Plan:
-    """Return the best plan of :func:`list_schedules`."""
-    *_, best = list_schedules(question, seed, deadline, exchanges)
-    return best
 
 
 def list_schedules(

@@ -13,7 +13,7 @@ from optsched.backends import Progress
 from optsched.instance import Instance, load
 from optsched.schedule import GOALS, Demand, Horizon, Reservation, Shared, check, plan
 from optsched.schedule.grid import gridded
-from optsched.schedule.lists import list_schedule
+from optsched.schedule.lists import list_schedules
 from optsched.schedule.plot import lanes, plot
 from optsched.schedule.question import pose, runs
 from tests.builders import cluster, instance, job, listed
@@ -58,7 +58,7 @@ def test_bounds_hold_for_all_ticks_and_both_formulations(name: str) -> None:
 def test_true_schedules_are_on_the_grid_that_is_rounded_down(name: str) -> None:
     reserved = (Reservation(resource="v@main", amount=1.5, start_s=1.3, end_s=4.4),)
     question = pose(uneven(7), Horizon(objective=name, reservations=reserved))
-    found = list_schedule(question)
+    *_, found = list_schedules(question)
     for tick in (0.05, 0.7, 2.3):
         grid = gridded(question, tick, up=False)
         rows, starts = grid.start_of(found)
@@ -161,6 +161,7 @@ def test_pictures(tmp_path: Path) -> None:
 
 def test_lanes_are_enough() -> None:
     question = pose(load(DEADLINES), Horizon(objective="makespan"))
-    made = runs(question, list_schedule(question))
+    *_, best = list_schedules(question)
+    made = runs(question, best)
     held = lanes([(run.start_s, run.end_s, run.gpus) for run in made], 8)
     assert [len(mine) for mine in held] == [run.gpus for run in made]
