@@ -244,7 +244,10 @@ def audit(
     time_limit: Annotated[float | None, typer.Option(help="Seconds; what is not decided by then is said.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a plan is Pareto-efficient, gives everybody a share's worth, and is free of envy, with witnesses."""
+    """Say whether a plan is Pareto-efficient, gives everybody a share's worth, and is free of envy, with witnesses.
+
+    Exit code 1 if there is no plan.
+    """
     from optsched.cli import explaining
 
     raise SystemExit(explaining.audit(instance, plan, sensitivity, draws, seed, time_limit, as_json))

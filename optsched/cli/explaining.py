@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from optsched.cli.output import print_json
+from optsched.cli.output import print_json, print_no_plan
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def audit(
     left = _clock(time_limit)
     loaded, result = _read(instance, plan, time_limit)
     if result.status == "infeasible":
-        raise InputError(f"an instance with a plan: {result.reason}", file=str(plan or instance))
+        print_no_plan(result.reason, as_json)
+        return 1
     try:
         found = explaining.audit(loaded, result.allocations, time_limit=left())
     except InputError as error:

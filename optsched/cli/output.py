@@ -12,7 +12,7 @@ import msgspec
 from optsched.errors import InputError
 from optsched.files import convert
 
-__all__ = ["from_options", "print_json", "writable"]
+__all__ = ["from_options", "print_json", "print_no_plan", "writable"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,14 @@ def from_options(given: dict[str, Any], kind: type[T]) -> T:
     except InputError as error:
         option = error.path.replace("$.", "--").replace("_", "-")
         raise InputError(error.expected, path=option, value=error.value) from None
+
+
+def print_no_plan(reason: str, as_json: bool) -> None:
+    """Say why there is no plan, for people or as JSON."""
+    if as_json:
+        print_json({"plan": None, "reason": reason})
+    else:
+        print(f"no plan: {reason}")
 
 
 def writable(path: Path | None, *read: Path | None) -> None:
