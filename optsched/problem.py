@@ -157,7 +157,9 @@ class Problem:
             value = goal.value(rates)
         if len(beyond := np.flatnonzero(~(np.abs(value) <= _MOST_WORTH))):
             found = f"{value[beyond[0]]:g} for job {self.instance.jobs[rates.job[beyond[0]]].id!r}"
-            expected = f"weights and parameters of {goal.name} by which nothing is worth more than {_MOST_WORTH:g}"
+            expected = (
+                f"weights, references and parameters of {goal.name} by which nothing is worth above {_MOST_WORTH:g}"
+            )
             raise InputError(expected, path="$.objective", value=found)
         return np.where(np.abs(value) < 1 / _MOST_WORTH, 0.0, value)
 

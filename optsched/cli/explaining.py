@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from optsched.cli.options import AsJson, InstanceFile, PlanFile, TimeLimit
-from optsched.cli.output import print_json
+from optsched.cli.output import print_json, print_no_plan
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -83,13 +83,14 @@ def audit(
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say whether a plan is efficient, fair and free of envy. With witnesses of what it is not."""
+    """Say whether a plan is efficient, fair and free of envy. With witnesses; exit code 1 if there is no plan."""
     import optsched.explain as explaining
 
     left = _clock(time_limit)
     loaded, result = _read(instance, plan, time_limit)
     if result.status == "infeasible":
-        raise InputError(f"an instance with a plan: {result.reason}", file=str(plan or instance))
+        print_no_plan(result.reason, as_json)
+        return 1
     try:
         found = explaining.audit(loaded, result.allocations, time_limit=left())
     except InputError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from optsched.cli.options import AsJson, Gap, InstanceFile, Limits, Plot, TimeLimit
-from optsched.cli.output import print_json, writable
+from optsched.cli.output import print_json, print_no_plan, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def pareto(
             limited, (specs[0], specs[1]), points=points, progress=progress, time_limit=time_limit, gap=gap
         )
     if not frontier.points:
-        print(f"no plan: {frontier.reason}")
+        print_no_plan(frontier.reason, as_json)
         return 1
     file = frontier_file(loaded, limited.limits, frontier)
     if out is not None:

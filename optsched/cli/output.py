@@ -12,7 +12,7 @@ from optsched.errors import InputError
 if TYPE_CHECKING:
     from optsched.checker import Report
 
-__all__ = ["from_options", "print_checked", "print_json", "writable"]
+__all__ = ["from_options", "print_checked", "print_json", "print_no_plan", "writable"]
 
 T = TypeVar("T")
 
@@ -22,6 +22,14 @@ def print_json(record: object) -> None:
     import msgspec
 
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+
+
+def print_no_plan(reason: str, as_json: bool) -> None:
+    """Say why there is no plan, for people or as JSON."""
+    if as_json:
+        print_json({"plan": None, "reason": reason})
+    else:
+        print(f"no plan: {reason}")
 
 
 def print_checked(report: Report, true: str, *, same_instance: bool, as_json: bool) -> int:

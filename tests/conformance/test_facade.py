@@ -46,11 +46,11 @@ CASE = instance(job("a"), job("b", arrival_s=5.0))
         ),
         (
             {"objective": ObjectiveSpec(name="alpha-fair", parameters={"alpha": 200})},
-            "$.objective: found inf for job 'a', expected weights and parameters of alpha-fair by which nothing",
+            "$.objective: found inf for job 'a', expected weights, references and parameters of alpha-fair",
         ),
         (
             {"objective": ObjectiveSpec(name="proportional", parameters={"epsilon": 1e-320})},
-            "$.objective: found inf for job 'a', expected weights and parameters of proportional by which nothing",
+            "$.objective: found inf for job 'a', expected weights, references and parameters of proportional",
         ),
     ],
 )

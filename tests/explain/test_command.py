@@ -72,8 +72,18 @@ def test_bad_input(run: Run) -> None:
     for says, *arguments in (
         ("the id of a job", "explain", MICRO / "one-gpu-two-jobs.json", "--job", "nobody"),
         ("optimal or nobody-loses", "explain", MICRO / "one-gpu-two-jobs.json", "--meaning", "any"),
-        ("an instance with a plan", "audit", MICRO / "required-too-many.json"),
     ):
         refused = run(*arguments)
         assert refused.returncode == 2
         assert says in refused.stderr
+
+
+@pytest.mark.parametrize("command", [["audit"], ["pareto", "--objectives", "progress,max-min"]])
+def test_that_there_is_no_plan_is_an_answer(run: Run, command: list[str]) -> None:
+    none = run(command[0], MICRO / "required-too-many.json", *command[1:])
+    assert none.returncode == 1
+    assert none.stdout.startswith("no plan: the required jobs a, b, c cannot run together")
+    none = run(command[0], MICRO / "required-too-many.json", *command[1:], "--json")
+    found = json.loads(none.stdout)
+    assert (none.returncode, found["plan"]) == (1, None)
+    assert "1 more" in found["reason"]
