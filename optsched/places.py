@@ -142,7 +142,7 @@ class Parted:
         alone = part.ravel() == np.arange(parts.shape[1])[:, None]
         linked = (alone[:, None] == below[:, home]).all(axis=2).any(axis=1)
         most = np.sort(alone @ servers[home])[::-1]
-        return Parted(links, surely, most, int(np.count_nonzero(~linked)), bool(below.any(axis=0)[home].all()))
+        return Parted(links, surely, most, int(np.count_nonzero(~linked)), bool(below[:, home].any(axis=0).all()))
 
     def least(self, pieces: IntArray) -> IntArray:
         """Return how many of the links a ring of so many pieces, on servers of their own, crosses at the least.
@@ -156,7 +156,7 @@ class Parted:
 
 def _within_any(sets: Bools, homes: Bools) -> Bools:
     """Tell which sets of classes, ``(sets, classes)``, lie within one of the homes."""
-    return np.asarray(~(sets[:, None] & ~homes).any(axis=2).all(axis=1))
+    return np.array([any(not (some & ~home).any() for home in homes) for some in sets], dtype=bool)
 
 
 def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerClass, ...]:

@@ -1,4 +1,4 @@
-"""C11 to C21: rates of options, what pieces send from servers, and what jobs send across links."""
+"""C11 to C24: rates of options, what pieces send from servers, and what jobs send across links."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from formulations.joint.columns import Columns, Pairs
+from formulations.joint.meetings import add_meetings
 from formulations.joint.options import Options
 from formulations.joint.rows import Gathered
 from optsched.arrays import by_group, positions, stretches
@@ -68,7 +69,11 @@ def add_network(
     """Add all rows and columns of rates."""
     rate, option, value, fill, error, notes = _rates(model, problem, o, columns.x, choices)
     sent = _sent(model, o, columns, pairs, rate, choices)
-    link = _links(model, problem, o, columns, pairs, rate, sent, rack_column, choices)
+    workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)[o.kind]
+    pieces = np.bincount(o.option[workers], o.count[workers], len(o.row)).astype(np.int64)
+    link = _links(model, problem, o, columns, pairs, rate, pieces, sent, rack_column, choices)
+    if "meetings" not in choices.without:
+        add_meetings(model, o, problem.configurations.job[o.row], pieces, rate)
     return Traffic(rate, option, value, sent, link, fill, error, notes)
 
 
@@ -179,7 +184,7 @@ def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, se
 
 
 def _links(
-    model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs, rate: IntArray,
+    model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs, rate: IntArray, pieces: IntArray,
     sent: Sent, rack_column: dict[tuple[int, str], int], choices: Choices,
 ) -> Links:  # fmt: skip
     """Add u, l and C17 to C21, job by job and link by link."""
@@ -196,7 +201,6 @@ def _links(
     split = "two-links" not in choices.without and "homes" not in choices.without
     found: Links = {}
     on_link: list[list[int]] = [[] for _ in o.crossings]
-    pieces = np.bincount(o.option[workers[o.kind]], o.count[workers[o.kind]], len(o.row)).astype(np.int64)
     for j in np.unique(job[o.rated]).tolist():
         mine = np.flatnonzero((job == j) & o.rated)
         own_pairs = np.flatnonzero(job_of_kind[pairs.kind] == j)

@@ -146,7 +146,7 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
 def _homes(room: Room) -> tuple[Bools, dict[tuple[str, str | None], list[int]]]:
     """Return sets of classes, ``(homes, classes)``, and their numbers by (site, None) and (site, type of GPUs).
 
-    A job that stands on one type of GPUs alone has no part in the rest of a home. Small ones come first, the whole last.
+    A job that stands on one type of GPUs has no part in the rest of a home. Small ones come first, the whole last.
     """
     places, of_site = room.homes()
     number: dict[bytes, int] = {}

@@ -179,7 +179,9 @@ def _shared(
                 sloped = np.where(filled, 0.0, count[stands] * share[stands]).sum(axis=1)
                 add(stands, fixed, sloped, times[h] * network)
     every_stand, none = np.arange(len(home)), np.zeros(len(home))
-    ends, crosses, surely = _crossed(problem, room, homes, np.where((servers == 0) & (kept == 0), pool, -1), nodes, home)
+    ends, crosses, surely = _crossed(
+        problem, room, homes, np.where((servers == 0) & (kept == 0), pool, -1), nodes, home
+    )
     limit = np.array([c.capacity for c in room.crossings])
     for e in np.flatnonzero(surely.any(axis=0)).tolist():
         add(every_stand, none, surely[:, e].astype(np.float64), limit[e])
