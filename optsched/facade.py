@@ -91,18 +91,11 @@ def solve(
         For a backend that is not there, or that cannot take the formulation.
     """
     began = time.monotonic()
-    if time_limit is not None and not time_limit > 0:
-        raise InputError("a time limit > 0 s", path="time_limit", value=shown(time_limit))
-    if not 0 <= gap < np.inf:
-        raise InputError("a gap >= 0", path="gap", value=shown(gap))
-    if memory_gb is not None and not memory_gb > 0:
-        raise InputError("a memory limit > 0 GB", path="memory_gb", value=shown(memory_gb))
+    limits = Limits.asked(began, time_limit, gap, seed, threads, memory_gb)
     if prices is not None and not all(0 <= worth < np.inf for worth in prices.values()):
         raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
-    deadline = None if time_limit is None else began + time_limit
-    limits = Limits(deadline, gap / 2, seed, threads, memory_gb)
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
-    watch, board = Watch(limits, report=progress, started=began), Board()
+    watch, board = Watch(replace(limits, gap=gap / 2), report=progress, started=began), Board()
     run = partial(_searched, instance, spec, formulation, backend, choices, gap, prices, executor, watch, board)
     reason = watched(run, watch, board.opened, spare=_WRITING * len(instance.jobs))
     stopped = "interrupted" if watch.interrupted else "time_limit"

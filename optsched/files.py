@@ -17,7 +17,7 @@ from msgspec import inspect
 
 from optsched.errors import InputError, shown
 
-__all__ = ["decode", "read_bytes", "write_bytes", "write_json"]
+__all__ = ["convert", "decode", "read_bytes", "write_bytes", "write_json"]
 
 T = TypeVar("T")
 
@@ -38,11 +38,11 @@ def write_bytes(path: Path | str, content: bytes) -> None:
     target = Path(path)
     temporary = ""
     try:
-        target = target.resolve()
-        if target.exists() and not target.is_file():
+        if target.exists() and not target.is_file():  # before its links are followed: /dev/stdout leads to no name
             with target.open("wb") as stream:
                 stream.write(content)
             return
+        target = target.resolve()
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
@@ -72,10 +72,17 @@ def decode(content: bytes, kind: type[T], file: str = "") -> T:
     try:
         return msgspec.json.decode(content, type=kind)
     except msgspec.ValidationError as error:
-        expected, _, path = str(error).partition(" - at `")
-        raise _located(content, expected, path.rstrip("`") or "$", file, kind) from None
+        raise _located(content, error, file, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"JSON ({_place(content, str(error))})", file=file) from None
+
+
+def convert(value: object, kind: type[T]) -> T:
+    """Convert what a program gave into a typed record; raise InputError as :func:`decode` does."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise _located(msgspec.json.encode(value), error, "", kind) from None
 
 
 def _place(content: bytes, message: str) -> str:
@@ -88,8 +95,10 @@ def _place(content: bytes, message: str) -> str:
     return f"{message[: match.start()].strip()}, line {line}, column {column}"
 
 
-def _located(content: bytes, message: str, path: str, file: str, kind: object) -> InputError:
+def _located(content: bytes, error: msgspec.ValidationError, file: str, kind: object) -> InputError:
     """Rewrite msgspec's message: name the keys that it leaves out, the value, and what it may be."""
+    message, _, path = str(error).partition(" - at `")
+    path = path.rstrip("`") or "$"
     try:
         value: Any = json.loads(content, parse_float=_finite)
     except (ValueError, RecursionError):  # msgspec stopped at the fault; what comes behind it may be no JSON at all
@@ -177,7 +186,8 @@ def _fits(value: object, types: list[inspect.Type]) -> bool:
 def _choices(types: list[inspect.Type]) -> str:
     """Return the values that a literal or a tag can have."""
     values = [v for kind in types for t in _flat(kind) if isinstance(t, inspect.LiteralType) for v in t.values]
-    return ", ".join(map(repr, values)) or "the known values"
+    numbers = any(isinstance(t, inspect.FloatType | inspect.IntType) for kind in types for t in _flat(kind))
+    return ", ".join([*["a number"] * numbers, *map(repr, values)]) or "the known values"
 
 
 _PHRASES: tuple[tuple[str, Callable[[re.Match[str]], str], bool], ...] = (

@@ -35,10 +35,12 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
     Raises
     ------
     InputError
-        For a GPU type without a curve, or a count that is no count.
+        For a GPU type without a curve, a count that is no count, or a seed that is none.
     """
     if jobs < 1:
         raise InputError("at least 1 job", path="jobs", value=shown(jobs))
+    if seed < 0:
+        raise InputError("a seed >= 0", path="seed", value=shown(seed))
     by_model: dict[str, dict[str, Fitted]] = {}
     for fitted in file.curves:
         if fitted.curve.scaling in (None, "allreduce"):

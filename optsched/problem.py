@@ -11,12 +11,16 @@ from numpy.typing import NDArray
 
 from optsched.configurations import Configurations, measured_by, sampled, throughputs
 from optsched.curves import FloatArray, IntArray
+from optsched.errors import InputError
 from optsched.instance import Instance
 from optsched.objectives import Objective, Rates
 from optsched.places import Room
 from optsched.solution import Allocation
 
 __all__ = ["Places", "Plan", "Problem", "allocate", "row_label", "rows_of"]
+
+_MOST_WORTH = 1e100
+"""Sums and products of values up to this one are finite; a value below its inverse is nothing."""
 
 
 class Places(NamedTuple):
@@ -141,8 +145,23 @@ class Problem:
         )
 
     def worth(self, goal: Objective) -> FloatArray:
-        """Return the value of every row in some objective, at its fastest network rate, shape ``(n,)``."""
-        return goal.value(replace(self, objective=goal)._rates(slice(None), self.configurations.ways.throughput))
+        """Return the value of every row in some objective, at its fastest network rate, shape ``(n,)``.
+
+        Raises
+        ------
+        InputError
+            Where a row's value is not finite, or so large that sums and products of values might not be.
+        """
+        rates = replace(self, objective=goal)._rates(slice(None), self.configurations.ways.throughput)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            value = goal.value(rates)
+        if len(beyond := np.flatnonzero(~(np.abs(value) <= _MOST_WORTH))):
+            found = f"{value[beyond[0]]:g} for job {self.instance.jobs[rates.job[beyond[0]]].id!r}"
+            expected = (
+                f"weights, references and parameters of {goal.name} by which nothing is worth above {_MOST_WORTH:g}"
+            )
+            raise InputError(expected, path="$.objective", value=found)
+        return np.where(np.abs(value) < 1 / _MOST_WORTH, 0.0, value)
 
     def _rates(self, rows: IntArray | slice, throughput: FloatArray) -> Rates:
         """Return the rates of rows that run at a throughput, shape of ``rows``."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated
 
 import msgspec
 
-from optsched.curves.family import Name, PositiveInt
+from optsched.curves.family import Count, Name, PositiveInt
 
 __all__ = ["Allocation", "Record", "Waiting", "allocations_hash"]
 
@@ -38,7 +37,7 @@ class Allocation(Record, frozen=True, kw_only=True):
     gpu_type: Name
     gpus: PositiveInt
     nodes: PositiveInt
-    servers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    servers: Count = 0
     local_batch: float | None = None
     accumulation: PositiveInt = 1
     gbps: float | None = None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from optsched.backends.base import Limits, Outcome, Progress, Watch
+from optsched.backends.base import MOST_SEED, MOST_THREADS, Limits, Outcome, Progress, Watch
 
-__all__ = ["BACKENDS", "Limits", "Outcome", "Progress", "Watch", "form_of"]
+__all__ = ["BACKENDS", "MOST_SEED", "MOST_THREADS", "Limits", "Outcome", "Progress", "Watch", "form_of"]
 
 BACKENDS = {"highs": "linear", "cpsat": "cpsat", "pyomo": "pyomo"}
 """Each backend, and the form of model that it takes; ``pyomo:NAME`` asks Pyomo for a solver by name."""
@@ -12,4 +12,5 @@ BACKENDS = {"highs": "linear", "cpsat": "cpsat", "pyomo": "pyomo"}
 
 def form_of(backend: str) -> str | None:
     """Return the form of model that a backend takes; None for an unknown backend."""
-    return BACKENDS.get(backend.partition(":")[0])
+    name, colon, solver = backend.partition(":")
+    return None if colon and not (name == "pyomo" and solver) else BACKENDS.get(name)

@@ -6,12 +6,20 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, Literal
+
+from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:  # solvers' processes import this module, and need nothing of curves
     from optsched.curves import FloatArray
 
-__all__ = ["Limits", "Outcome", "Progress", "Status", "Stopped", "Watch"]
+__all__ = ["MOST_SEED", "MOST_THREADS", "Limits", "Outcome", "Progress", "Status", "Stopped", "Watch"]
+
+MOST_SEED = 2**31 - 1
+"""Solvers take seeds of 32 bits with a sign."""
+MOST_THREADS = 1024
+"""HiGHS starts as many as it is told to, however few cores there are, and takes minutes for 100,000."""
 
 Status = Literal["optimal", "feasible", "infeasible", "unbounded", "unknown"]
 Stopped = Literal["gap", "time_limit", "interrupted", "infeasible", "failed", "heuristic"]
@@ -36,6 +44,22 @@ class Limits:
     seed: int = 0
     threads: int = 1
     memory_gb: float | None = None
+
+    @staticmethod
+    def asked(
+        began: float, time_limit: float | None, gap: float, seed: int, threads: int, memory_gb: float | None = None
+    ) -> Limits:
+        """Return the limits of a call that began at a time; raise InputError for what no solver takes."""
+        if time_limit is not None and not time_limit > 0:
+            raise InputError("a time limit > 0 s", path="time_limit", value=shown(time_limit))
+        if not 0 <= gap < float("inf"):
+            raise InputError("a gap >= 0", path="gap", value=shown(gap))
+        for path, value, least, most in (("seed", seed, 0, MOST_SEED), ("threads", threads, 1, MOST_THREADS)):
+            if not (isinstance(value, Integral) and least <= value <= most):
+                raise InputError(f"a whole number from {least} to {most}", path=path, value=shown(value))
+        if memory_gb is not None and not memory_gb > 0:
+            raise InputError("a memory limit > 0 GB", path="memory_gb", value=shown(memory_gb))
+        return Limits(None if time_limit is None else began + time_limit, gap, seed, threads, memory_gb)
 
     def left(self) -> float:
         """Return the seconds left, at least 0; inf without a limit."""

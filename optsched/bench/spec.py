@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from optsched.backends import BACKENDS, form_of
-from optsched.curves.family import Name, Positive, PositiveInt
+from optsched.backends import BACKENDS, MOST_SEED, MOST_THREADS, form_of
+from optsched.curves.family import Name, Positive
 from optsched.errors import InputError, shown
 from optsched.facade import HEURISTICS
 from optsched.files import decode, read_bytes
@@ -50,10 +50,10 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     encodings: tuple[Name, ...] = ("auto",)
     without: tuple[tuple[Name, ...], ...] = ((),)
     objectives: tuple[ObjectiveSpec, ...] = ()
-    seeds: tuple[Annotated[int, msgspec.Meta(ge=0)], ...] = (0,)
+    seeds: tuple[Annotated[int, msgspec.Meta(ge=0, le=MOST_SEED)], ...] = (0,)
     time_limit: Positive | None = 60.0
     gap: _NonNegative = 1e-4
-    threads: PositiveInt = 1
+    threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1
     memory_gb: Positive | None = None
 
 

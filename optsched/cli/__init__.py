@@ -50,6 +50,10 @@ def main() -> None:
         app()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+        if isinstance(end.__context__, BrokenPipeError):  # whoever read the output has enough: no negative answer
+            code = 128 + signal.SIGPIPE
+        elif end.__context__ is not None and isinstance(end.__context__.__cause__, KeyboardInterrupt):
+            print("interrupted before there was an answer", file=sys.stderr)
     except OptschedError as error:
         print(f"error: {error}", file=sys.stderr)
         code = 2
@@ -240,7 +244,10 @@ def audit(
     time_limit: Annotated[float | None, typer.Option(help="Seconds; what is not decided by then is said.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether a plan is Pareto-efficient, gives everybody a share's worth, and is free of envy, with witnesses."""
+    """Say whether a plan is Pareto-efficient, gives everybody a share's worth, and is free of envy, with witnesses.
+
+    Exit code 1 if there is no plan.
+    """
     from optsched.cli import explaining
 
     raise SystemExit(explaining.audit(instance, plan, sensitivity, draws, seed, time_limit, as_json))

@@ -97,7 +97,7 @@ def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> S
 
     from optsched.bench import Spec, load_spec
     from optsched.cli.library import tagged
-    from optsched.errors import InputError
+    from optsched.cli.output import from_options
     from optsched.files import read_bytes
 
     first = what[0]
@@ -105,17 +105,14 @@ def _spec(what: Sequence[Path], tags: Sequence[str], given: dict[str, Any]) -> S
     spec = load_spec(first) if is_spec else Spec(instances=tuple(map(str, what)))
     if tags:
         spec = msgspec.structs.replace(spec, instances=tuple(tagged(list(map(Path, spec.instances)), tags)))
-    try:
-        return msgspec.convert({**msgspec.structs.asdict(spec), **given}, Spec)
-    except msgspec.ValidationError as error:
-        raise InputError(str(error).removeprefix("Expected "), path="options") from None
+    return from_options({**msgspec.structs.asdict(spec), **given}, Spec)
 
 
 def _run(what: Sequence[Path], tags: Sequence[str], out: Path, given: dict[str, Any], workers: int, quiet: bool) -> int:
     from optsched import bench
     from optsched.cli.output import writable
 
-    writable(out)
+    writable(out, *what)
     done = bench.run(_spec(what, tags, given), out, workers=workers, report=None if quiet else _tell)
     made = done.made
     for row in done.failed:
@@ -159,7 +156,7 @@ def _report(
 
     if not threshold > 1:
         raise InputError("a ratio > 1", path="--threshold", value=shown(threshold))
-    writable(plot)
+    writable(plot, results, against)
     if plot is not None:
         altair()
     every_row = read_rows(results)

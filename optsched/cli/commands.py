@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optsched.cli.output import print_json, writable
+from optsched.cli.output import from_options, print_json, writable
 from optsched.errors import InputError, shown
 from optsched.files import read_bytes, write_bytes
 
@@ -56,7 +56,7 @@ def solve(
     from optsched.cli.goals import solved
     from optsched.cli.progress import shown_progress
 
-    writable(out)
+    writable(out, instance)
     loaded = load(instance)
     choices = _choices(loaded, options["formulation"], encoding, without)
     with shown_progress(options["time_limit"], quiet=as_json) as progress:
@@ -83,7 +83,7 @@ def export(
     from optsched import load
     from optsched.goals import objectives_of
 
-    writable(out)
+    writable(out, instance)
     loaded = load(instance)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
     if len(wanted) != 1:
@@ -150,8 +150,8 @@ def fit(
     from optsched.curves.fitted import load_curves, save_curves
     from optsched.curves.measurements import read_measurements
 
-    writable(out)
-    writable(plot)
+    writable(out, measurements)  # what is fitted may follow on what was fitted before
+    writable(plot, measurements, earlier, out)
     before = None if earlier is None else load_curves(earlier)
     read = read_measurements(measurements)
     with shown_steps(quiet=as_json) as report:
@@ -181,7 +181,7 @@ def predict(
     from optsched.curves.measurements import read_configurations
     from optsched.curves.predict import predict as predicted
 
-    writable(out)
+    writable(out, curves, queries, convergence)
     table, configured = read_configurations(queries)
     columns = predicted(load_curves(curves), configured, str(queries))
     name = "predicted_throughput_examples_s"
@@ -226,7 +226,7 @@ def generate(curves: Path, gpus: str, out: Path, network: dict[str, Any], **opti
     from optsched.bench.recipes import Network, Recipe, made
     from optsched.curves.fitted import load_curves
 
-    writable(out)
+    writable(out, curves)
     counts: dict[str, int] = {}
     for part in gpus.split(","):
         gpu_type, _, count = part.strip().partition("=")
@@ -235,11 +235,8 @@ def generate(curves: Path, gpus: str, out: Path, network: dict[str, Any], **opti
         counts[gpu_type] = int(count)
     given = {key: value for key, value in network.items() if value is not None}
     if given and not {"racks", "gbps"} <= set(given):
-        raise InputError("--racks and --gbps with whatever speaks of the network", path=f"--{min(given)}")
-    try:
-        wanted = msgspec.convert(given, Network) if given else None
-    except msgspec.ValidationError as error:
-        raise InputError(str(error), path="options of the network") from None
+        raise InputError("--racks and --gbps, too, for servers on a network", path="--" + min(given).replace("_", "-"))
+    wanted = from_options(given, Network) if given else None
     save(made(Recipe(gpus=counts, network=wanted, **options), load_curves(curves)), out)
     return 0
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import msgspec
 
-from optsched.cli.output import print_json
+from optsched.cli.output import print_json, print_no_plan
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -32,10 +34,11 @@ def explain(
 
     if meaning not in get_args(explaining.Meaning):
         raise InputError(" or ".join(get_args(explaining.Meaning)), path="--meaning", value=shown(meaning))
+    left = _clock(time_limit)
     loaded, result = _read(instance, plan, time_limit)
     console = _console()
     if result.status == "infeasible":
-        found = explaining.conflict(loaded, time_limit=time_limit)
+        found = explaining.conflict(loaded, time_limit=left())
         if as_json:
             print_json({"conflict": found})
         else:
@@ -44,11 +47,11 @@ def explain(
     try:
         explained = explaining.explain(
             loaded, result.allocations, objective=result.objective, jobs=jobs or None, meaning=meaning,  # type: ignore[arg-type]
-            gap=gap, time_limit=time_limit,
+            gap=gap, time_limit=left(),
         )  # fmt: skip
     except InputError as error:
         raise error.within(file=str(instance if error.path == "job" else plan or instance)) from None
-    values = explaining.worths(loaded, objective=result.objective, time_limit=time_limit) if worth else ()
+    values = explaining.worths(loaded, objective=result.objective, time_limit=left()) if worth else ()
     if as_json:
         print_json({"explanations": explained, "worths": values} if worth else {"explanations": explained})
         return 0
@@ -72,17 +75,19 @@ def audit(
     import optsched.explain as explaining
     from optsched.report import _console
 
+    left = _clock(time_limit)
     loaded, result = _read(instance, plan, time_limit)
     if result.status == "infeasible":
-        raise InputError(f"an instance with a plan: {result.reason}", file=str(plan or instance))
+        print_no_plan(result.reason, as_json)
+        return 1
     try:
-        found = explaining.audit(loaded, result.allocations, time_limit=time_limit)
+        found = explaining.audit(loaded, result.allocations, time_limit=left())
     except InputError as error:
         raise error.within(file=str(plan or instance)) from None
     worlds = None
     if sensitive:
         worlds = explaining.sensitivity(
-            loaded, result.allocations, objective=result.objective, draws=draws, seed=seed, time_limit=time_limit
+            loaded, result.allocations, objective=result.objective, draws=draws, seed=seed, time_limit=left()
         )
     if as_json:
         print_json({"audit": found, "sensitivity": worlds} if sensitive else {"audit": found})
@@ -91,6 +96,12 @@ def audit(
     if worlds is not None:
         _print_sensitivity(_console(), worlds)
     return 0
+
+
+def _clock(time_limit: float | None) -> Callable[[], float | None]:
+    """Return what tells the seconds that are left of a time limit; None without one."""
+    began = time.monotonic()
+    return lambda: None if time_limit is None else max(0.0, time_limit - (time.monotonic() - began))
 
 
 def _read(instance: Path, plan: Path | None, time_limit: float | None) -> tuple[Instance, Result]:
@@ -115,8 +126,8 @@ def _listed(console: Console, lines: list[str]) -> None:
 def _print_explanation(console: Console, one: Explanation) -> None:
     """Print why, what would change it, and what would not."""
     has = "waits" if one.status == "waits" else f"runs at progress {one.progress:.4g}"
-    console.print(f"[bold]{one.job}[/bold] {has}; its share of the cluster would give it {one.entitled:.4g}. Why:",
-                  highlight=False)  # fmt: skip
+    console.print(f"[bold]{one.job}[/bold] {has}; its share of the cluster would give it {one.entitled:.4g}."
+                  + (" Why:" if one.reasons else ""), highlight=False)  # fmt: skip
     _listed(console, [reason.text for reason in one.reasons])
     if one.relaxations:
         meant = {
@@ -201,8 +212,9 @@ def _print_audit(console: Console, found: Audit) -> None:
         console,
         [f"{one.kind} {one.who}: progress {one.progress:.4g}, and {one.entitled:.4g} alone" for one in found.sharing],
     )
+    free = "yes" if found.envy_decided else "not decided in the time given"
     console.print(
-        f"[bold]envy-free[/bold]: {'no, by progress over weight prefers' if found.envy else 'yes'}", highlight=False
+        f"[bold]envy-free[/bold]: {'no, by progress over weight prefers' if found.envy else free}", highlight=False
     )
     _listed(
         console,

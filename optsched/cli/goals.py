@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from optsched.cli.output import print_json, writable
+from optsched.cli.output import print_json, print_no_plan, writable
 from optsched.errors import InputError, SolverError, shown
 from optsched.files import write_bytes, write_json
 from optsched.goals import Frontier, in_order, limit_of, objectives_of
@@ -58,8 +58,8 @@ def pareto(
     from optsched import load
     from optsched.cli.progress import shown_progress
 
-    writable(out)
-    writable(plot)
+    writable(out, instance)
+    writable(plot, instance, out)
     specs = objectives_of(objectives)
     if len(specs) != 2:
         raise InputError("two objectives, e.g. progress,cost", path="--objectives", value=shown(objectives))
@@ -70,7 +70,7 @@ def pareto(
     with shown_progress(options["time_limit"], quiet=as_json) as progress:
         frontier = traced(limited, (specs[0], specs[1]), points=points, progress=progress, **options)
     if not frontier.points:
-        print(f"no plan: {frontier.reason}")
+        print_no_plan(frontier.reason, as_json)
         return 1
     rows = tuple(
         _Row(

@@ -27,8 +27,8 @@ def schedule(
     from optsched.schedule.plot import drawable
     from optsched.schedule.plot import plot as drawn
 
-    writable(out)
-    writable(plot)
+    writable(out, instance, horizon)
+    writable(plot, instance, horizon, out)
     if plot is not None:
         drawable(plot)
     loaded = load(instance)

@@ -30,7 +30,7 @@ def share(
     from optsched import load
     from optsched.timeshare.reading import market_of, with_pairs
 
-    writable(out)
+    writable(out, instance, pairs)
     if policy not in POLICIES:
         raise InputError(", ".join(POLICIES), path="--policy", value=shown(policy))
     if lexicographic and policy != "max-min":

@@ -18,7 +18,10 @@ __all__ = ["listed_ways"]
 def listed_ways(
     jobs: Sequence[Job], instance: Instance, everywhere: Sequence[Pool], demands: Demands
 ) -> tuple[IntArray, Ways]:
-    """Return (job, way) of all configurations that jobs list, in every pool where they fit, by job and pool."""
+    """Return (job, way) of all configurations that jobs list, in every pool where they fit, by job and pool.
+
+    An allocation does not say how efficient its batch is: of ways that differ in that alone, the best one stays.
+    """
     owner = np.array([j for j, job in enumerate(jobs) for _ in job.configurations], dtype=np.int64)
     every = [c for job in jobs for c in job.configurations]
     if not every:
@@ -50,4 +53,19 @@ def listed_ways(
         owners.append(owner[some])
     ways, owner = stacked(parts), np.concatenate(owners)
     order = np.lexsort((ways.nodes, ways.servers, ways.gpus, ways.pool, owner))
+    order = order[_most_efficient(owner[order], ways.take(order))]
     return owner[order], ways.take(order)
+
+
+def _most_efficient(owner: IntArray, ways: Ways) -> IntArray:
+    """Return the numbers, in increasing order, of the most efficient of all ways that are equal but for that."""
+    equal = np.column_stack(
+        [owner, ways.pool, ways.gpus, ways.nodes, ways.servers, ways.local_batch, ways.accumulation, ways.throughput,
+         ways.gbps]
+    )  # fmt: skip
+    best_first = np.lexsort((-ways.efficiency, *equal.T))
+    here, before = equal[best_first[1:]], equal[best_first[:-1]]
+    new = np.ones(len(equal), dtype=bool)
+    new[1:] = ((here != before) & ~(np.isnan(here) & np.isnan(before))).any(axis=1)
+    kept: IntArray = np.sort(best_first[new])
+    return kept

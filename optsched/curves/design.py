@@ -50,10 +50,12 @@ def profile_plan(file: CurveFile, model: str, gpu_type: str, budget: int, max_gp
     Raises
     ------
     InputError
-        For a budget that is none, or a pair of which the file says nothing.
+        For a budget or a largest count that is none, or a pair of which the file says nothing.
     """
     if budget < 1:
         raise InputError("a budget of at least 1 measurement", path="budget", value=shown(budget))
+    if max_gpus is not None and max_gpus < 1:
+        raise InputError("at least 1 GPU", path="max_gpus", value=shown(max_gpus))
     own = [f for f in file.curves if (f.model, f.gpu_type) == (model, gpu_type)]
     curve = own[0].curve if own else None
     if curve is None and file.population is not None:

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from optsched.curves.points import FloatArray, Points
 
-__all__ = ["Z80", "CurveBase", "Name", "NonNegative", "Positive", "PositiveInt"]
+__all__ = ["Z80", "Count", "CurveBase", "Name", "NonNegative", "Positive", "PositiveInt"]
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NonNegative = Annotated[float, msgspec.Meta(ge=0)]
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+# the largest numbers leave room for products of several of them, in doubles and in integers of 64 bits
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e30)]
+NonNegative = Annotated[float, msgspec.Meta(ge=0, le=1e30)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 
 Z80 = 1.2815515655446004
 """Standard normal quantile of 0.9: plus and minus so many standard deviations hold 80 %."""

@@ -84,7 +84,9 @@ def read_table(path: Path | str, needed: Sequence[str]) -> pl.DataFrame:
 def _require(table: pl.DataFrame, needed: Sequence[str], file: str) -> None:
     for name in needed:
         if name not in table.columns:
-            expected = f"a column {name!r}; there are {', '.join(table.columns[:12])}"
+            there = ", ".join(shown(column, 40) for column in table.columns[:12])
+            parted = ": commas part columns, and line ends rows" if table.width == 1 else ""
+            expected = f"a column {name!r}; there are {there}{parted}"
             raise InputError(expected, path="line 1", file=file)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import msgspec
 import numpy as np
 
-from optsched.curves.family import CurveBase, Positive, PositiveInt
+from optsched.curves.family import Count, CurveBase, Positive, PositiveInt
 from optsched.curves.points import FloatArray, Points
 
 __all__ = ["Table", "TableRow"]
@@ -26,7 +26,7 @@ class TableRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     throughput: Positive
     nodes: PositiveInt | None = None
     local_batch: Positive | None = None
-    servers: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    servers: Count | None = None
 
 
 class Table(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="table"):

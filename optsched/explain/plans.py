@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -64,6 +65,8 @@ def entitlements(instance: Instance) -> tuple[dict[str, float], dict[str, float]
     whole = sum(job.weight for job in here)
     weights = {tenant.id: tenant.weight for tenant in instance.tenants}
     owners = {job.tenant: weights.get(job.tenant, 1.0) for job in here}
+    entitled = sum(owners.values())
+    mates = Counter(job.tenant for job in here)
     reference = dict(zip((job.id for job in instance.jobs), tabulate(instance).reference.tolist(), strict=True))
     some, kind_of = kinds(here)
     ways, first, _ = ways_of(some, instance, everywhere)
@@ -73,11 +76,10 @@ def entitlements(instance: Instance) -> tuple[dict[str, float], dict[str, float]
     of_tenant: dict[str, float] = dict.fromkeys(owners, 0.0)
     for job, k in zip(here, kind_of.tolist(), strict=True):
         goodput, fraction = (column[first[k] : first[k + 1]] for column in (goodputs, fractions))
-        mates = sum(other.tenant == job.tenant for other in here)
 
         def alone(share: float, goodput: np.ndarray = goodput, fraction: np.ndarray = fraction) -> float:
             return float((goodput * np.minimum(1.0, share * fraction)).max(initial=0.0))
 
         of_job[job.id] = alone(job.weight / whole if whole > 0 else 0.0) / reference[job.id]
-        of_tenant[job.tenant] += alone(owners[job.tenant] / sum(owners.values()) / mates) / reference[job.id]
+        of_tenant[job.tenant] += alone(owners[job.tenant] / entitled / mates[job.tenant]) / reference[job.id]
     return of_job, of_tenant

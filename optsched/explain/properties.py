@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from optsched.checker import check
 from optsched.configurations import throughputs
@@ -61,10 +62,13 @@ def audit(
     )
     progress = _progress(instance, allocations)
     here = sum(job.arrival_s <= instance.now_s for job in instance.jobs)
+    pareto = _pareto(instance, allocations, progress, asker)
+    envy, decided = _envy(instance, allocations, progress, asker)
     return Audit(
-        pareto=_pareto(instance, allocations, progress, asker),
+        pareto=pareto,
         sharing=tuple(_shares(instance, progress)),
-        envy=tuple(_envy(instance, allocations, progress)),
+        envy=envy,
+        envy_decided=decided,
         jobs=here,
         definitions=DEFINITIONS,
     )
@@ -122,70 +126,90 @@ def _shares(instance: Instance, progress: dict[str, float]) -> Iterator[Share]:
             yield Share(who=name, kind="tenant", progress=has[name], entitled=entitled)
 
 
-def _envy(instance: Instance, allocations: Sequence[Allocation], progress: dict[str, float]) -> Iterator[Envy]:
-    """Yield, of each job that envies any, the one that it envies most."""
-    problem = pose(instance, ObjectiveSpec(name="progress"))
-    jobs = {job.id: job for job in instance.jobs}
-    numbers = {job.id: k for k, job in enumerate(instance.jobs)}
-    for name in progress:
-        job = jobs[name]
-        rows = np.flatnonzero(problem.configurations.job == numbers[name])
-        if job.weight == 0 or len(rows) == 0:
-            continue
-        mine = progress[name] / job.weight
-        worst: Envy | None = None
-        for a in allocations:
-            theirs = jobs[a.job].weight
-            if a.job == name:
-                continue
-            other = _with_theirs(problem, job, rows, jobs[a.job], a)
-            each = other / theirs if theirs > 0 else (np.inf if other > 0 else 0.0)
-            if each > mine * (1 + _SLACK) + 1e-12 and (worst is None or each > worst.other):
-                worst = Envy(job=name, of=a.job, progress=mine, other=float(min(each, 1e300)))
-        if worst is not None:
-            yield worst
+def _envy(
+    instance: Instance, allocations: Sequence[Allocation], progress: dict[str, float], asker: Asker
+) -> tuple[tuple[Envy, ...], bool]:
+    """Return, of each job that envies any, the one that it envies most, and whether there was time for all.
 
-
-def _with_theirs(problem: Problem, job: Job, rows: IntArray, owner: Job, a: Allocation) -> float:
-    """Return the progress that a job would have with what another one holds: its best way inside of that.
-
-    That is on no more GPUs of that pool on no more servers than these hold, with no more cores and memory (where these
-    bind), and at no more than that network rate.
+    What is held is looked at once, however many hold the same: of these, the one of least weight is envied most.
     """
-    table = problem.configurations
-    ways = table.ways.take(rows)
+    problem = pose(instance, ObjectiveSpec(name="progress"))
+    jobs = instance.jobs
+    number = {job.id: k for k, job in enumerate(jobs)}
+    weight = np.array([job.weight for job in jobs])
+    able = (np.diff(problem.configurations.first) > 0) & (weight > 0) & np.array([job.id in progress for job in jobs])
+    mine = np.array([progress.get(job.id, 0.0) for job in jobs]) / np.where(weight > 0, weight, 1.0)
+    equal: dict[Hashable, list[Allocation]] = {}
+    for a in sorted(allocations, key=lambda a: weight[number[a.job]]):
+        equal.setdefault(_what_counts(jobs[number[a.job]], a), []).append(a)
+    most, of = np.zeros(len(jobs)), np.full(len(jobs), -1)
+    for held in equal.values():
+        if asker.late:
+            break
+        first = number[held[0].job]
+        theirs = _with_theirs(problem, jobs[first], held[0])
+        for k, other in enumerate(number[a.job] for a in held[:2]):  # the first itself can envy the second only
+            each = np.where(theirs > 0, theirs / weight[other] if weight[other] > 0 else np.inf, 0.0)
+            better = able & (each > most) & ((np.arange(len(jobs)) == first) == (k == 1))
+            most[better], of[better] = each[better], other
+    envious = np.flatnonzero((of >= 0) & (most > mine * (1 + _SLACK) + 1e-12))
+    return tuple(
+        Envy(job=jobs[j].id, of=jobs[of[j]].id, progress=float(mine[j]), other=float(min(most[j], 1e300)))
+        for j in envious.tolist()
+    ), not asker.late
+
+
+def _what_counts(owner: Job, a: Allocation) -> Hashable:
+    """Return all of a holding that decides how fast another job would be with it."""
+    pieces = None if a.placement is None else tuple(sorted(a.placement.values()))
+    return (
+        a.site, a.gpu_type, a.gpus, a.nodes, a.servers, a.gbps, pieces, owner.cpu_cores_per_gpu,
+        owner.memory_gb_per_gpu, owner.parameter_servers,
+    )  # fmt: skip
+
+
+def _with_theirs(problem: Problem, owner: Job, a: Allocation) -> FloatArray:
+    """Return the progress that each job would have with what another one holds, shape ``(jobs,)``; 0 if it is no use.
+
+    That is in its best way on no more GPUs of that pool on no more servers than these hold, with no more cores and
+    memory (where these bind), and at no more than that network rate.
+    """
+    table, ways = problem.configurations, problem.configurations.ways
     pool = next(k for k, p in enumerate(table.pools) if (p.site, p.gpu_type) == (a.site, a.gpu_type))
     fits = (ways.pool == pool) & (ways.gpus <= a.gpus) & (ways.nodes <= a.nodes) & (ways.servers <= a.servers)
     if a.placement is not None:
         fits &= _pieces_fit(ways.gpus, ways.nodes, a)
+    some = np.flatnonzero(fits)
+    job, gpus, servers = table.job[some], ways.gpus[some], ways.servers[some]
+    keep = np.ones(len(some), dtype=bool)
     for field, per_gpu in (("cpu_cores", "cpu_cores_per_gpu"), ("memory_gb", "memory_gb_per_gpu")):
         if any(getattr(g, field) is not None for g in problem.instance.cluster.servers if g.site == a.site):
             held = getattr(owner, per_gpu) * a.gpus + _of_server(owner, field) * a.servers
-            fits &= getattr(job, per_gpu) * ways.gpus + _of_server(job, field) * ways.servers <= held * (1 + 1e-9)
-    rate = np.full(len(rows), np.nan)
-    slowest = table.slowest[rows]
+            each = np.array([(getattr(one, per_gpu), _of_server(one, field)) for one in problem.instance.jobs])[job]
+            keep &= each[:, 0] * gpus + each[:, 1] * servers <= held * (1 + 1e-9)
+    rate = np.full(len(some), np.nan)
     if problem.instance.decides == "network":
+        slowest = table.slowest[some]
         rated = ~np.isnan(slowest)
-        rate[rated] = np.minimum(ways.gbps[rated], a.gbps or 0.0)
-        fits &= ~rated | (rate >= slowest * (1 - 1e-9))
-    if not fits.any():
-        return 0.0
-    some, rate = rows[fits], rate[fits]
-    speed = throughputs(problem.instance, table.pools, table.job[some], table.ways.take(some), rate)
-    good = speed * table.ways.efficiency[some] * table.share[some]
-    return float(np.nanmax(good) / table.reference[table.job[some[0]]])
+        rate[rated] = np.minimum(ways.gbps[some][rated], a.gbps or 0.0)
+        keep &= ~rated | (rate >= slowest * (1 - 1e-9))
+    some, rate, job = some[keep], rate[keep], job[keep]
+    speed = throughputs(problem.instance, table.pools, job, ways.take(some), rate)
+    good = np.nan_to_num(speed * ways.efficiency[some] * table.share[some])
+    best = np.zeros(table.jobs)
+    np.maximum.at(best, job, good)
+    return np.divide(best, table.reference, out=np.zeros(table.jobs), where=best > 0)
 
 
 def _of_server(job: Job, field: str) -> float:
     return 0.0 if job.parameter_servers is None else float(getattr(job.parameter_servers, field))
 
 
-def _pieces_fit(gpus: IntArray, nodes: IntArray, a: Allocation) -> FloatArray:
+def _pieces_fit(gpus: IntArray, nodes: IntArray, a: Allocation) -> NDArray[np.bool_]:
     """Tell of each way whether its even pieces fit into the pieces of an allocation, the largest into the largest."""
-    there = sorted((a.placement or {}).values(), reverse=True)
-    fits = np.zeros(len(gpus), dtype=bool)
-    for k, (count, pieces) in enumerate(zip(gpus.tolist(), nodes.tolist(), strict=True)):
-        whole, more = divmod(count, pieces)
-        wanted = [whole + (n < more) for n in range(pieces)]
-        fits[k] = pieces <= len(there) and all(w <= t for w, t in zip(wanted, there, strict=False))
+    there = np.array(sorted((a.placement or {}).values(), reverse=True))
+    least, larger = np.divmod(gpus, nodes)  # so many pieces have one GPU more
+    last = np.minimum(nodes, len(there)) - 1
+    fits: NDArray[np.bool_] = (nodes <= len(there)) & (there[last] >= least)
+    fits &= (larger == 0) | (there[np.clip(larger - 1, 0, last)] > least)
     return fits

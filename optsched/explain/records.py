@@ -213,11 +213,16 @@ class Envy(Record, frozen=True, kw_only=True):
 
 
 class Audit(Record, frozen=True, kw_only=True):
-    """Properties of a plan. Definitions and sources: docs/explanations.md."""
+    """Properties of a plan. Definitions and sources: docs/explanations.md.
+
+    envy_decided
+        Whether all that is held was compared in the time given.
+    """
 
     pareto: Pareto
     sharing: tuple[Share, ...] = ()
     envy: tuple[Envy, ...] = ()
+    envy_decided: bool = True
     jobs: int = 0
     definitions: dict[str, str] = msgspec.field(default_factory=dict)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from msgspec.structs import replace
 
+from optsched.errors import InputError, shown
 from optsched.explain.asking import Asker, Verdict, verdict
 from optsched.explain.floors import floored, with_job
 from optsched.explain.guesses import Guesser
@@ -93,17 +95,47 @@ class _Case:
     more: float
     levers: Sequence[str] | None
 
+    @cached_property
+    def jobs(self) -> dict[str, Job]:
+        """All jobs by their ids."""
+        return {job.id: job for job in self.instance.jobs}
+
+    @cached_property
+    def shared(self) -> list[Lever]:
+        """Levers that are not a job's own."""
+        return list(shared_levers(self.instance))
+
+    @cached_property
+    def progress(self) -> dict[str, float]:
+        """Progress of all that run now."""
+        return {a.job: a.progress for a in self.allocations}
+
+    @cached_property
+    def goodput(self) -> dict[str, float]:
+        """Goodput of all that run now, net of restarts."""
+        return goodputs(self.instance, self.allocations)
+
+    @cached_property
+    def value(self) -> float:
+        """The objective of the plan."""
+        return confirmed(self.instance, self.allocations, self.asker.spec)
+
     def of(self, name: str, entitled: float) -> Explanation:
         """Explain one job."""
-        with_job(self.instance, name)  # that it exists
-        job = next(one for one in self.instance.jobs if one.id == name)
-        now, before = {a.job: a.progress for a in self.allocations}, self.asker.alone
-        one = _One(self, job, goodputs(self.instance, self.allocations))
-        reasons = tuple(one.reasons())
+        job = self.jobs.get(name)
+        if job is None:
+            raise InputError("the id of a job of the instance", path="job", value=shown(name))
+        now, before = self.progress, self.asker.alone
         known = Explanation(
             job=name, status="runs" if name in now else "waits", progress=now.get(name, 0.0), entitled=entitled,
-            reasons=reasons,
+            reasons=(),
         )  # fmt: skip
+        one = _One(self, job, self.goodput)
+        if self.asker.late:
+            undecided = tuple(lever.name for lever in one.levers())
+            return replace(known, undecided=undecided, notes=("why was not asked in the time given",))
+        reasons = tuple(one.reasons())
+        known = replace(known, reasons=reasons)
         if name not in now or not any(reason.kind in ("curve", "free") for reason in reasons):
             known = one.relaxations(known)
         return replace(known, notes=(*known.notes, *self.asker.doubts(before)))
@@ -171,7 +203,7 @@ class _One:
         asker, name = self.case.asker, self.job.id
         said = "it could run and nobody would lose" if name not in self.goodput else "it could be faster, nobody losing"
         forced = asker.best(self.kept(self.case.instance))
-        mine = confirmed(self.case.instance, self.case.allocations, asker.spec)
+        mine = self.case.value
         if forced is None or forced.value is None:
             why = "what the objective gains by that was not found in the time given"
         elif asker.sign * (forced.value - mine) > asker.gap * max(1e-12, abs(mine)):
@@ -209,7 +241,7 @@ class _One:
     def _cost(self) -> Iterator[Reason]:
         """Yield what the objective and others would lose if the job had to run."""
         case, asker, name = self.case, self.case.asker, self.job.id
-        mine = confirmed(case.instance, case.allocations, asker.spec)
+        mine = case.value
         floor = self.goodput.get(name, 0.0) * (1 + case.more)
         forced = asker.best(floored(case.instance, {name: floor}))
         if (answer := verdict(forced)) == "unknown":
@@ -220,7 +252,7 @@ class _One:
             return
         lost = asker.sign * (mine - forced.value)
         then = {a.job: a.progress for a in forced.allocations}
-        before = {a.job: a.progress for a in case.allocations}
+        before = case.progress
         losers = [j for j in before if then.get(j, 0.0) < before[j] * (1 - 1e-6) and j != name]
         said = ", ".join(f"{j} {before[j]:.3g} -> {then.get(j, 0.0):.3g}" for j in losers[:5])
         more = f" and {len(losers) - 5} more" if len(losers) > 5 else ""
@@ -237,12 +269,9 @@ class _One:
         found: list[Relaxation] = []
         fails: list[str] = []
         undecided: list[str] = []
-        levers = [lever for lever in (*own_levers(case.instance, self.job), *shared_levers(case.instance))
-                  if case.levers is None or {lever.key, lever.key.partition(":")[0]} & set(case.levers)]  # fmt: skip
+        levers = self.levers()
         hopeless = self._hopeless(levers)
         for lever in levers:
-            if self.meaning == "nobody-loses" and lever.key.startswith("weight:"):
-                continue  # a weight makes no room
             if lever.key in hopeless:
                 fails.append(lever.name)
                 continue
@@ -256,6 +285,16 @@ class _One:
         if known.status == "runs":
             notes = (*notes, f"relaxations: it progresses at least {100 * case.more:.3g} % faster, and nobody loses")
         return replace(known, relaxations=tuple(found), fails=tuple(fails), undecided=tuple(undecided), notes=notes)
+
+    def levers(self) -> list[Lever]:
+        """Return what could be changed of what is asked about; a weight makes no room where nobody may lose."""
+        case, wanted = self.case, self.case.levers
+        return [
+            lever
+            for lever in (*own_levers(case.instance, self.job), *case.shared)
+            if (wanted is None or {lever.key, lever.key.partition(":")[0]} & set(wanted))
+            and not (self.meaning == "nobody-loses" and lever.key.startswith("weight:"))
+        ]
 
     def _hopeless(self, levers: Sequence[Lever]) -> set[str]:
         """Return the keys of rates, cores and memory of which all together are not enough for nobody to lose."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from optsched.curves import Curve
-from optsched.curves.family import Name, NonNegative, Positive, PositiveInt
+from optsched.curves.family import Count, Name, NonNegative, Positive, PositiveInt
 
 __all__ = [
     "Cluster",
@@ -27,7 +27,6 @@ __all__ = [
     "Tenant",
 ]
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
 Finite = Annotated[float, msgspec.Meta(ge=-1e300, le=1e300)]
 
 

@@ -13,6 +13,9 @@ from optsched.instance.servers import Server, server_of, split
 
 __all__ = ["validate"]
 
+_MOST = 10**7
+"""Servers, and GPUs, of a cluster: pools list their servers, and jobs each count of GPUs that they may have."""
+
 
 def validate(instance: Instance) -> Instance:
     """Return the instance if its data fit together.
@@ -90,7 +93,11 @@ def _check_cluster(cluster: Cluster) -> None:
         if group.rack is not None and site_of_rack.setdefault(group.rack, group.site) != group.site:
             expected = f"rack {group.rack!r} to stand in one site; it is in {site_of_rack[group.rack]!r}, too"
             raise InputError(expected, path=f"{path}.site", value=shown(group.site))
-    if not any(group.gpus for group in cluster.servers):
+    counts = [group.count for group in cluster.servers], [group.count * group.gpus for group in cluster.servers]
+    for noun, total in zip(("servers", "GPUs"), map(sum, counts), strict=True):
+        if total > _MOST:
+            raise InputError(f"at most {_MOST} {noun}", path="$.cluster.servers", value=f"{total} {noun} in all")
+    if not sum(counts[1]):
         raise InputError("at least one server with GPUs", path="$.cluster.servers", value="0 GPUs in all")
     _check_links(cluster)
 

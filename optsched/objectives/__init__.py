@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from importlib import import_module
 
-import msgspec
-
 from optsched.errors import InputError, shown
+from optsched.files import convert
 from optsched.instance import ObjectiveSpec
 from optsched.objectives.base import Base, Objective, Rates
 
@@ -39,10 +38,8 @@ def objective(spec: ObjectiveSpec) -> Objective:
         raise InputError(f"one of {', '.join(OBJECTIVES)}", path="$.objective.name", value=shown(spec.name))
     module = import_module(OBJECTIVES[spec.name])
     try:
-        parameters = msgspec.convert(spec.parameters, module.Parameters)
-    except msgspec.ValidationError as error:
-        raise InputError(
-            f"parameters of {spec.name}: {error}", path="$.objective.parameters", value=shown(spec.parameters)
-        ) from None
+        parameters = convert(spec.parameters, module.Parameters)
+    except InputError as error:
+        raise error.within(path="$.objective.parameters") from None
     made: Objective = module.make(parameters)
     return replace(made, parameters=dict(spec.parameters))

@@ -28,9 +28,10 @@ def utility(progress: FloatArray, alpha: float, epsilon: float) -> FloatArray:
     """
     if alpha == 1:
         return np.asarray(np.log1p(progress / epsilon))
-    base = epsilon if alpha > 1 else 0.0
+    base = np.float64(epsilon if alpha > 1 else 0.0)
     power = 1 - alpha
-    return np.asarray(((progress + base) ** power - (base**power if base else 0.0)) / power)
+    with np.errstate(over="ignore"):  # what is worth more than any number is refused by who reads the values
+        return np.asarray(((progress + base) ** power - (base**power if base else 0.0)) / power)
 
 
 def value(rates: Rates, alpha: float, epsilon: float) -> FloatArray:

@@ -143,10 +143,7 @@ def plan(
         For a horizon that does not fit the instance, an unknown name, or a limit that is none.
     """
     began = time.monotonic()
-    if time_limit is not None and not time_limit > 0:
-        raise InputError("a time limit > 0 s", path="time_limit", value=shown(time_limit))
-    if not 0 <= gap < math.inf:
-        raise InputError("a gap >= 0", path="gap", value=shown(gap))
+    limits = Limits.asked(began, time_limit, gap, seed, threads)
     if ticks is not None and ticks < 1:
         raise InputError("at least 1 tick", path="ticks", value=shown(ticks))
     wanted = horizon or Horizon()
@@ -155,8 +152,7 @@ def plan(
     chosen = (
         None if formulation == "lists" else timed_formulation("intervals" if formulation == "auto" else formulation)
     )
-    deadline = None if time_limit is None else began + time_limit
-    watch = Watch(Limits(deadline, gap, seed, threads), report=progress, started=began)
+    watch = Watch(limits, report=progress, started=began)
     question = pose(instance, wanted)
     search = _impossible(_Search(question, bound=cheapest(question)))
     if not search.infeasible:

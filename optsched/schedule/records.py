@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
-from optsched.curves.family import Name, PositiveInt
+from optsched.curves.family import Count, Name, PositiveInt
 from optsched.files import decode, read_bytes, write_json
 from optsched.schedule.model import Horizon
 from optsched.solution import Record, Waiting
@@ -32,7 +32,7 @@ class Run(Record, frozen=True, kw_only=True):
     gpu_type: Name
     gpus: PositiveInt
     nodes: PositiveInt
-    servers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    servers: Count = 0
     local_batch: float | None = None
     accumulation: PositiveInt = 1
     throughput: float

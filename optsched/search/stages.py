@@ -46,6 +46,8 @@ def stages_of(problem: Problem, wanted: str, backend: str, choices: Choices, gap
         raise InputError(expected, path="formulation", value=shown(wanted))
     if wanted == "prices":
         return [priced]
+    if wanted == "neighbourhoods" and solver not in ("highs", "cpsat"):
+        raise InputError("highs or cpsat, which neighbourhoods ask", path="backend", value=shown(backend))
     if wanted in HEURISTICS and wanted != "levels":
         planned = Stage(wanted, "", partial(by_heuristic, watch=watch, name=wanted, gap=gap, backend=solver))
         return [planned, Stage(wanted, "" if summed else "highs", partial(by_dual, watch=watch))]

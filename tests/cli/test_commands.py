@@ -106,6 +106,29 @@ def test_formulations_and_schema(run: Run) -> None:
         (["generate", "--jobs", "0", "--gpus", "t4=4", "--curves", "CURVES", "--out", "x.json"], ["job"]),
         (["generate", "--jobs", "1", "--gpus", "t4", "--curves", "CURVES", "--out", "x.json"], ["TYPE=COUNT"]),
         (["generate", "--jobs", "1", "--gpus", "zx81=4", "--curves", "CURVES", "--out", "x.json"], ["'zx81'"]),
+        (["generate", "--jobs", "1", "--gpus", "t4=4", "--curves", "CURVES", "--seed", "-1", "--out", "x"], ["seed"]),
+        (
+            [
+                "generate",
+                "--jobs",
+                "1",
+                "--gpus",
+                "t4=4",
+                "--curves",
+                "CURVES",
+                "--racks",
+                "2",
+                "--gbps",
+                "0",
+                "--out",
+                "x",
+            ],
+            ["--gbps: found 0.0, expected float > 0.0"],
+        ),
+        (["generate", "--jobs", "1", "--gpus", "t4=4", "--curves", "CURVES", "--racks", "2", "--out", "x"], ["--gbps"]),
+        (["profile-plan", "CURVES", "--model", "bert", "--gpu", "t4", "--max-gpus", "0"], ["max_gpus: found 0"]),
+        (["schedule", "QUICKSTART", "--seed", "-1"], ["seed: found -1"]),
+        (["bench", "run", "QUICKSTART", "--out", "x.csv", "--gap", "-1"], ["--gap: found -1.0, expected float >= 0"]),
     ],
 )
 def test_bad_input(run: Run, quickstart: Path, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
@@ -116,6 +139,36 @@ def test_bad_input(run: Run, quickstart: Path, tmp_path: Path, arguments: list[s
     assert "Traceback" not in refused.stderr
     assert all(word in refused.stderr for word in words), refused.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["solve", "INPUT", "--out", "INPUT"],
+        ["export", "INPUT", "--formulation", "configuration", "--out", "INPUT"],
+        ["pareto", "INPUT", "--objectives", "progress,max-min", "--plot", "INPUT"],
+        ["pareto", "INPUT", "--objectives", "progress,max-min", "--out", "same", "--plot", "same"],
+        ["share", "INPUT", "--out", "./INPUT"],
+        ["schedule", "INPUT", "--out", "INPUT"],
+        ["fit", "INPUT", "--out", "INPUT"],
+        ["generate", "--jobs", "1", "--gpus", "t4=4", "--curves", "INPUT", "--out", "INPUT"],
+        ["predict", "INPUT", "other", "--out", "INPUT"],
+        ["bench", "run", "INPUT", "--out", "INPUT"],
+    ],
+)
+def test_an_output_never_replaces_an_input(run: Run, quickstart: Path, tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "INPUT").write_bytes(quickstart.read_bytes())
+    refused = run(*arguments)
+    assert refused.returncode == 2
+    assert "expected a file of its own" in refused.stderr
+    assert (tmp_path / "INPUT").read_bytes() == quickstart.read_bytes()
+    assert [file.name for file in tmp_path.iterdir()] == ["INPUT"]
+
+
+def test_outputs_go_into_pipes(run: Run, quickstart: Path) -> None:
+    made = run("solve", quickstart, "--out", "/dev/stdout")
+    assert (made.returncode, made.stderr) == (0, "")
+    assert '"format": "optsched-result/1"' in made.stdout
 
 
 @pytest.mark.parametrize(
@@ -144,6 +197,18 @@ def test_a_missing_column(run: Run, tmp_path: Path) -> None:
     refused = run("fit", "bad.csv", "--out", "curves.json")
     assert refused.returncode == 2
     assert "'gpu_type'" in refused.stderr
+
+
+@pytest.mark.parametrize("kind", ["semicolons", "utf-16"])
+def test_a_table_of_one_column_is_named_in_few_words(run: Run, tmp_path: Path, kind: str) -> None:
+    text = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s\n" + "bert,t4,1,1,8,10\n" * 50
+    text = text.replace(",", ";") if kind == "semicolons" else text
+    (tmp_path / "table.csv").write_bytes(text.encode("utf-16" if kind == "utf-16" else "utf-8"))
+    refused = run("fit", "table.csv", "--out", "curves.json")
+    assert refused.returncode == 2
+    assert "expected a column" in refused.stderr
+    assert len(refused.stderr) < 600
+    assert ("commas part columns" in refused.stderr) == (kind == "semicolons")
 
 
 def test_contradicting_units(run: Run, tmp_path: Path) -> None:
@@ -229,3 +294,30 @@ def test_interrupt_returns_the_best_plan(tmp_path: Path, backend: str) -> None:
         result = json.loads((tmp_path / "plan.json").read_text())
         assert result["status"] in ("feasible", "optimal")
         assert subprocess.run([*run, "check", "big.json", "plan.json"], cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_a_reader_who_has_enough_is_no_negative_answer(quickstart: Path) -> None:
+    command = [sys.executable, "-m", "optsched", "solve", str(quickstart), "--json"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(60) == 128 + signal.SIGPIPE
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_an_interrupt_without_an_answer_says_so(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "never.json")
+    command = [sys.executable, "-m", "optsched", "check", "never.json", "never.json"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    writer = os.open(tmp_path / "never.json", os.O_WRONLY)  # from now on it reads, and nothing comes
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    os.close(writer)
+    assert (process.returncode, said) == (130, "interrupted before there was an answer\n")

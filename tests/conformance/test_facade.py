@@ -20,6 +20,16 @@ CASE = instance(job("a"), job("b", arrival_s=5.0))
         ({"time_limit": float("nan")}, "expected a time limit > 0 s"),
         ({"gap": -1}, "gap: found -1, expected a gap >= 0"),
         ({"gap": float("nan")}, "expected a gap >= 0"),
+        ({"seed": -1}, "seed: found -1, expected a whole number from 0 to 2147483647"),
+        ({"seed": 2**31, "backend": "cpsat"}, "seed: found 2147483648, expected a whole number"),
+        ({"threads": 0}, "threads: found 0, expected a whole number from 1 to 1024"),
+        ({"threads": 100_000}, "threads: found 100000, expected a whole number from 1 to 1024"),
+        ({"backend": "pyomo:"}, "backend: found 'pyomo:', expected one of highs, cpsat, pyomo or pyomo:SOLVER"),
+        ({"backend": "highs:glpk"}, "backend: found 'highs:glpk', expected one of"),
+        (
+            {"formulation": "neighbourhoods", "backend": "pyomo"},
+            "backend: found 'pyomo', expected highs or cpsat, which neighbourhoods ask",
+        ),
         (
             {"formulation": "magic"},
             "formulation: found 'magic', expected auto or one of allocation, configuration",
@@ -30,12 +40,30 @@ CASE = instance(job("a"), job("b", arrival_s=5.0))
         ),
         ({"objective": "speed"}, "objective.name: found 'speed'"),
         ({"objective": ObjectiveSpec(name="progress", parameters={"p": 1})}, "objective.parameters"),
+        (
+            {"objective": ObjectiveSpec(name="alpha-fair", parameters={"alpha": "x"})},
+            "$.objective.parameters.alpha: found 'x', expected one of a number, 'inf'",
+        ),
+        (
+            {"objective": ObjectiveSpec(name="alpha-fair", parameters={"alpha": 200})},
+            "$.objective: found inf for job 'a', expected weights, references and parameters of alpha-fair",
+        ),
+        (
+            {"objective": ObjectiveSpec(name="proportional", parameters={"epsilon": 1e-320})},
+            "$.objective: found inf for job 'a', expected weights, references and parameters of proportional",
+        ),
     ],
 )
 def test_wrong_arguments_are_named(arguments, words):
     with pytest.raises(InputError) as caught:
         optsched.solve(CASE, **arguments)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("weight", [1e-300, 5e-324])
+def test_weights_of_next_to_nothing_are_nothing(weight):
+    result = optsched.solve(instance(job("a", weight=weight)))
+    assert (result.status, result.value) == ("optimal", pytest.approx(0.0, abs=1e-290))
 
 
 def test_a_solver_that_is_not_there():

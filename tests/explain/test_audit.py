@@ -195,6 +195,25 @@ def test_who_is_envied_is_held(one: Instance) -> None:
             assert envy.other > envy.progress
 
 
+def test_the_time_limit_of_an_audit_ends_it() -> None:
+    one = instance(job("a", weight=3.0, max_gpus=3), job("b", max_gpus=1))
+    plan = optsched.solve(one).allocations
+    late = audit(one, plan, time_limit=0.0)
+    assert (late.pareto.status, late.envy, late.envy_decided) == ("unknown", (), False)
+    assert audit(one, plan).envy_decided
+
+
+def test_of_equal_holdings_the_one_of_least_weight_is_envied() -> None:
+    jobs = job("a", weight=2.0), job("b", weight=1.0), job("c", weight=0.5), job("d", weight=4.0)
+    plan = [listed(8, gpu_type="v")[0]]
+    one = instance(*({**each, "curves": {}, "configurations": plan} for each in jobs))
+    found = audit(one, optsched.solve(one).allocations).envy
+    # each progresses 1.0 on a GPU; by weight, those who gave most for it get least
+    assert [(e.job, e.of, e.progress, e.other) for e in found] == [
+        ("a", "c", 0.5, 2.0), ("b", "c", 1.0, 2.0), ("d", "c", 0.25, 2.0)
+    ]  # fmt: skip
+
+
 SPREAD = {**AMDAHL, "spread": 0.2}
 
 

@@ -82,5 +82,14 @@ def test_bad_input() -> None:
         run("explain", MICRO / "one-gpu-two-jobs.json", "--job", "nobody")
     with pytest.raises(InputError, match="optimal or nobody-loses"):
         run("explain", MICRO / "one-gpu-two-jobs.json", "--meaning", "any")
-    with pytest.raises(InputError, match="an instance with a plan"):
-        run("audit", MICRO / "required-too-many.json")
+
+
+@pytest.mark.parametrize("command", [["audit"], ["pareto", "--objectives", "progress,max-min"]])
+def test_that_there_is_no_plan_is_an_answer(command: list[str]) -> None:
+    code, said = run(command[0], MICRO / "required-too-many.json", *command[1:])
+    assert code == 1
+    assert said.startswith("no plan: the required jobs a, b, c cannot run together")
+    code, said = run(command[0], MICRO / "required-too-many.json", *command[1:], "--json")
+    found = json.loads(said)
+    assert (code, found["plan"]) == (1, None)
+    assert "1 more" in found["reason"]

@@ -321,3 +321,14 @@ def test_floors_say_what_they_mean(one: Instance) -> None:
             rates.append(sorted((ways.ways.goodput * ways.share)[mine].tolist()))
         floor = net.get(each.id, -math.inf)
         assert rates[1] == pytest.approx([rate for rate in rates[0] if rate >= floor * (1 - 1e-7)])
+
+
+def test_what_was_not_asked_in_the_time_given_is_said() -> None:
+    one = instance(*(job(f"j{k}", min_gpus=2) for k in range(5)))
+    plan = optsched.solve(one).allocations
+    found = explain(one, plan, time_limit=0.0)
+    assert len(found) == 5 - len(plan)
+    assert {(each.reasons, each.relaxations, each.notes) for each in found} == {
+        ((), (), ("why was not asked in the time given",))
+    }
+    assert all("GPUs of v@main" in each.undecided for each in found)

@@ -168,6 +168,12 @@ def test_listed_configurations_stand_wherever_they_fit():
     assert len(rows(job(configurations=listed(3, site="south")), cluster=both)) == 1
 
 
+def test_of_listed_configurations_that_no_plan_can_tell_apart_the_most_efficient_stays():
+    ways = [*listed(3, efficiency=0.5), *listed(3, 5), *listed(3, efficiency=0.8), *listed(2), *listed(3, efficiency=1)]
+    found = rows(job(configurations=ways, holds={"gpu_type": "v", "gpus": 1}, restart_s=90)).ways
+    assert list(zip(found.gpus, found.throughput, found.efficiency, strict=True)) == [(1, 3, 1), (1, 2, 1), (2, 5, 1)]
+
+
 def test_listed_nodes_that_are_too_few_are_left_out():
     configurations = [
         {"gpu_type": "v", "gpus": 4, "nodes": 1, "throughput": 9.0},
