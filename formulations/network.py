@@ -47,6 +47,7 @@ Constraints
              least, with the z_pk of all jobs at a fast rate that may share a server with them by their GPUs, are
              <= sum_q (slots of q for the latter + min(|A|, its other slots for the former)) w_kq; with one job from
              the start, with several (conditions of Gale and Ryser) as a point violates them, in kernels
+    C8half   of pieces that take more than half of the GPUs, or the rate, of a class of one server: sum_p z_pk <= 1
     C9       z_pk >= n x_o where option o keeps n pieces of kind p on class k
     C10_ji   parameter servers: z_pk <= n g_ji for class k in rack i,  sum_i g_ji <= 1
   with network rates:
@@ -61,18 +62,22 @@ Constraints
     C19_je   l_je >= U_je - S_j g_je,  l_je >= sum_p sum_k tau_pk - U_je - S_j (1 - g_je)   (parameter servers,
              U_je: what workers below e send; g_je: whether the servers' rack is below e; S_j: the most they send)
     C20_e    sum_j l_je <= C_e
-    C21_jh   sum_{e that part h} l_je >= 2 sum of B_o over rings with home h    (valid: a ring out of one part of
-             its home crosses two of its links at least, unless servers hang on the home itself)
+    C21_jh   l_je >= sum of B_o over rings with home h, for links e with either side in smaller homes; and where others
+             part h, too, sum_{e that part h} l_je >= sum of c_o B_o over these    (valid: a ring out of smaller homes
+             crosses c_o of its links at least: two, one where servers hang on the home itself, and the link of each
+             part of so many as have servers for its pieces)
     C22_i    t - sum of the values of party i <= 0                              (max-min only)
     C23_k    N_k sum of z_pk of workers that take all GPUs of a server + sum of tau_pk of other workers <= |k| N_k
              (valid: where a server is full, no other worker sends from it)
+    C24_hij  sum of B_o over rings of job i with m pieces or more that stand in home h for certain, as they find no
+             other servers, and over those of job j with |h| - m + 1 or more <= N_h     (valid: both meet on a server)
 
 With classes of one server each (without ``merge``) the model is exact: C13 and C15 make every tau_pk the rate
 of the piece that stands there. With equal servers merged it is a relaxation, exact in GPUs (but for pieces of one
 job that meet on a server), and ``read`` deals the pieces out to servers. Named parts that can be left out:
 ``merge`` (equal servers as classes: symmetry), ``homes`` (options split by home), ``patterns`` (C8),
-``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``filled`` (C23). Where all rates are given,
-C8 knows them, and what is relaxed is only that pieces of several jobs may find too few servers apart.
+``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``filled`` (C23), ``meetings`` (C24). Where all
+rates are given, C8 knows them, and what is relaxed is only that pieces of several jobs may find too few servers apart.
 
 Sources: the piecewise parts, see :mod:`optsched.linear.piecewise`; patterns: Gilmore and Gomory (Operations Research
 9, 1961), dealing out: Gale (Pacific J. of Mathematics 7, 1957); reservations for rings and stars on trees of links:
@@ -112,5 +117,5 @@ FORMULATION = Formulation(
     supports=supports,
     forms={"linear": build, "pyomo": _pyomo},
     encodings=("auto", *ENCODINGS),
-    cuts=("merge", "homes", "patterns", "two-links", "pools", "filled"),
+    cuts=("merge", "homes", "patterns", "two-links", "pools", "filled", "meetings"),
 )

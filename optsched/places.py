@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from optsched.curves import IntArray
 from optsched.instance import Holding, Instance, ServerGroup
 from optsched.instance.network import link_graph
 
-__all__ = ["Crossing", "Room", "ServerClass", "canonical", "crossings", "lawful", "server_classes"]
+__all__ = ["Crossing", "Parted", "Room", "ServerClass", "canonical", "crossings", "lawful", "server_classes"]
 
 Bools = NDArray[np.bool_]
 
@@ -97,6 +98,65 @@ class Room:
             of_site[site] = list(range(len(homes), len(homes) + len(ordered)))
             homes += ordered
         return np.array(homes), of_site
+
+
+@dataclass(frozen=True)
+class Parted:
+    """The links that part a home, and so what a ring crosses that stands in no smaller home.
+
+    links
+        Numbers of the crossings, shape ``(links,)``.
+    surely
+        Which of them it crosses wherever it stands: either side of such a link lies within a smaller home.
+    servers
+        Of the parts that no link divides, most first, shape ``(parts,)``.
+    unlinked
+        How many parts have no link of their own.
+    apart
+        Whether each server of the home is below one of the links.
+    """
+
+    links: IntArray
+    surely: Bools
+    servers: IntArray
+    unlinked: int
+    apart: bool
+
+    @staticmethod
+    def of(home: Bools, homes: Bools, crossings: Sequence[Crossing], servers: IntArray) -> Parted:
+        """Return how links part a home, of shape ``(classes,)``.
+
+        Parameters
+        ----------
+        homes
+            All of them, shape ``(homes, classes)``.
+        servers
+            Of each class, shape ``(classes,)``.
+        """
+        sides = np.array([e.below & home for e in crossings], dtype=bool).reshape(-1, len(home))
+        links = np.flatnonzero(sides.any(axis=1) & (home & ~sides).any(axis=1))
+        below = sides[links]
+        smaller = homes[~(homes & ~home).any(axis=1) & (home & ~homes).any(axis=1)]
+        surely = _within_any(below, smaller) & _within_any(home & ~below, smaller)
+        parts, part = np.unique(below[:, home], axis=1, return_inverse=True)
+        alone = part.ravel() == np.arange(parts.shape[1])[:, None]
+        linked = (alone[:, None] == below[:, home]).all(axis=2).any(axis=1)
+        most = np.sort(alone @ servers[home])[::-1]
+        return Parted(links, surely, most, int(np.count_nonzero(~linked)), bool(below[:, home].any(axis=0).all()))
+
+    def least(self, pieces: IntArray) -> IntArray:
+        """Return how many of the links a ring of so many pieces, on servers of their own, crosses at the least.
+
+        It crosses the link of each part where it stands that has one, and needs so many parts as have servers for it.
+        It crosses two links in any case, or one where servers hang on the home itself.
+        """
+        parts = 1 + np.searchsorted(np.cumsum(self.servers), pieces)
+        return np.maximum(1 + self.apart, parts - self.unlinked)
+
+
+def _within_any(sets: Bools, homes: Bools) -> Bools:
+    """Tell which sets of classes, ``(sets, classes)``, lie within one of the homes."""
+    return np.array([any(not (some & ~home).any() for home in homes) for some in sets], dtype=bool)
 
 
 def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerClass, ...]:

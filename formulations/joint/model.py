@@ -98,9 +98,10 @@ def _pieces(model: LinearModel, problem: Problem, o: Options, columns: Columns, 
     model.add_rows("C4", entries, lower=0.0, upper=0.0, size=len(o.kinds))
     rows: list[tuple[IntArray, IntArray, FloatArray]] = []
     number = 0
-    for h in np.flatnonzero(o.inner).tolist():
+    fits = np.array([kind.fits for kind in o.kinds], dtype=bool).reshape(-1, len(o.classes))
+    for h in range(len(o.homes)):
         inside = np.array([not (o.homes[g] & ~o.homes[h]).any() for g in range(len(o.homes))])
-        mine = inside[o.home[o.option]]
+        mine = inside[o.home[o.option]] & (fits[o.kind] & ~o.homes[h]).any(axis=1)
         kinds = np.unique(o.kind[mine])
         if len(kinds) == 0:
             continue

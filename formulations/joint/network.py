@@ -1,14 +1,15 @@
-"""C11 to C21: rates of options, what pieces send from servers, and what jobs send across links."""
+"""C11 to C24: rates of options, what pieces send from servers, and what jobs send across links."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from formulations.joint.columns import Columns, Pairs
+from formulations.joint.meetings import add_meetings
 from formulations.joint.options import Options
 from formulations.joint.rows import Gathered
 from optsched.arrays import by_group, positions, stretches
@@ -16,12 +17,13 @@ from optsched.curves import FloatArray, IntArray
 from optsched.formulation import Choices
 from optsched.linear import LinearModel
 from optsched.linear.piecewise import Pieces, encode
+from optsched.places import Parted
 from optsched.problem import Problem
 from optsched.rates import rate_breakpoints
 
 __all__ = ["Traffic", "add_network"]
 
-
+Bools = NDArray[np.bool_]
 Links = dict[tuple[int, int], tuple[tuple[int, ...], int]]
 
 
@@ -67,7 +69,11 @@ def add_network(
     """Add all rows and columns of rates."""
     rate, option, value, fill, error, notes = _rates(model, problem, o, columns.x, choices)
     sent = _sent(model, o, columns, pairs, rate, choices)
-    link = _links(model, problem, o, columns, pairs, rate, sent, rack_column, choices)
+    workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)[o.kind]
+    pieces = np.bincount(o.option[workers], o.count[workers], len(o.row)).astype(np.int64)
+    link = _links(model, problem, o, columns, pairs, rate, pieces, sent, rack_column, choices)
+    if "meetings" not in choices.without:
+        add_meetings(model, o, problem.configurations.job[o.row], pieces, rate)
     return Traffic(rate, option, value, sent, link, fill, error, notes)
 
 
@@ -157,7 +163,7 @@ def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, se
     limit = np.array([len(c) for c in o.classes]) * network
     place = pairs.place[sent.pair]
 
-    def add(name: str, entries: tuple[IntArray, IntArray, FloatArray], binds: NDArray[np.bool_]) -> None:
+    def add(name: str, entries: tuple[IntArray, IntArray, FloatArray], binds: Bools) -> None:
         at = np.flatnonzero(binds & np.isfinite(network))
         number = positions(at, len(o.classes))
         some = number[entries[0]] >= 0
@@ -178,7 +184,7 @@ def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, se
 
 
 def _links(
-    model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs, rate: IntArray,
+    model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs, rate: IntArray, pieces: IntArray,
     sent: Sent, rack_column: dict[tuple[int, str], int], choices: Choices,
 ) -> Links:  # fmt: skip
     """Add u, l and C17 to C21, job by job and link by link."""
@@ -187,13 +193,14 @@ def _links(
     job_of_kind = np.array([kind.job for kind in o.kinds], dtype=np.int64)
     workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)
     starred = np.array([kind.starred for kind in o.kinds], dtype=bool)
-    # a ring whose home a link parts may cross it
-    parts = np.array(
-        [[bool((home & e.below).any() and (home & ~e.below).any()) for e in o.crossings] for home in o.homes]
-    ).reshape(len(o.homes), len(o.crossings))
+    sizes = np.array([len(c) for c in o.classes])
+    homes = [Parted.of(home, o.homes, o.crossings, sizes) for home in o.homes]
+    parts, surely = np.zeros((2, len(homes), len(o.crossings)), dtype=bool)
+    for h, home in enumerate(homes):
+        parts[h, home.links], surely[h, home.links] = True, home.surely
+    split = "two-links" not in choices.without and "homes" not in choices.without
     found: Links = {}
     on_link: list[list[int]] = [[] for _ in o.crossings]
-    pieces = np.bincount(o.option[workers[o.kind]], o.count[workers[o.kind]], minlength=len(o.row))
     for j in np.unique(job[o.rated]).tolist():
         mine = np.flatnonzero((job == j) & o.rated)
         own_pairs = np.flatnonzero(job_of_kind[pairs.kind] == j)
@@ -207,7 +214,7 @@ def _links(
             carried = add.column("l", f"{j},{e.link}")
             on_link[number].append(carried)
             sides: list[int] = []
-            if len(rings):
+            if len(rings) and (not split or (o.fixed[rings] | ~surely[o.home[rings], number]).any()):
                 ring_pairs = own_pairs[workers[pairs.kind[own_pairs]] & ~starred[pairs.kind[own_pairs]]]
                 # where options are not split by home, a ring may stand on either side alone
                 for side in (e.below, ~e.below) if "homes" in choices.without else (e.below,):
@@ -233,8 +240,10 @@ def _links(
                     entries = [-1.0, *sent.amount[here], *(sign * most for _ in g)]
                     add.row("C19", [carried, *sent.column[here], *g], entries, upper=upper)
             found[j, number] = tuple(sides), carried
-        if "two-links" not in choices.without and "homes" not in choices.without:
-            _two_links(add, o, mine[o.ring[mine]], rate, parts, found, j)
+        if split:
+            # one that is held may stand in one part of its home
+            carries = {e: found[j, e][1] for e in range(len(o.crossings)) if (j, e) in found}
+            _ends(add, o, mine[o.ring[mine] & ~o.fixed[mine]], rate, pieces, homes, carries)
     for number, e in enumerate(o.crossings):
         if on_link[number]:
             add.row("C20", on_link[number], np.ones(len(on_link[number])).tolist(), upper=e.capacity)
@@ -242,19 +251,15 @@ def _links(
     return {key: (tuple(added[u] for u in sides), added[carried]) for key, (sides, carried) in found.items()}
 
 
-def _two_links(
-    add: Gathered, o: Options, rings: IntArray, rate: IntArray, parts: FloatArray,
-    found: Links, j: int,
+def _ends(
+    add: Gathered, o: Options, rings: IntArray, rate: IntArray, pieces: IntArray, homes: Sequence[Parted],
+    carried: dict[int, int],
 ) -> None:  # fmt: skip
     """Add C21 for the homes of a job's rings."""
     for home in np.unique(o.home[rings]).tolist():
-        links = np.flatnonzero(parts[home])
-        if len(links) == 0:
-            continue
-        below = np.logical_or.reduce([o.crossings[e].below for e in links])
-        # a fixed option may stand in one part of its home, which is the site
-        mine = rings[(o.home[rings] == home) & ~o.fixed[rings]]
-        if len(mine):
-            times = 1.0 if (o.homes[home] & ~below).any() else 2.0
-            carried = [found[j, e][1] for e in links.tolist()]
-            add.row("C21", [*rate[mine], *carried], [*(times for _ in mine), *(-1.0 for _ in carried)])
+        mine, links, surely = rings[o.home[rings] == home], homes[home].links, homes[home].surely
+        for e in links[surely].tolist():
+            add.row("C21", [*rate[mine], carried[e]], [*np.ones(len(mine)), -1.0])
+        if not surely.all():
+            times = homes[home].least(pieces[mine])
+            add.row("C21", [*rate[mine], *(carried[e] for e in links.tolist())], [*times, *(-1.0 for _ in links)])

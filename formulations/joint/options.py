@@ -46,8 +46,6 @@ class Options:
 
     classes, crossings, homes
         K, E and D; a home is a set of classes, shape ``(homes, classes)``.
-    inner
-        Homes that are not a whole site, shape ``(homes,)``.
     row, home, fixed
         Of each option, shape ``(o,)``; ``fixed``: it stands where the job stands now.
     kinds
@@ -67,7 +65,6 @@ class Options:
     classes: tuple[ServerClass, ...]
     crossings: tuple[Crossing, ...]
     homes: Bools
-    inner: Bools
     row: IntArray
     home: IntArray
     fixed: Bools
@@ -102,7 +99,7 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     room = problem.room or Room.of(instance)
     room = room if merge else room.apart()
     classes, links = room.classes, room.crossings if instance.decides == "network" else ()
-    homes, of_site = replace(room, crossings=links).homes()
+    homes, homes_of = _homes(replace(room, crossings=links))
     sizes = np.array([len(c) for c in classes])
     hosts = _Hosts(problem, classes)
     found: list[tuple[int, int, bool]] = []
@@ -110,7 +107,7 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     held: list[tuple[int, int, int, int]] = []
     for row in range(len(table)):
         job, ways = int(table.job[row]), table.ways
-        site = table.pools[ways.pool[row]].site
+        pool = table.pools[ways.pool[row]]
         parts, servers = hosts.parts(row), int(ways.servers[row])
         holds = instance.jobs[job].holds
         fixed = bool(table.kept[row]) and holds is not None and bool(holds.placement or holds.server_placement)
@@ -119,7 +116,7 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
             continue  # what is held cannot stand where it does
         here = np.zeros(len(classes), dtype=bool)
         here[[place for _, place, _ in stands]] = True
-        in_homes = of_site[site]
+        in_homes = homes_of.get((pool.site, None if servers else pool.gpu_type), [])
         if np.isnan(ways.gbps[row]) or not split or (fixed and servers):
             in_homes = in_homes[-1:]
         elif fixed:
@@ -137,14 +134,30 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     columns = np.array(entries, dtype=np.float64).reshape(-1, 4).T
     rated = ~np.isnan(table.ways.gbps[rows])
     return Options(
-        classes=classes, crossings=links, homes=homes,
-        inner=~np.isin(np.arange(len(homes)), [last for *_, last in of_site.values()]), row=rows,
+        classes=classes, crossings=links, homes=homes, row=rows,
         home=np.array([home for _, home, _ in found], dtype=np.int64),
         fixed=np.array([fixed for _, _, fixed in found], dtype=bool), kinds=tuple(hosts.kinds),
         option=columns[0].astype(np.int64), kind=columns[1].astype(np.int64), count=columns[2].astype(np.int64),
         share=columns[3], rated=rated, slow=table.slowest[rows], fast=table.ways.gbps[rows],
         ring=rated & (table.ways.servers[rows] == 0), held=tuple(held),
     )  # fmt: skip
+
+
+def _homes(room: Room) -> tuple[Bools, dict[tuple[str, str | None], list[int]]]:
+    """Return sets of classes, ``(homes, classes)``, and their numbers by (site, None) and (site, type of GPUs).
+
+    A job that stands on one type of GPUs has no part in the rest of a home. Small ones come first, the whole last.
+    """
+    places, of_site = room.homes()
+    number: dict[bytes, int] = {}
+    found = {}
+    for site, own in of_site.items():
+        here = [c.gpu_type for c in room.classes if c.site == site]
+        for gpu_type in dict.fromkeys((None, *here)):
+            typed = np.array([gpu_type in (None, c.gpu_type) for c in room.classes])
+            homes = dict.fromkeys(home.tobytes() for home in places[own] & typed if home.any())
+            found[site, gpu_type] = [number.setdefault(home, len(number)) for home in homes]
+    return np.array([np.frombuffer(home, dtype=np.bool_) for home in number]).reshape(-1, len(room.classes)), found
 
 
 _LITTLE = 0.05

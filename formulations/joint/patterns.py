@@ -30,6 +30,7 @@ Cut = Callable[[FloatArray], int]
 
 def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> tuple[Shared, Cut]:
     """Add w and C8; return what sets w to contents, given as items by the server's name, and what adds rows."""
+    _add_halves(model, o, z, pairs)
     kind, place, most = pairs.kind, pairs.place, pairs.most
     gpus = np.array([k.gpus for k in o.kinds], dtype=np.int64)
     sends = np.array([k.sends for k in o.kinds], dtype=np.float64)
@@ -93,6 +94,18 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> t
         return len(lacks)
 
     return fill, cut
+
+
+def _add_halves(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> None:
+    """Add C8half: of pieces that need more than half of a server's GPUs, or of its rate, a single one holds one."""
+    of = [o.kinds[k] for k in pairs.kind.tolist()]
+    alone = np.array([len(c) == 1 for c in o.classes])[pairs.place]
+    has = np.array([(c.gpus, c.network_gbps * (1 + 1e-9)) for c in o.classes]).reshape(-1, 2)[pairs.place]
+    needs = np.array([(kind.gpus, kind.sends) for kind in of]).reshape(-1, 2)
+    for large in (2 * needs > has).T:
+        mine = np.flatnonzero(alone & large)
+        places, row = np.unique(pairs.place[mine], return_inverse=True)
+        model.add_rows("C8half", (row, z[mine], 1.0), upper=1.0, size=len(places))
 
 
 def _add_apart(model: LinearModel, spreads: Iterable[Spread], apart: Apart, pieces: IntArray, w: IntArray) -> None:

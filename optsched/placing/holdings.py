@@ -17,13 +17,17 @@ __all__ = ["feasible", "part_of", "settled"]
 
 
 def settled(problem: Problem, plan: Plan) -> Plan:
-    """Return the plan with every job that lands on what it holds in the row that keeps it: nothing restarts then."""
+    """Return the plan with every job that lands on what it holds in a row that keeps it, the best of them.
+
+    Nothing restarts then.
+    """
     table = problem.configurations
     ways = table.ways
     rows = plan.rows.copy()
-    for row in np.flatnonzero(table.kept).tolist():
+    kept = np.flatnonzero(table.kept)
+    for row in kept[np.argsort(problem.value[kept], kind="stable")].tolist():
         job, mine = int(table.job[row]), int(plan.rows[table.job[row]])
-        if mine < 0 or mine == row or plan.places is None:
+        if mine < 0 or table.kept[mine] or plan.places is None:
             continue
         counts = (ways.pool, ways.gpus, ways.nodes, ways.servers, ways.accumulation)
         same = all(a[row] == a[mine] for a in counts)

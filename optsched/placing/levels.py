@@ -8,7 +8,7 @@ gives plans, of the few rows that pay at the prices of racks and links (a kernel
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,12 +25,25 @@ from optsched.placing.prices import worth_of
 from optsched.placing.rates import best_rates
 from optsched.problem import Plan, Problem
 
-__all__ = ["CHOICES", "at_levels", "at_rates", "in_intervals", "kernel_plan", "narrowed", "plans_of", "widened"]
+__all__ = [
+    "CHOICES",
+    "ENDS",
+    "HALF",
+    "at_levels",
+    "at_rates",
+    "in_intervals",
+    "kernel_plan",
+    "narrowed",
+    "plans_of",
+    "widened",
+]
 
 _LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Parts of a row's greatest rate; those of several pieces on a server sum up to whole ones."""
-_ENDS = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8)
-"""Ends of intervals within a row's rates, as parts of the greatest."""
+ENDS, HALF = (0.1, 0.2, 0.4, 0.5, 0.6, 0.8), (0.5,)
+"""Ends of intervals within a row's rates, as parts of the greatest: many, or one."""
+_ABOVE = 1 + 1e-4
+"""How little intervals begin above these ends: pieces that send just more than a server has cannot share it."""
 _WIDER = 4
 """Rows whose rates are priced, over the rows of a kernel."""
 _TIMES = 4
@@ -62,11 +75,17 @@ def at_rates(problem: Problem, number: IntArray, rate: FloatArray) -> Problem:
     return part
 
 
-def in_intervals(problem: Problem) -> tuple[Problem, IntArray]:
-    """Return the problem with each row of several rates as one row in each interval of them; and their numbers."""
+def in_intervals(problem: Problem, ends_at: Sequence[float]) -> tuple[Problem, IntArray]:
+    """Return the problem with each row of several rates as one row in each interval of them; and their numbers.
+
+    Parameters
+    ----------
+    ends_at
+        Of intervals within a row's rates, as parts of the greatest, which are rounded up.
+    """
     table = problem.configurations
     ends = [
-        [slow, *(part * fast for part in _ENDS if part * fast > slow), fast]
+        [slow, *(part * _ABOVE * fast for part in ends_at if part * _ABOVE * fast > slow), fast]
         for slow, fast in zip(table.slowest.tolist(), table.ways.gbps.tolist(), strict=True)
     ]
     number = np.repeat(np.arange(len(ends)), [len(of) - 1 for of in ends])

@@ -11,11 +11,13 @@ from scipy.sparse import csr_array
 
 from optsched.arrays import members
 from optsched.curves import FloatArray, IntArray
-from optsched.places import Room
+from optsched.places import Parted, Room
 from optsched.prices.table import ROOM
 from optsched.problem import Problem
 
 __all__ = ["Stands", "stands_of"]
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Stands:
     fixed: csr_array
     sloped: csr_array
     capacity: FloatArray
-    homes: NDArray[np.bool_]
+    homes: Bools
 
     def priced(self, prices: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return what stands cost at prices, whatever their rate and for each Gb/s, shape ``(shapes, slots)`` each."""
@@ -131,7 +133,7 @@ def _distinct(key: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _shared(
-    problem: Problem, room: Room, homes: NDArray[np.bool_], of_site: dict[str, list[int]], times: IntArray,
+    problem: Problem, room: Room, homes: Bools, of_site: dict[str, list[int]], times: IntArray,
     shapes: IntArray, home: IntArray,
 ) -> tuple[tuple[IntArray, IntArray, FloatArray, FloatArray], FloatArray]:  # fmt: skip
     """Return what stands take as coordinates (stand, resource, whatever the rate, for each Gb/s), and the capacities.
@@ -176,20 +178,45 @@ def _shared(
                 fixed = np.where(filled, count[stands] * whole, 0.0).sum(axis=1)
                 sloped = np.where(filled, 0.0, count[stands] * share[stands]).sum(axis=1)
                 add(stands, fixed, sloped, times[h] * network)
-    for h in range(len(homes)):
-        links = [c for c in room.crossings if (homes[h] & c.below).any() and (homes[h] & ~c.below).any()]
-        stands = np.flatnonzero((home == h) & (servers == 0) & (kept == 0))
-        if links and len(stands):
-            below = np.logical_or.reduce([c.below for c in links])
-            ends = 1.0 if (homes[h] & ~below).any() else 2.0
-            add(stands, np.zeros(len(stands)), np.full(len(stands), ends), sum(c.capacity for c in links))
-    none = np.empty(0, dtype=np.int64)
-    stand, resource, fixed, sloped = (np.concatenate([none, *(part[k] for part in parts)]) for k in range(4))
+    every_stand, none = np.arange(len(home)), np.zeros(len(home))
+    ends, crosses, surely = _crossed(
+        problem, room, homes, np.where((servers == 0) & (kept == 0), pool, -1), nodes, home
+    )
+    limit = np.array([c.capacity for c in room.crossings])
+    for e in np.flatnonzero(surely.any(axis=0)).tolist():
+        add(every_stand, none, surely[:, e].astype(np.float64), limit[e])
+    for h in np.unique(home).tolist():
+        some = (home == h) & (crosses & ~surely).any(axis=1)
+        for links in np.unique(crosses[some], axis=0):
+            mine = (home == h) & ~(crosses & ~links).any(axis=1)
+            add(every_stand, none, np.where(mine, ends, 0.0), limit[links].sum())
+    stand, resource, fixed, sloped = (np.concatenate([none[:0], *(part[k] for part in parts)]) for k in range(4))
     whole_numbers = stand.astype(np.int64), resource.astype(np.int64)
     return (*whole_numbers, fixed.astype(np.float64), sloped.astype(np.float64)), np.array(capacity, dtype=np.float64)
 
 
-def _within(homes: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _crossed(
+    problem: Problem, room: Room, homes: Bools, pool: IntArray, nodes: IntArray, home: IntArray
+) -> tuple[FloatArray, Bools, Bools]:  # fmt: skip
+    """Return on how many links each ring in its home stands, on which it may, and on which it does for certain.
+
+    Shape ``(stands,)``, and ``(stands, crossings)`` twice; ``pool`` is -1 for what is no ring.
+    """
+    ends = np.zeros(len(home))
+    crosses, surely = np.zeros((2, len(home), len(room.crossings)), dtype=bool)
+    sizes = np.array([len(c) for c in room.classes])
+    for p, at in enumerate(problem.configurations.pools):
+        own = homes & [c.gpu_type == at.gpu_type and c.site == at.site for c in room.classes]
+        for h in np.unique(home[pool == p]).tolist():
+            rings = np.flatnonzero((pool == p) & (home == h))
+            parted = Parted.of(own[h], own, room.crossings, sizes)
+            ends[rings] = parted.least(nodes[rings])
+            crosses[np.ix_(rings, parted.links)] = True
+            surely[np.ix_(rings, parted.links[parted.surely])] = True
+    return ends, crosses, surely
+
+
+def _within(homes: Bools) -> Bools:
     """Return which homes lie within which, shape ``(homes, homes)``."""
     return ~np.array([(mine & ~homes).any(axis=1) for mine in homes], dtype=bool).reshape(len(homes), len(homes))
 
@@ -202,7 +229,7 @@ def _workers(gpus: IntArray, nodes: IntArray, servers: IntArray) -> tuple[IntArr
     return size, count, share
 
 
-def _alike(room: Room, homes: NDArray[np.bool_]) -> IntArray:
+def _alike(room: Room, homes: Bools) -> IntArray:
     """Return the first home that each one is equal to, shape ``(homes,)``: what holds no home, in the same homes."""
     within = _within(homes)
     first: dict[tuple[object, ...], int] = {}

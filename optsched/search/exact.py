@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -50,9 +50,12 @@ def formulation_for(problem: Problem, wanted: str, form: str, backend: str) -> t
 
 def exactly(
     search: Search, chosen: Formulation, choices: Choices, form: str, backend: str, watch: Watch, note: str,
-    share: float = 1.0,
+    share: float = 1.0, ends: Sequence[float] = (),
 ) -> Search:  # fmt: skip
-    """Formulate, solve and take up what the checker confirms, in a share of the time left."""
+    """Formulate, solve and take up what the checker confirms, in a share of the time left.
+
+    Where rows are few, those of several network rates become rows in intervals of rates, which end at ``ends``.
+    """
     began = time.monotonic()
     if watch.limits.deadline is not None:
         # what it finds must be read and checked, too
@@ -65,7 +68,7 @@ def exactly(
         search = bounded(search, level, 1.0, "the LP relaxation")
     number = None
     if problem.instance.decides != "counts" and problem is search.problem:
-        problem, number = hopeful(search, watch, split="merge" not in choices.without)
+        problem, number = hopeful(search, watch, ends)
     start = search.plan
     if number is not None and start is not None:
         start = narrowed(problem, number, start)
@@ -109,14 +112,8 @@ def in_turn(
     return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
 
 
-def hopeful(search: Search, watch: Watch, *, split: bool) -> tuple[Problem, IntArray | None]:
-    """Return the problem without the rows that no better plan can use, and the numbers of those that stay.
-
-    Parameters
-    ----------
-    split
-        Whether rows of several network rates become rows in intervals of rates, where they are few.
-    """
+def hopeful(search: Search, watch: Watch, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
+    """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
     from optsched.placing import in_intervals, part_of, worth_of
 
     problem, plan = search.problem, search.plan
@@ -125,8 +122,8 @@ def hopeful(search: Search, watch: Watch, *, split: bool) -> tuple[Problem, IntA
     part, number = part_of(problem, search.worth.promising(problem, search.value, plan.rows))
     if problem.instance.decides != "network" or len(part.configurations) > _FEW:
         return part, number
-    if split:
-        part, of = in_intervals(part)
+    if ends:
+        part, of = in_intervals(part, ends)
         number = number[of]
     # of few rows, prices that are better known leave fewer
     worth = worth_of(replace(part, near=None), watch.limits.deadline, max(problem.error, 3e-4))

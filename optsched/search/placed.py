@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from optsched.backends import Watch
 from optsched.formulation import DEFAULT, Choices
 from optsched.guard import beside
+from optsched.placing.levels import ENDS, HALF
 from optsched.problem import Problem
 from optsched.search.exact import exactly, formulation_for, nearer
 from optsched.search.heuristic import by_relaxation
@@ -51,13 +52,13 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
     run = partial(exactly, chosen=chosen, form=form, backend=solver)
     apart = replace(choices, without=choices.without | {"merge"})
-    merged = Stage(chosen.name, solver, partial(run, choices=choices, note=note, watch=watch, share=0.5))
-    exact = Stage(chosen.name, solver, partial(in_rounds, run=partial(run, choices=apart, note=""), watch=watch))
+    merged = Stage(chosen.name, solver, partial(with_equal, run=partial(run, choices=choices, note=note, watch=watch)))
+    alone = partial(run, choices=apart, note="", ends=HALF)
+    exact = Stage(chosen.name, solver, partial(in_rounds, run=alone, watch=watch))
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
-    merged = replace(merged, run=partial(unless_small, run=merged.run))
     pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
     return [pooled, bounds, first, kernels, merged, exact]
 
@@ -71,9 +72,9 @@ def _small(search: Search) -> bool:
     return int(search.worth.promising(problem, search.value, plan.rows).sum()) * servers < _SMALL
 
 
-def unless_small(search: Search, run: Callable[[Search], Search]) -> Search:
-    """Run a step that only pays where the exact model is large."""
-    return search if _small(search) else run(search)
+def with_equal(search: Search, run: Callable[..., Search]) -> Search:
+    """Solve a model in which equal servers are merged: briefly, and a smaller one, where the exact model is small."""
+    return run(search, ends=HALF, share=0.3) if _small(search) else run(search, ends=ENDS, share=0.5)
 
 
 def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Search:

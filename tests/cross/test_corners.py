@@ -113,3 +113,10 @@ def test_a_least_value_of_zero_is_optimal():
     case = instance(*jobs, curves=curves, cluster=cluster(1, 1), objective={"name": "max-min"})
     result = optsched.solve(case)
     assert (result.value, result.status) == (0, "optimal")
+
+
+def test_of_two_rows_that_keep_what_is_held_the_better_one_stays():
+    rows = [*listed(2.0), *listed(3.0, efficiency=0.8)]
+    held = job(configurations=rows, holds={"gpu_type": "v", "gpus": 1}, restart_s=90, reference={"goodput": 1})
+    result = optsched.solve(instance(held, cluster=cluster(2), decides="placement"), objective="max-min")
+    assert (result.status, result.value) == ("optimal", pytest.approx(2.4))

@@ -17,6 +17,7 @@ from optsched.formulation import Choices
 from optsched.instance import ObjectiveSpec
 from optsched.places import Room
 from optsched.placing import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
+from optsched.placing.levels import ENDS
 from optsched.placing.nets import Nets
 from optsched.placing.stands import stands_of
 from optsched.pose import pose
@@ -49,7 +50,7 @@ def test_prices_and_intervals_bound_and_levels_are_plans(start):
         slack = SLACK * max(abs(best), 1e-6)
         worth = worth_of(problem, None)
         assert worth.dual >= best - slack, seed
-        split, _ = in_intervals(problem)
+        split, _ = in_intervals(problem, ENDS)
         assert worth_of(split, None).dual >= best - slack, seed
         outcome = highs.solve(build(split).model, watch())
         assert outcome.bound >= best - slack, seed
@@ -75,7 +76,7 @@ def test_a_plan_in_intervals_is_the_plan(seed):
     plan = kernel_plan(problem, -problem.value, 10**6, None, watch())
     if plan is None:
         return
-    split, number = in_intervals(problem)
+    split, number = in_intervals(problem, ENDS)
     inside = narrowed(split, number, plan)
     assert np.array_equal(np.append(number, -1)[inside.rows], plan.rows)
     assert split.total(inside) == pytest.approx(problem.total(plan), rel=1e-9)
