@@ -29,13 +29,12 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from rich.console import Console
+from common import CURVES, parser_of, show
 from rich.table import Table
 
 from optsched import Instance, check, solve
 from optsched.backends import Limits, Watch
 from optsched.curves import AllReduce, Curve
-from optsched.curves.fitted import load_curves
 from optsched.files import write_bytes
 from optsched.generate import generate
 from optsched.instance import Configuration, Job, Reference, validate
@@ -45,8 +44,6 @@ from optsched.problem import Places, Problem, allocate
 from optsched.result import Result
 from optsched.solution import Allocation
 
-ROOT = Path(__file__).resolve().parents[1]
-CURVES = load_curves(ROOT / "instances" / "curves.json")
 MEASURED_GBPS = 25.0
 GPUS = {"t4": 32, "v100": 32}
 NICS = (10.0, 25.0)
@@ -255,7 +252,6 @@ def value(arguments: argparse.Namespace) -> None:
             if arguments.rows is not None:
                 with arguments.rows.open("a") as file:
                     file.write(told + "\n")
-    print("progress, geometric means over seeds; gains in % (least to greatest)")
     table = Table(
         "jobs", "NIC", "uplinks", "in sequence", "GPUs first", "together", "gain of\nplaces + rates", "gain of all",
         "proven gap", "at most", "s", "load",
@@ -270,7 +266,7 @@ def value(arguments: argparse.Namespace) -> None:
             f"{100 * statistics.median(r.gap for r in of):.2g}", f"{100 * max(r.gap for r in of):.2g}",
             f"{statistics.median(r.seconds for r in of):.0f}", f"{statistics.median(r.load for r in of):.1f}",
         )  # fmt: skip
-    Console(width=150).print(table)
+    show("progress, geometric means over seeds; gains in % (least to greatest)", table)
     if arguments.picture is not None:
         write_bytes(arguments.picture, picture(rows).encode())
 
@@ -348,7 +344,7 @@ def goals(arguments: argparse.Namespace) -> None:
             )  # fmt: skip
             table.add_row(*cells)
             print(*cells, sep=" | ", file=sys.stderr, flush=True)
-    Console(width=150).print(table)
+    show("plans and their worth as the checker finds them", table)
 
 
 def sizes(arguments: argparse.Namespace) -> None:
@@ -372,13 +368,12 @@ def sizes(arguments: argparse.Namespace) -> None:
             )  # fmt: skip
             table.add_row(*cells)
             print(*cells, sep=" | ", file=sys.stderr, flush=True)
-    Console(width=150).print(table)
+    show("plans and their worth as the checker finds them", table)
 
 
 def main() -> None:
     """Run the comparison, the goals and the sizes, and print them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one small case of each")
+    parser = parser_of(__doc__, "one small case of each")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of a search")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", choices=["value", "goals", "sizes"], help="one of the three parts")

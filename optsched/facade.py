@@ -15,6 +15,7 @@ from optsched import __version__
 from optsched.backends import Limits, Progress, Watch, form_of, processes
 from optsched.errors import InputError, shown
 from optsched.formulation import DEFAULT, Choices
+from optsched.gaps import relative
 from optsched.guard import watched
 from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import Instance, ObjectiveSpec, fingerprint
@@ -174,12 +175,12 @@ def _result(
         proven = None if bound is None else max(0.0, bound - value)
         # the solver's own tolerance, and none of the plan's
         small = proven is not None and abs(value) <= nothing and proven <= nothing
-        relative = 0.0 if small else None if proven is None else proven / max(1e-12, abs(value))
-        close = relative is not None and relative <= gap + 1e-9 and not (search is not None and search.partial)
+        left = 0.0 if small else None if proven is None else relative(proven, value)
+        close = left is not None and left <= gap + 1e-9 and not (search is not None and search.partial)
         status = "optimal" if close else "feasible"
         sign = objective_of(spec).sign  # and no -0.0
         found = {
-            "value": sign * value + 0.0, "bound": None if bound is None else sign * bound + 0.0, "gap": relative,
+            "value": sign * value + 0.0, "bound": None if bound is None else sign * bound + 0.0, "gap": left,
             "allocations": allocations, "hash": allocations_hash(allocations),
             "waiting": _waiting(instance, allocations, reasons),
         }  # fmt: skip

@@ -10,6 +10,7 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Literal
 
 from optsched.errors import InputError, shown
+from optsched.gaps import relative
 
 if TYPE_CHECKING:  # solvers' processes import this module, and need nothing of curves
     from optsched.curves import FloatArray
@@ -80,7 +81,7 @@ class Progress:
         """Relative gap; None where either side is missing."""
         if self.value is None or self.bound is None:
             return None
-        return max(0.0, self.bound - self.value) / max(1e-12, abs(self.value))
+        return relative(max(0.0, self.bound - self.value), self.value)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from optsched.bench.scores import TOLERANCE, Judged
 from optsched.bench.spec import Method
+from optsched.gaps import relative
 
 __all__ = ["Comparison", "Pair", "compare"]
 
@@ -102,6 +103,6 @@ def _worse(was: Judged, now: Judged) -> str:
     if new is None:
         return "no plan any more"
     loss = new - old if now.row.sense == "least" else old - new
-    if loss > (now.row.gap + TOLERANCE) * max(1e-12, abs(old)):
+    if relative(loss, old) > now.row.gap + TOLERANCE:
         return f"its plan is worth {new:.9g}, and was {old:.9g}"
     return ""

@@ -22,6 +22,7 @@ from optsched.checker import check
 from optsched.curves.fitted import load_curves
 from optsched.errors import InputError, shown
 from optsched.files import decode, read_bytes
+from optsched.gaps import relative
 from optsched.instance import Instance, ObjectiveSpec, load, save
 from optsched.result import Result, load_result
 
@@ -190,7 +191,7 @@ def _wrong_of_plan(instance: Instance, plan: Result, known: Known) -> list[str]:
             wrong.append(f"it is exactly {found.value}, which is not said")
         if abs(found.value - Fraction(known.value)) > abs(found.value) * Fraction(1, 10**9):
             wrong.append(f"{known.value!r} is claimed, and {float(found.value)!r} is true")
-    worse = (known.bound - known.value) / max(1e-12, abs(known.value))
+    worse = relative(known.bound - known.value, known.value)
     if known.status == "optimal" and not -1e-9 <= worse <= known.gap * (1 + 1e-6):
         wrong.append(f"called optimal at a gap of {worse:.3g}")
     return wrong

@@ -25,6 +25,7 @@ from optsched.checker import check
 from optsched.errors import OptschedError
 from optsched.facade import solve
 from optsched.formulation import Choices, formulations
+from optsched.gaps import relative
 from optsched.guard import THREAD
 from optsched.instance import (
     Cluster,
@@ -179,7 +180,7 @@ def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: 
             "violations": "; ".join(map(str, report.violations[:5])),
         }  # fmt: skip
         if result.bound is not None:
-            verified["verified_gap"] = max(0.0, sign * (result.bound - report.value)) / max(1e-12, abs(report.value))
+            verified["verified_gap"] = relative(max(0.0, sign * (result.bound - report.value)), report.value)
     last = (total_s, result.value, result.bound)
     trace = _trace([(p.seconds, p.value, p.bound) for p in seen if p.seconds <= total_s] + [last], sign)
     first = next((seconds for seconds, value, _ in trace if value is not None), None)

@@ -12,6 +12,7 @@ import polars as pl
 
 from optsched.bench.compare import Comparison
 from optsched.bench.scores import Judged, profile
+from optsched.gaps import relative
 from optsched.pictures import altair, write_picture
 
 __all__ = ["plot"]
@@ -81,7 +82,7 @@ def _gaps(alt: Any, runs: Sequence[Judged]) -> Any:
 def _gap(value: float | None, bound: float | None) -> float:
     if value is None or bound is None:
         return 1.0
-    return min(1.0, abs(bound - value) / max(1e-12, abs(value)))
+    return min(1.0, relative(abs(bound - value), value))
 
 
 def _times(alt: Any, runs: Sequence[Judged]) -> Any:

@@ -15,6 +15,7 @@ import numpy as np
 from optsched.bench.spec import Method
 from optsched.bench.table import Row
 from optsched.curves import FloatArray
+from optsched.gaps import relative
 
 __all__ = [
     "Case",
@@ -137,7 +138,7 @@ def judged(rows: Sequence[Row], best: Mapping[tuple[str, str], float] | None = N
 
 
 def _distance(value: float, best: float) -> float:
-    return abs(value - best) / max(1e-12, abs(best))
+    return relative(abs(value - best), best)
 
 
 def _refuted(row: Row, best: float | None) -> str:

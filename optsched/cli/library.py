@@ -12,6 +12,7 @@ import typer
 from optsched.cli.options import AsJson, Seed
 from optsched.cli.output import from_options, print_json, writable
 from optsched.errors import InputError, shown
+from optsched.gaps import relative
 
 if TYPE_CHECKING:
     from optsched.bench.library import Known
@@ -114,7 +115,7 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     )  # fmt: skip
     for row in rows:
         value, bound = row["value"], row["bound"]
-        gap = None if value is None or bound is None else abs(bound - value) / max(1e-12, abs(value))
+        gap = None if value is None or bound is None else relative(abs(bound - value), value)
         page.add_row(
             row["instance"], row["decides"], row["objective"], str(row["jobs"]), str(row["gpus"]),
             str(row["gpu_types"]), str(row["sites"]), str(row["configurations"]), f"{row['load']:.3g}",

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from optsched.backends import Progress
+from optsched.gaps import relative
 
 __all__ = ["shown_progress", "shown_steps"]
 
@@ -87,6 +88,6 @@ def shown_progress(
 def _line(stage: str, best: dict[str, float], spent: float, time_limit: float | None) -> str:
     parts = [stage, *(f"{name} {number:.6g}" for name, number in best.items())]
     if len(best) == 2:
-        parts.append(f"gap {100 * abs(best['bound'] - best['value']) / max(1e-12, abs(best['value'])):.3g} %")
+        parts.append(f"gap {100 * relative(abs(best['bound'] - best['value']), best['value']):.3g} %")
     parts.append(f"{spent:.0f} s" if time_limit is None else f"{max(0.0, time_limit - spent):.0f} s left")
     return "  ".join(parts)

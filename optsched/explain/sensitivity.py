@@ -15,6 +15,7 @@ from optsched.curves.family import Z80, CurveBase
 from optsched.explain.asking import Asker
 from optsched.explain.plans import claimed_anew, confirmed
 from optsched.explain.records import Flip, Sensitivity, World
+from optsched.gaps import relative
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.solution import Allocation
 
@@ -141,7 +142,7 @@ def _world(
     if value is not None:
         regret = max(0.0, asker.sign * (found.value - value))
         most = None if found.bound is None else max(regret, asker.sign * (found.bound - value))
-        if regret <= asker.gap * max(1e-12, abs(value)):
+        if relative(regret, value) <= asker.gap:
             flips = ()
     return World(
         name=name, shift=shift, value=value, best=found.value, regret=regret, regret_bound=most, flips=flips,

@@ -19,6 +19,7 @@ from optsched.explain.named import Constraint, constraints_of, own_constraints
 from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Explanation, Meaning, Reason, Relaxation
 from optsched.explain.smallest import Smallest, smallest
+from optsched.gaps import relative
 from optsched.instance import Instance, Job, ObjectiveSpec
 from optsched.pose import pose
 from optsched.problem import Problem
@@ -206,7 +207,7 @@ class _One:
         mine = self.case.value
         if forced is None or forced.value is None:
             why = "what the objective gains by that was not found in the time given"
-        elif asker.sign * (forced.value - mine) > asker.gap * max(1e-12, abs(mine)):
+        elif relative(asker.sign * (forced.value - mine), mine) > asker.gap:
             why = f"that plan is better by {abs(forced.value - mine):.4g}: the present one is not the best"
         else:
             lost = asker.sign * (mine - forced.value)

@@ -12,6 +12,7 @@ from optsched.backends import Progress
 from optsched.checker import check
 from optsched.errors import InputError, shown
 from optsched.facade import solve
+from optsched.gaps import relative
 from optsched.instance import Instance, Limit, ObjectiveSpec, fingerprint
 from optsched.objectives import objective
 from optsched.result import Goal, Result
@@ -92,7 +93,7 @@ def _joined(
     goals = []
     for spec, stage in zip(objectives, stages, strict=False):
         value = check(instance, best.allocations, spec).value
-        gap = None if stage.bound is None else abs(stage.bound - value) / max(1e-12, abs(value))
+        gap = None if stage.bound is None else relative(abs(stage.bound - value), value)
         goals.append(Goal(objective=spec, value=value, bound=stage.bound, gap=0.0 if value == stage.bound else gap))
     every = len(stages) == len(objectives) and all(stage.status == "optimal" for stage in stages)
     notes = tuple(f"{stage.objective.name}: {note}" for stage in stages for note in stage.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optsched.gaps import relative
 from optsched.goals.pareto import Frontier
 from optsched.instance import Instance, Limit, ObjectiveSpec, fingerprint
 from optsched.result import Goal
@@ -47,4 +48,4 @@ def frontier_file(instance: Instance, limits: tuple[Limit, ...], frontier: Front
 def _gap(value: float, bound: float | None) -> float | None:
     if bound is None:
         return None
-    return 0.0 if value == bound else abs(bound - value) / max(1e-12, abs(value))
+    return 0.0 if value == bound else relative(abs(bound - value), value)

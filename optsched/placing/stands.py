@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from optsched.arrays import members
+from optsched.arrays import distinct, members
 from optsched.curves import FloatArray, IntArray
 from optsched.places import Parted, Room
 from optsched.prices.table import ROOM
@@ -86,7 +86,8 @@ def stands_of(problem: Problem, room: Room) -> Stands:
     times = np.bincount(alike, minlength=len(homes))
     rated = ~np.isnan(ways.gbps) & ~table.kept
     key = np.column_stack([ways.pool, ways.gpus, ways.nodes, ways.servers, rated, table.kept])
-    shapes, shape = _distinct(key)
+    first, shape = distinct(key)
+    shapes = key[first]
     pool, gpus, nodes = shapes[:, :3].T
     servers = np.array([len(c) for c in room.classes])
     held = servers * np.array([c.gpus for c in room.classes])
@@ -120,16 +121,6 @@ def stands_of(problem: Problem, room: Room) -> Stands:
         shape, home, csr_array((fixed, (stand[taken], resource)), shape=size),
         csr_array((sloped[some], (stand[taken[some]], resource[some])), shape=size), capacity, homes,
     )  # fmt: skip
-
-
-def _distinct(key: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the distinct rows of a matrix of whole numbers >= 0, and which of these each row is."""
-    code = np.zeros(len(key), dtype=np.int64)
-    for column in key.T:
-        code = code * (int(column.max(initial=0)) + 1) + column
-        _, code = np.unique(code, return_inverse=True)
-    _, first = np.unique(code, return_index=True)
-    return key[first], code.ravel()
 
 
 def _shared(

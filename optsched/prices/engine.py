@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.curves import FloatArray, IntArray
+from optsched.gaps import relative
 from optsched.prices.equal import Groups
 from optsched.prices.passes import Look, dual_bound, look
 from optsched.prices.search import State, greedy, impossible, kernels, polished
@@ -66,7 +67,7 @@ class Priced:
         """Relative gap between bound and value; inf without a plan."""
         if self.value is None:
             return float("inf")
-        return max(0.0, self.bound - self.value) / max(1e-12, abs(self.value))
+        return relative(max(0.0, self.bound - self.value), self.value)
 
 
 def price(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optsched.curves import FloatArray, IntArray
+from optsched.gaps import relative
 from optsched.prices.kernel import Kernel, Solved, kernel, largest_part, relaxed, solved
 from optsched.prices.passes import Look, look
 from optsched.prices.plan import feasible, filled, repaired, value_of
@@ -59,7 +60,7 @@ class State:
     @property
     def done(self) -> bool:
         """Whether there is nothing more to do, or no time for it."""
-        proven = self.units is not None and self.bound - self.value <= self.gap * max(1e-12, abs(self.value))
+        proven = self.units is not None and relative(self.bound - self.value, self.value) <= self.gap
         enough = self.enough is not None and (self.value >= self.enough or self.bound < self.enough)
         return proven or enough or self.late or self.infeasible
 

@@ -15,6 +15,7 @@ import numpy as np
 from optsched import __version__
 from optsched.backends import Limits, Outcome, Progress, Watch
 from optsched.errors import InputError, shown
+from optsched.gaps import relative
 from optsched.instance import Instance, fingerprint
 from optsched.schedule.check import check
 from optsched.schedule.energy import relaxation
@@ -63,7 +64,7 @@ class _Search:
             return None
         open_ = self.cost - self.bound
         worth = float(np.sum(np.abs(self.question.weight)))
-        return 0.0 if open_ <= 1e-9 * (1 + abs(self.cost) + worth) else open_ / max(1e-12, abs(self.cost))
+        return 0.0 if open_ <= 1e-9 * (1 + abs(self.cost) + worth) else relative(open_, self.cost)
 
     def proven(self, gap: float) -> bool:
         found = self.gap()

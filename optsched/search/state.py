@@ -13,6 +13,7 @@ import numpy as np
 
 from optsched.backends import Watch
 from optsched.checker import check
+from optsched.gaps import relative
 from optsched.instance import ObjectiveSpec
 from optsched.opening import Draft
 from optsched.problem import Plan, Problem, allocate
@@ -73,7 +74,7 @@ class Search:
         """Tell whether the plan is within a relative gap of the bound."""
         if self.plan is None or self.bound is None:
             return False
-        return self.bound - self.value <= gap * max(1e-12, abs(self.value))
+        return relative(self.bound - self.value, self.value) <= gap
 
     def tell(self, watch: Watch, stage: str) -> None:
         """Report how far the search has come."""

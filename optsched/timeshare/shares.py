@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from optsched.curves import FloatArray, IntArray
+from optsched.gaps import relative
 from optsched.timeshare import interior, vertex
 from optsched.timeshare.market import Columns, Market
 from optsched.timeshare.programme import Needs, Point, Programme, programme
@@ -60,7 +61,7 @@ class Shares:
         """Relative distance of value and bound; inf if there is no value."""
         if not np.isfinite(self.value):
             return float("inf")
-        return abs(self.bound - self.value) / max(1e-12, abs(self.value))
+        return relative(abs(self.bound - self.value), self.value)
 
 
 def engine(of: Programme, *, exact: bool = False) -> Point:
@@ -126,7 +127,7 @@ def shares(
     alone = ways.second < 0
     fraction = np.zeros((of.jobs, of.types))
     fraction[ways.first[alone], ways.gpu_type[alone]] = time[alone] / of.many[ways.first[alone]]
-    gap = abs(bound - value) / max(1e-12, abs(value))
+    gap = relative(abs(bound - value), value)
     return Shares(
         policy, "optimal" if gap <= GAP else "feasible", fraction[kind], time[~alone], now.rate[kind],
         value, bound, prices, steps, "", notes,
