@@ -52,9 +52,9 @@ FREEDOM = 4.0
 # networks is outside the range of those before it, and a table knows too few types to show how far. One factor
 # on all times, one on those between nodes (as little is known of both as of a first pair's), and each by itself
 NEW_SPEED, NEW_NETWORK, NEW_OTHER = 2.0, 2.0, 0.5
-# steps of all its pairs below which a GPU type is as new as one that nobody measured, where others have more: it may
-# differ by as much, and shows nothing of how far types differ
-FRESH = 60
+# part of the steps of the best known GPU type below which another is as new as one that nobody measured: it may differ
+# by as much, and shows nothing of how far types differ
+FRESH = 0.2
 # part of a correction's variance that pairs of one model, or of one GPU type, have in common
 SHARED = 0.5
 # most places of a shared correction, and rows of a pair that the population is learned from
@@ -251,12 +251,11 @@ def _effects_of(said: list[Summary], generic: Prior) -> Population:
 
 
 def _fresh(said: list[Summary]) -> set[str]:
-    """Return the GPU types of which few steps were measured; none, where that holds for all."""
+    """Return the GPU types of which few steps were measured, beside the best known one."""
     steps: dict[str, int] = {}
     for s in said:
         steps[s.pair[1]] = steps.get(s.pair[1], 0) + int((~s.posterior.alone).sum())
-    few = {name for name, count in steps.items() if count < FRESH}
-    return few if len(few) < len(steps) else set()
+    return {name for name, count in steps.items() if count < FRESH * max(steps.values())}
 
 
 def prior_of_others(said: list[Summary], pair: tuple[str, str]) -> Prior:
