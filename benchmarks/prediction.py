@@ -58,6 +58,8 @@ def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
             for pair, rows in groups.items():
                 if asked[rows].any():
                     yield Case(pair, rows[~hidden[rows]], rows[asked[rows]], lambda c=curves: c)
+    elif "every model" in task:
+        yield from _together(data, task, draws)
     else:
         kind, _, count = task.partition(", ")
         for pair, rows in groups.items():
@@ -76,6 +78,21 @@ def cases(data: Measurements, task: str, draws: int) -> Iterator[Case]:
                     order[~np.isin(order, own)],
                     lambda o=own, k=known: fit(data.take(o), earlier=k, family="allreduce", cross_validate=False),
                 )
+
+
+def _together(data: Measurements, task: str, draws: int) -> Iterator[Case]:
+    """Yield the cases of a new GPU type of which a few rows of every model are known, in one table with the rest."""
+    groups = {f"{m}/{g}": rows for (m, g, _), rows in data.configured.groups().items()}
+    number = int(task.partition(", ")[2].split()[0])
+    for gpu_type in sorted(set(data.configured.gpu_type)):
+        pairs = [p for p in groups if p.endswith(f"/{gpu_type}")]
+        others = [rows for p, rows in groups.items() if p not in pairs]
+        for draw in range(draws):
+            orders = {p: np.random.default_rng(draw).permutation(groups[p]) for p in pairs}
+            few = [order[:number] for order in orders.values()]
+            curves = fit(data.take(np.concatenate(others + few)), family="allreduce", cross_validate=False)
+            for pair, order in orders.items():
+                yield Case(pair, order[:number], order[number:], lambda c=curves: c)
 
 
 def _hidden(data: Measurements, task: str, draw: int) -> NDArray[np.bool_]:
@@ -128,6 +145,7 @@ TASKS = (
     "new model, 3 rows",
     "new pair, 3 rows",
     "new GPU type, 3 rows",
+    "new GPU type, 3 rows of every model",
     "new model, 3 chosen rows",
     "new pair, 3 chosen rows",
     "new GPU type, 3 chosen rows",

@@ -179,6 +179,25 @@ def test_a_gpu_type_may_be_faster_than_all_known_ones():
     assert np.mean(np.abs(np.log(fitted.step_seconds(asked) / seconds(asked, theta)))) < 0.07
 
 
+def test_a_few_rows_of_every_model_tell_of_a_gpu_type_together():
+    """A new type that is faster, and its network more so: what one model's rows say of it helps the others."""
+    pairs = population()
+    faster = 2.0 * np.isin(np.arange(SIZE), [0, 1, 2, 3, 5]) + 2.0 * (np.arange(SIZE) == 5)
+    new = {(f"m{m}", "newer"): (pairs[f"m{m}", "g0"][0] - faster, grid(30 + m, 2)) for m in range(4)}
+    table = {p: merge(x, seconds(x, t) * np.exp(e)) for p, (t, x, e) in pairs.items()}
+    few = {p: merge(x, seconds(x, t)) for p, (t, x) in new.items()}
+    asked = grid(11, 300)
+    off = {}
+    for name, more in (("alone", {}), ("together", few)):
+        said = summarize(table | more)
+        off[name] = []
+        for pair, (theta, _) in new.items():
+            fitted = compress(fit(few[pair], prior_of_others(said, pair)))
+            off[name].append(np.abs(np.log(fitted.step_seconds(asked) / seconds(asked, theta))).mean())
+    assert np.mean(off["together"]) < 0.6 * np.mean(off["alone"])
+    assert np.mean(off["together"]) < 0.05
+
+
 def test_what_no_pair_was_measured_for_is_unsure():
     pairs = {}
     for (model, gpu_type), (theta, _, _) in population().items():

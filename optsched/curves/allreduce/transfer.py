@@ -12,7 +12,7 @@ Analysis, 3rd ed., sections 5.4 and 15.1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -52,6 +52,9 @@ FREEDOM = 4.0
 # networks is outside the range of those before it, and a table knows too few types to show how far. One factor
 # on all times, one on those between nodes (as little is known of both as of a first pair's), and each by itself
 NEW_SPEED, NEW_NETWORK, NEW_OTHER = 2.0, 2.0, 0.5
+# part of the steps of the best known GPU type below which another is as new as one that nobody measured: it may differ
+# by as much, and shows nothing of how far types differ
+FRESH = 0.2
 # part of a correction's variance that pairs of one model, or of one GPU type, have in common
 SHARED = 0.5
 # most places of a shared correction, and rows of a pair that the population is learned from
@@ -139,10 +142,12 @@ def effects(
     told: list[tuple[FloatArray, FloatArray]],
     generic: Prior,
     rounds: int = 25,
+    fresh: Collection[str] = (),
 ) -> tuple[FloatArray, FloatArray, list[FloatArray]]:
     """EM for the effects: mean and covariance of (mu, u, v), and covariances of u, v and w.
 
-    told: ``information`` of each pair. Each step integrates w out of its pair, so that a round costs the
+    told: ``information`` of each pair; fresh: GPU types that may differ by more than the others show (there
+    must be others). Each step integrates w out of its pair, so that a round costs the
     cube of the known names rather than of the pairs, too.
     """
     models, types = sorted({m for m, _ in pairs}), sorted({g for _, g in pairs})
@@ -150,7 +155,9 @@ def effects(
     own = np.array([[0, 1 + models.index(m), 1 + len(models) + types.index(g)] for m, g in pairs])
     shown, linear = np.array([h for h, _ in told]), np.array([b for _, b in told])
     base = np.linalg.inv(generic.covariance)
-    members = (np.arange(1, 1 + len(models)), np.arange(1 + len(models), groups))
+    new = np.array([g in fresh for g in types], dtype=bool)
+    of_types = np.arange(1 + len(models), groups)
+    members, strangers = (np.arange(1, 1 + len(models)), of_types[~new]), of_types[new]
     expected = [part * generic.covariance for part in EXPECTED]
     now = list(expected)
     weight = np.ones(len(pairs))  # Student weights of w
@@ -164,6 +171,7 @@ def effects(
         precision[0, 0], right[0] = base, base @ generic.mean
         for which, cov in zip(members, now, strict=False):
             precision[which, which] = np.linalg.inv(cov)
+        precision[strangers, strangers] = np.linalg.inv(now[1] + _new_type())
         for blocks, h, b in zip(own, of_sum, of_linear, strict=True):
             precision[np.ix_(blocks, blocks)] += h
             right[blocks] += b
@@ -228,7 +236,7 @@ def _effects_of(said: list[Summary], generic: Prior) -> Population:
     """Return the population without the shared corrections."""
     pairs = [s.pair for s in said]
     told = [information(s.posterior, s.prior) for s in said]
-    mean, cov, (of_model, of_type, of_pair) = effects(pairs, told, generic)
+    mean, cov, (of_model, of_type, of_pair) = effects(pairs, told, generic, fresh=_fresh(said))
     return Population(
         tuple(sorted({m for m, _ in pairs})),
         tuple(sorted({g for _, g in pairs})),
@@ -240,6 +248,14 @@ def _effects_of(said: list[Summary], generic: Prior) -> Population:
         generic.kernel,
         float(np.median([s.posterior.noise for s in said])),
     )
+
+
+def _fresh(said: list[Summary]) -> set[str]:
+    """Return the GPU types of which few steps were measured, beside the best known one."""
+    steps: dict[str, int] = {}
+    for s in said:
+        steps[s.pair[1]] = steps.get(s.pair[1], 0) + int((~s.posterior.alone).sum())
+    return {name for name, count in steps.items() if count < FRESH * max(steps.values())}
 
 
 def prior_of_others(said: list[Summary], pair: tuple[str, str]) -> Prior:
