@@ -76,9 +76,9 @@ def stands_of(problem: Problem, room: Room) -> Stands:
       feasible function ``u(1)`` of Fekete and Schepers, Math. Programming 91, 2001);
     - their network, of which a piece that takes all GPUs of a server takes all, since no other worker stands there;
 
-    and for what spreads over several parts of a home, the links between these, of which a ring crosses two at least
-    (one, if servers hang on the home itself). Every plan keeps all of these. What is held now, and what needs no
-    rate, stands in the whole site.
+    and for what spreads over several parts of a home, the links between these, as many as a ring crosses at the least,
+    and each that it crosses for certain (:class:`optsched.places.Parted`, of what a type of GPUs has there). Every plan
+    keeps all of these. What is held now, and what needs no rate, stands in the whole site.
     """
     table, ways = problem.configurations, problem.configurations.ways
     homes, of_site = room.homes()
@@ -179,7 +179,7 @@ def _shared(
     for h in np.unique(home).tolist():
         some = (home == h) & (crosses & ~surely).any(axis=1)
         for links in np.unique(crosses[some], axis=0):
-            mine = (home == h) & ~(crosses & ~links).any(axis=1)
+            mine = (home == h) & crosses.any(axis=1) & ~(crosses & ~links).any(axis=1)
             add(every_stand, none, np.where(mine, ends, 0.0), limit[links].sum())
     stand, resource, fixed, sloped = (np.concatenate([none[:0], *(part[k] for part in parts)]) for k in range(4))
     whole_numbers = stand.astype(np.int64), resource.astype(np.int64)
