@@ -137,15 +137,31 @@ def kept(
 def twins(
     instance: Instance, job: IntArray, rows: Ways, same: NDArray[np.bool_]
 ) -> tuple[IntArray, Ways, NDArray[np.bool_]]:
-    """Give what a job holds on known servers a second row: the same counts anywhere else, which is a move."""
+    """Give what a job holds on known servers a second row: the same counts anywhere else, which is a move.
+
+    With a batch that only what it holds has, it may go on, and not move.
+    """
     placed = np.zeros(len(instance.jobs), dtype=bool)
     strays = np.zeros(len(instance.jobs), dtype=bool)
     for j, owner in enumerate(instance.jobs):
         if (h := owner.holds) is not None and (h.placement or h.server_placement):
             placed[j], strays[j] = True, not lawful(instance, h)
-    same = same & ~strays[job]
-    again: IntArray = np.flatnonzero(same & placed[job])
-    order = np.argsort(np.concatenate([np.arange(len(job)), again]), kind="stable")
-    taken = np.concatenate([np.arange(len(job)), again])[order]
-    still = np.concatenate([same, np.zeros(len(again), dtype=bool)])[order]
+    held: IntArray = np.flatnonzero(same & placed[job])
+    moves = held[[_given(instance.jobs[job[row]], rows, row) for row in held.tolist()]]
+    stays = np.ones(len(job), dtype=bool)
+    stays[held] = ~strays[job[held]]
+    once = np.flatnonzero(stays | ~same)
+    order = np.argsort(np.concatenate([once, moves]), kind="stable")
+    taken = np.concatenate([once, moves])[order]
+    still = np.concatenate([same[once], np.zeros(len(moves), dtype=bool)])[order]
     return job[taken], rows.take(taken), still
+
+
+def _given(job: Job, rows: Ways, row: int) -> bool:
+    """Tell whether a row has one of the batches that its job may be given."""
+    batch, passes = float(rows.local_batch[row]), int(rows.accumulation[row])
+    if job.configurations or np.isnan(batch):
+        return True
+    if job.global_batches:
+        return bool(np.isclose(rows.gpus[row] * batch * passes, job.global_batches).any())
+    return passes == 1 and bool(np.isclose(batch, job.local_batches).any())
