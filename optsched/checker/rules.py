@@ -57,17 +57,23 @@ def _curve_rules(truth: Truth, job: Job, a: Allocation) -> Iterator[Violation]:
     if not low <= a.servers <= high:
         yield Violation("parameter-servers", job.id, f"has {a.servers}, and may have {low} to {high}")
     limit = truth.instance.curves[job.curves[a.gpu_type]].max_local_batch
-    if a.local_batch is not None and limit is not None and a.local_batch > limit * (1 + TOLERANCE):
+    over = a.local_batch is not None and limit is not None and a.local_batch > limit * (1 + TOLERANCE)
+    if over and not _goes_on(job, a):
         yield Violation("memory", job.id, f"has {a.local_batch:g} examples a GPU, and {limit} fit the memory")
     if not _batch_allowed(job, a):
         batch = "no batch" if a.local_batch is None else f"batch {a.local_batch:g} x {a.gpus} x {a.accumulation}"
         yield Violation("batch", job.id, f"has {batch}, which is none of those that it may have")
 
 
+def _goes_on(job: Job, a: Allocation) -> bool:
+    """Tell whether a job keeps the batch that it is known to run with, whatever it would be given."""
+    return a.accumulation == 1 and job.holds is not None and job.holds.local_batch is not None and keeps(job, a)
+
+
 def _batch_allowed(job: Job, a: Allocation) -> bool:
     if a.local_batch is None:
         return not (job.global_batches or job.local_batches)
-    if a.accumulation == 1 and job.holds is not None and job.holds.local_batch is not None and keeps(job, a):
+    if _goes_on(job, a):
         return True
     if job.global_batches:
         return any(close(a.gpus * a.local_batch * a.accumulation, batch) for batch in job.global_batches)

@@ -147,7 +147,7 @@ def twins(
         if (h := owner.holds) is not None and (h.placement or h.server_placement):
             placed[j], strays[j] = True, not lawful(instance, h)
     held: IntArray = np.flatnonzero(same & placed[job])
-    moves = held[[_given(instance.jobs[job[row]], rows, row) for row in held.tolist()]]
+    moves = held[[_given(instance, instance.jobs[job[row]], rows, row) for row in held.tolist()]]
     stays = np.ones(len(job), dtype=bool)
     stays[held] = ~strays[job[held]]
     once = np.flatnonzero(stays | ~same)
@@ -157,11 +157,15 @@ def twins(
     return job[taken], rows.take(taken), still
 
 
-def _given(job: Job, rows: Ways, row: int) -> bool:
-    """Tell whether a row has one of the batches that its job may be given."""
+def _given(instance: Instance, job: Job, rows: Ways, row: int) -> bool:
+    """Tell whether what a job holds, which is a row, has one of the batches that the job may be given."""
     batch, passes = float(rows.local_batch[row]), int(rows.accumulation[row])
     if job.configurations or np.isnan(batch):
         return True
+    assert job.holds is not None
+    limit = instance.curves[job.curves[job.holds.gpu_type]].max_local_batch
+    if limit is not None and batch > limit * (1 + 1e-9):
+        return False
     if job.global_batches:
         return bool(np.isclose(rows.gpus[row] * batch * passes, job.global_batches).any())
     return passes == 1 and bool(np.isclose(batch, job.local_batches).any())

@@ -122,12 +122,13 @@ def test_of_two_rows_that_keep_what_is_held_the_better_one_stays():
     assert (result.status, result.value) == ("optimal", pytest.approx(2.4))
 
 
+@pytest.mark.parametrize("more", [{}, {"max_local_batch": 16}])
 @pytest.mark.parametrize("placement", [{"s0": 1, "s1": 1}, {"s0": 3, "s1": 1}])
-def test_a_batch_that_a_job_only_holds_is_not_moved(placement):
+def test_a_batch_that_a_job_only_holds_is_not_moved(placement, more):
     gpus = sum(placement.values())
     holds = {"gpu_type": "v", "gpus": gpus, "local_batch": 20.0, "placement": placement}
-    held = job(local_batches=[32], holds=holds, restart_s=30)
-    one = instance(held, cluster=cluster(4, 4), curves={"c": ALLREDUCE}, decides="placement")
+    held = job(local_batches=[20 if more else 32], holds=holds, restart_s=30)
+    one = instance(held, cluster=cluster(4, 4), curves={"c": {**ALLREDUCE, **more}}, decides="placement")
     table = pose(one).configurations
     only_held = (table.ways.local_batch == 20) & ~table.kept
     assert not only_held.any()
