@@ -1,12 +1,17 @@
-"""A model of 8 columns whose optimum HiGHS 1.12 and 1.13 miss, and call another point optimal."""
+"""Small models whose optimum HiGHS 1.12 and 1.13 miss, and call another point optimal."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from optsched.backends import Limits, Watch, highs
+from optsched.formulation import DEFAULT, formulation
+from optsched.least import tightened
 from optsched.linear import LinearModel
+from optsched.pose import pose
+from optsched.problem import Places, Plan
 from tests.builders import residuals
+from tests.placement.made import made
 
 COST = [1.0, 1.06, 1.01, 0, 0, 0, 0, 0]
 ROWS = [
@@ -36,3 +41,14 @@ def test_no_bound_below_a_feasible_point():
     assert residuals(model, BETTER) == 0
     outcome = highs.solve(model, Watch(Limits(gap=0.0)))
     assert outcome.bound >= 1.06 - 1e-9
+
+
+def test_a_start_is_not_called_optimal_beside_a_better_point():
+    """Of two batches, the start has the worse one; HiGHS prunes the other before it solves a linear program."""
+    problem, _ = tightened(pose(made(6374, "placement"), error=1e-3), Watch(Limits()))
+    built = formulation("placement").forms["linear"](problem, DEFAULT)
+    places = Places({"s0/0": 1}, {}), Places({"s0/1": 2}, {}), Places({"s0/0": 1}, {"s0/1": 1, "s1": 1})
+    worse, better = (built.start(Plan(np.array([row, 2, 3]), None, places)) for row in (1, 0))
+    assert residuals(built.model, better) < 1e-9
+    outcome = highs.solve(built.model, Watch(Limits(gap=1e-6)), start=worse)
+    assert outcome.bound >= built.model.cost @ better - 1e-9
