@@ -27,15 +27,14 @@ def add_meetings(model: LinearModel, o: Options, job: IntArray, pieces: IntArray
     job, pieces, rate
         Of each option: its job, how many pieces of workers it has, and its column B; shape ``(o,)``.
     """
-    sizes = np.array([len(c) for c in o.classes])
     network = np.array([c.network_gbps for c in o.classes])
     found: list[tuple[IntArray, float]] = []
     pairs = 0
     for home in o.homes:
-        servers, limit = int(sizes[home].sum()), float(network[home].max())
+        servers, limit = int(o.sizes[home].sum()), float(network[home].max())
         if not np.isfinite(limit):
             continue
-        outside = (o.homes & ~home) @ sizes
+        outside = (o.homes & ~home) @ o.sizes
         surely = np.where(o.ring & (o.homes & home).any(axis=1)[o.home], pieces - outside[o.home], 0)
         of = {j: np.flatnonzero((job == j) & (surely > 0)) for j in np.unique(job[surely > 0]).tolist()}
         most = {j: int(surely[mine].max()) for j, mine in of.items()}

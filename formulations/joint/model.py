@@ -64,8 +64,7 @@ def _choice(model: LinearModel, problem: Problem, o: Options) -> tuple[Columns, 
     kind, place = np.nonzero(fits)
     most = np.zeros(len(o.kinds), dtype=np.int64)
     np.maximum.at(most, o.kind, o.count)
-    sizes = np.array([len(c) for c in o.classes])
-    pairs = Pairs(kind, place, np.minimum(most[kind], sizes[place]))
+    pairs = Pairs(kind, place, np.minimum(most[kind], o.sizes[place]))
 
     def pair_label(k: int) -> str:
         piece = o.kinds[kind[k]]
@@ -129,7 +128,6 @@ def _pieces(model: LinearModel, problem: Problem, o: Options, columns: Columns, 
 def _servers(model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs) -> None:
     """Add C6: a server of its own for each piece of a job, and C7: what each class has."""
     job = np.array([kind.job for kind in o.kinds], dtype=np.int64)
-    sizes = np.array([len(c) for c in o.classes], dtype=np.float64)
     x_job = problem.configurations.job[o.row]
     cell = job[pairs.kind] * len(o.classes) + pairs.place
     cells, number = np.unique(cell, return_inverse=True)
@@ -140,7 +138,7 @@ def _servers(model: LinearModel, problem: Problem, o: Options, columns: Columns,
     row = np.repeat(np.arange(len(cells)), count)
     entries = (
         np.concatenate([number, row]), np.concatenate([columns.z, columns.x[option]]),
-        np.concatenate([np.ones(len(cell)), -sizes[place][row]]),
+        np.concatenate([np.ones(len(cell)), -o.sizes[place][row]]),
     )  # fmt: skip
     model.add_rows("C6", entries, upper=0.0, size=len(cells))
     takes = np.array([kind.takes for kind in o.kinds], dtype=np.float64).reshape(-1, 3)
@@ -152,7 +150,7 @@ def _servers(model: LinearModel, problem: Problem, o: Options, columns: Columns,
         if mine.any():
             model.add_rows(
                 "C7", (at[pairs.place[mine]], columns.z[mine], takes[pairs.kind[mine], d]),
-                upper=(sizes * has[:, d])[binds], size=len(binds),
+                upper=(o.sizes * has[:, d])[binds], size=len(binds),
                 label=lambda k, binds=binds, what=what: f"{what},{o.classes[binds[k]]}",  # type: ignore[misc]
             )  # fmt: skip
 

@@ -160,7 +160,7 @@ def _sent(
 def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, sent: Sent, *, filled: bool) -> None:
     """Add C16, and where ``filled`` C23: beside a piece that takes all GPUs of a server, no other worker sends."""
     network = np.array([c.network_gbps for c in o.classes])
-    limit = np.array([len(c) for c in o.classes]) * network
+    limit = o.sizes * network
     place = pairs.place[sent.pair]
 
     def add(name: str, entries: tuple[IntArray, IntArray, FloatArray], binds: Bools) -> None:
@@ -193,8 +193,7 @@ def _links(
     job_of_kind = np.array([kind.job for kind in o.kinds], dtype=np.int64)
     workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)
     starred = np.array([kind.starred for kind in o.kinds], dtype=bool)
-    sizes = np.array([len(c) for c in o.classes])
-    homes = [Parted.of(home, o.homes, o.crossings, sizes) for home in o.homes]
+    homes = [Parted.of(home, o.homes, o.crossings, o.sizes) for home in o.homes]
     parts, surely = np.zeros((2, len(homes), len(o.crossings)), dtype=bool)
     for h, home in enumerate(homes):
         parts[h, home.links], surely[h, home.links] = True, home.surely

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,11 @@ class Options:
     fast: FloatArray
     ring: Bools
     held: tuple[tuple[int, int, int, int], ...]
+
+    @cached_property
+    def sizes(self) -> IntArray:
+        """Servers of each class, shape ``(classes,)``."""
+        return np.array([len(c) for c in self.classes], dtype=np.int64)
 
     def rack(self, place: int) -> str:
         """Return the rack of a class, by its site."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optsched.arrays import distinct
 from optsched.configurations.demands import Demands
 from optsched.configurations.table import Ways, none, stacked
 from optsched.curves import IntArray
@@ -63,9 +64,7 @@ def _most_efficient(owner: IntArray, ways: Ways) -> IntArray:
         [owner, ways.pool, ways.gpus, ways.nodes, ways.servers, ways.local_batch, ways.accumulation, ways.throughput,
          ways.gbps]
     )  # fmt: skip
-    best_first = np.lexsort((-ways.efficiency, *equal.T))
-    here, before = equal[best_first[1:]], equal[best_first[:-1]]
-    new = np.ones(len(equal), dtype=bool)
-    new[1:] = ((here != before) & ~(np.isnan(here) & np.isnan(before))).any(axis=1)
-    kept: IntArray = np.sort(best_first[new])
+    best_first = np.argsort(-ways.efficiency, kind="stable")
+    first, _ = distinct(equal[best_first])
+    kept: IntArray = np.sort(best_first[first])
     return kept

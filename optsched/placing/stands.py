@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from optsched.arrays import distinct, members
 from optsched.curves import FloatArray, IntArray
 from optsched.places import Parted, Room
+from optsched.pools import Pool
 from optsched.prices.table import ROOM
 from optsched.problem import Problem
 
@@ -93,7 +94,7 @@ def stands_of(problem: Problem, room: Room) -> Stands:
     held = servers * np.array([c.gpus for c in room.classes])
     shape_of, home_of = [], []
     for p, at in enumerate(table.pools):
-        own = np.array([c.gpu_type == at.gpu_type and c.site == at.site for c in room.classes], dtype=bool)
+        own = _own(room, at)
         places = of_site.get(at.site, [])
         for h in places:
             if times[h] == 0:
@@ -149,7 +150,7 @@ def _shared(
             capacity.append(limit)
 
     for p, at in enumerate(problem.configurations.pools):
-        own = np.array([c.gpu_type == at.gpu_type and c.site == at.site for c in room.classes], dtype=bool)
+        own = _own(room, at)
         of_pool = pool == p
         for h in of_site.get(at.site, []):
             mine = [c for c, inside in zip(room.classes, homes[h] & own, strict=True) if inside]
@@ -197,7 +198,7 @@ def _crossed(
     crosses, surely = np.zeros((2, len(home), len(room.crossings)), dtype=bool)
     sizes = np.array([len(c) for c in room.classes])
     for p, at in enumerate(problem.configurations.pools):
-        own = homes & [c.gpu_type == at.gpu_type and c.site == at.site for c in room.classes]
+        own = homes & _own(room, at)
         for h in np.unique(home[pool == p]).tolist():
             rings = np.flatnonzero((pool == p) & (home == h))
             parted = Parted.of(own[h], own, room.crossings, sizes)
@@ -205,6 +206,11 @@ def _crossed(
             crosses[np.ix_(rings, parted.links)] = True
             surely[np.ix_(rings, parted.links[parted.surely])] = True
     return ends, crosses, surely
+
+
+def _own(room: Room, pool: Pool) -> Bools:
+    """Tell which classes are servers of a pool, shape ``(classes,)``."""
+    return np.array([c.gpu_type == pool.gpu_type and c.site == pool.site for c in room.classes], dtype=bool)
 
 
 def _within(homes: Bools) -> Bools:
