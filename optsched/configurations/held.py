@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.arrays import positions, run_starts
+from optsched.arrays import members, offsets, run_starts
 from optsched.configurations.demands import Demands
 from optsched.configurations.table import Ways, none, stacked
-from optsched.configurations.ways import Rater
+from optsched.configurations.ways import Rater, even_nodes
 from optsched.curves import IntArray
 from optsched.instance import Instance, Job
 from optsched.places import lawful
@@ -31,11 +31,11 @@ def with_held(instance: Instance, everywhere: Sequence[Pool], job: IntArray, row
     owner, held = _held_ways(instance, everywhere, holders)
     if len(owner) == 0:
         return job, rows
-    # one row a job at the most: compare all rows of a job with it
-    mine = positions(owner, len(instance.jobs))
-    of: IntArray = np.flatnonzero(mine[job] >= 0)
-    number, some = mine[job[of]], rows.take(of)
-    other = held.take(number)
+    # each row of a job beside each of what it holds
+    count = np.bincount(owner, minlength=len(instance.jobs))
+    of, more = members(count[job])
+    number = offsets(count)[job[of]] + more
+    some, other = rows.take(of), held.take(number)
     before = np.zeros(len(of), dtype=bool)
     same = np.ones(len(of), dtype=bool)
     for name in ("pool", "gpus", "servers", "nodes"):
@@ -52,7 +52,10 @@ def with_held(instance: Instance, everywhere: Sequence[Pool], job: IntArray, row
 
 
 def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence[int]) -> tuple[IntArray, Ways]:
-    """Return (job, way) of what jobs hold and may go on with, where they name their nodes or their batch."""
+    """Return (job, way) of what jobs hold and may go on with, where they name their nodes or their batch.
+
+    Where a job does not name its nodes, these are the fewest, or, where places are decided, any that are even.
+    """
     number_of = {(pool.site, pool.gpu_type): number for number, pool in enumerate(everywhere)}
     groups: dict[tuple[int, str, bool], list[int]] = defaultdict(list)
     for j in holders:
@@ -70,24 +73,29 @@ def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence
         held = [job.holds for job in jobs]
         gpus, servers = (np.array([getattr(h, name) for h in held], dtype=np.int64) for name in ("gpus", "servers"))
         most = rater.demands.per_server
-        named_nodes = np.array([_nodes_held(instance, job) for job in jobs], dtype=np.int64)
-        nodes = np.where(named_nodes > 0, named_nodes, pool.packed_nodes(gpus, most))
-        fits = pool.fits(gpus, nodes, most, evenly=instance.decides != "counts")
-        cell: IntArray = np.flatnonzero(fits)
+        cell: IntArray = np.arange(len(jobs))
+        nodes = np.array([_nodes_held(instance, job) for job in jobs], dtype=np.int64)
+        if instance.decides == "counts":
+            nodes = np.where(nodes > 0, nodes, pool.packed_nodes(gpus, most))
+        else:
+            cell, even = even_nodes(pool, gpus, most)
+            like = (nodes[cell] == 0) | (nodes[cell] == even)
+            cell, nodes = cell[like], even[like]
+        fits = pool.fits(gpus[cell], nodes, most[cell], evenly=False)
+        cell, nodes = cell[fits], nodes[fits]
         if open_batch:
-            which, ways = rater.with_batches(cell, gpus[fits], nodes[fits], servers[fits])
+            which, ways = rater.with_batches(cell, gpus[cell], nodes, servers[cell])
             cell = cell[which]
             best = np.lexsort((-np.nan_to_num(ways.goodput, nan=-np.inf), cell))
             best = best[run_starts(cell[best])]
             cell, ways = cell[best], ways.take(best)
         else:
-            batch = np.array([h.local_batch for h in held if h is not None], dtype=np.float64)[fits]
-            one = np.ones(len(cell), dtype=np.int64)
-            ways = rater.rated(cell, gpus[fits], nodes[fits], servers[fits], batch, one)
+            batch = np.array([h.local_batch for h in held if h is not None], dtype=np.float64)[cell]
+            ways = rater.rated(cell, gpus[cell], nodes, servers[cell], batch, np.ones(len(cell), dtype=np.int64))
         known = ~np.isnan(ways.throughput)
         parts.append((np.array(some)[cell[known]], ways.take(known)))
     owner = np.concatenate([owner for owner, _ in parts])
-    order = np.argsort(owner)
+    order = np.argsort(owner, kind="stable")
     return owner[order], stacked([ways for _, ways in parts]).take(order)
 
 

@@ -16,7 +16,7 @@ from optsched.curves import Curve, FloatArray, IntArray
 from optsched.instance import Instance, Job
 from optsched.pools import Pool
 
-__all__ = ["Rater", "reference_goodputs", "ways_of"]
+__all__ = ["Rater", "even_nodes", "reference_goodputs", "ways_of"]
 
 
 def ways_of(
@@ -67,7 +67,7 @@ def _by_curve(rater: Rater, some: IntArray) -> tuple[IntArray, Ways]:
         there = nodes <= len(pool.sizes)
         owner, gpus, servers, nodes = owner[there], gpus[there], servers[there], nodes[there]
     else:
-        cell, nodes = _even_nodes(pool, gpus, demands.per_server[owner])
+        cell, nodes = even_nodes(pool, gpus, demands.per_server[owner])
         owner, gpus, servers = owner[cell], gpus[cell], servers[cell]
     cell, ways = rater.with_batches(owner, gpus, nodes, servers)
     # where network rates are decided, which batch is best depends on the rate, and all of them stay
@@ -118,7 +118,7 @@ class Rater:
         return Ways(pool, gpus, nodes, servers, local, passes, rate, efficiency, gbps)
 
 
-def _even_nodes(pool: Pool, gpus: IntArray, most: IntArray) -> tuple[IntArray, IntArray]:
+def even_nodes(pool: Pool, gpus: IntArray, most: IntArray) -> tuple[IntArray, IntArray]:
     """Return (cell, nodes): each number of servers over which the GPUs of a cell are spread evenly."""
     keys, number = np.unique(np.column_stack([gpus, most]), axis=0, return_inverse=True)
     each = [pool.even_nodes(count, limit) for count, limit in keys.tolist()]

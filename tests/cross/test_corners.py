@@ -134,3 +134,19 @@ def test_a_batch_that_a_job_only_holds_is_not_moved(placement, more):
     assert not only_held.any()
     assert (table.ways.local_batch == 20).any() == (gpus == 2)  # uneven pieces are no lawful plan: it cannot go on
     assert optsched.solve(one).status == "optimal"
+
+
+@pytest.mark.parametrize("backend", ["highs", "cpsat"])
+def test_a_batch_that_is_held_on_servers_without_names_goes_on_on_any_number_of_them(backend):
+    """Two servers of two GPUs each: three jobs stay only if the one with two GPUs stands on two servers."""
+    wide = job("w", local_batches=[32], holds={"gpu_type": "v", "gpus": 2, "local_batch": 20.0}, required=True)
+    small = [
+        job(f"j{n}", local_batches=[32], required=True, holds={"gpu_type": "v", "gpus": 1, "placement": {f"s{n}": 1}})
+        for n in range(2)
+    ]
+    case = instance(
+        wide, *small, cluster=cluster(2, 2), curves={"c": ALLREDUCE}, decides="placement", max_moves=0
+    )  # fmt: skip
+    result = optsched.solve(case, backend=backend)
+    assert result.status == "optimal"
+    assert {a.job: a.nodes for a in result.allocations}["w"] == 2
