@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from optsched.curves import FloatArray
 from optsched.errors import InputError, OptschedError, shown
+from optsched.linear.disjunctions import Disjunctions
 from optsched.problem import Plan, Problem
 
 __all__ = [
@@ -76,6 +77,8 @@ class Formulated:
     cut
         Adds valid rows to the model that a point violates, which would be too many to have them all, and returns their
         number; None where the model is whole.
+    disjunctions
+        Returns what is to be decided, for a search that branches on it; None where columns say it all.
     """
 
     model: Any
@@ -86,6 +89,7 @@ class Formulated:
     notes: tuple[str, ...] = ()
     rates: Callable[[FloatArray], FloatArray] | None = None
     cut: Callable[[FloatArray], int] | None = None
+    disjunctions: Callable[[], Disjunctions] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from formulations.joint.columns import Columns, Pairs
@@ -9,6 +11,7 @@ from formulations.joint.network import Traffic, add_network
 from formulations.joint.options import Options, options
 from formulations.joint.patterns import add_patterns
 from formulations.joint.reading import rates_of, reader, starter
+from formulations.joint.splits import Splits
 from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from optsched.arrays import by_group, positions, stretches
 from optsched.curves import FloatArray, IntArray
@@ -45,6 +48,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
         notes=() if traffic is None else traffic.notes,
         cut=cut,
         rates=None if traffic is None else rates_of(o, columns, traffic, len(problem.configurations)),
+        disjunctions=None if traffic is None else partial(Splits.of, problem, o, columns, pairs, traffic),
     )
 
 

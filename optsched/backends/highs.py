@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what make
     from optsched.curves import FloatArray, IntArray
     from optsched.linear import LinearModel
 
-__all__ = ["Request", "prepare", "run", "solve"]
+__all__ = ["Request", "confirmed", "dense", "dual_bound", "pass_model", "prepare", "request_of", "run", "solve"]
 
 _AGGREGATOR = 1 << 12
 """A rule of the presolve of HiGHS 1.12 and 1.13 by which it calls points optimal that are not (tests/cross)."""
@@ -59,14 +59,22 @@ def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: Flo
 
     if model.columns == 0:
         return _empty(model)
+    request = request_of(model)
+    if relaxed:
+        request = replace(request, integer=np.zeros(model.columns, dtype=bool))
+    elif request.integer.any():
+        request = replace(request, point=start)
+    return confirmed(request, worker.run("highs", request, watch))
+
+
+def request_of(model: LinearModel) -> Request:
+    """Return a model as arrays."""
     matrix = model.matrix()
-    integer = model.integer & (not relaxed)
-    request = Request(
-        model.offset, model.cost, model.lower, model.upper, integer,
+    return Request(
+        model.offset, model.cost, model.lower, model.upper, model.integer,
         matrix.start.astype(np.int32), matrix.column.astype(np.int32), matrix.coefficient, matrix.lower, matrix.upper,
-        start if integer.any() else None,
+        None,
     )  # fmt: skip
-    return _confirmed(request, worker.run("highs", request, watch))
 
 
 def _empty(model: LinearModel) -> Outcome:
@@ -77,7 +85,7 @@ def _empty(model: LinearModel) -> Outcome:
     return Outcome("optimal", "gap", np.empty(0), model.offset, model.offset, 0.0)
 
 
-def _confirmed(request: Request, outcome: Outcome) -> Outcome:
+def confirmed(request: Request, outcome: Outcome) -> Outcome:
     """Return what of an outcome holds for the model itself."""
     if outcome.values is not None:
         wrong = _broken(request, outcome.values)
@@ -90,7 +98,7 @@ def _confirmed(request: Request, outcome: Outcome) -> Outcome:
             return Outcome("unknown", "failed", None, None, None, outcome.solve_s, message)
         outcome = replace(outcome, objective=objective)
     if outcome.duals is not None and not request.integer.any():
-        return replace(outcome, bound=_dual_bound(request, outcome.duals))
+        return replace(outcome, bound=dual_bound(request, outcome.duals))
     return _unrefuted(request, outcome)
 
 
@@ -129,7 +137,7 @@ def _broken(request: Request, values: FloatArray) -> str:
     return ""
 
 
-def _dual_bound(request: Request, duals: FloatArray) -> float | None:
+def dual_bound(request: Request, duals: FloatArray) -> float | None:
     """Return the bound that duals of the rows prove on the linear relaxation; None where they prove none.
 
     For any y, ``c x <= y'b + sum_j max over l_j <= x_j <= u_j of (c - A'y)_j x_j``, where b is the side of the
@@ -148,6 +156,29 @@ def _dual_bound(request: Request, duals: FloatArray) -> float | None:
     used = reduced != 0
     bound = request.offset + float(y @ side) + float(reduced[used] @ end[used])
     return bound if np.isfinite(bound) else None
+
+
+def dense(
+    cost: FloatArray, matrix: FloatArray, lower: FloatArray, upper: FloatArray, *, integer: bool
+) -> FloatArray | None:  # fmt: skip
+    """Maximize ``cost x`` over ``lower <= matrix x <= upper`` and ``x >= 0``, here and now; None if nothing comes of it.
+
+    For models of a few hundred entries, in the process of a solver. ``integer``: of whole numbers.
+    """
+    import highspy
+
+    rows, columns = matrix.shape
+    start = np.arange(0, rows * columns + 1, columns)
+    column = np.tile(np.arange(columns), rows)
+    whole = np.full(columns, integer)
+    zero, ends = np.zeros(columns), np.full(columns, np.inf)
+    solver = highspy.Highs()
+    for name, option in {"output_flag": False, "threads": 1, "presolve": "off"}.items():
+        solver.setOptionValue(name, option)
+    pass_model(solver, Request(0.0, cost, zero, ends, whole, start, column, matrix.ravel(), lower, upper, None))
+    solver.run()
+    proven = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return np.array(solver.getSolution().col_value) if proven else None
 
 
 def prepare() -> None:
@@ -174,7 +205,7 @@ def run(request: Request, watch: Watch) -> Outcome:
     for name, option in options.items():
         solver.setOptionValue(name, option)
     began = time.monotonic()
-    _pass(solver, highspy, request)
+    pass_model(solver, request)
     handover = time.monotonic() - began
     if request.point is not None:
         point = highspy.HighsSolution()
@@ -220,8 +251,10 @@ def _unlooked(solver: Any, highspy: Any) -> bool:
     return bool(proven and info.mip_node_count == 0 and info.simplex_iteration_count == 0)
 
 
-def _pass(solver: Any, highspy: Any, request: Request) -> None:
+def pass_model(solver: Any, request: Request) -> None:
     """Hand the arrays over as they are."""
+    import highspy
+
     solver.passModel(
         len(request.cost), len(request.row_lower), len(request.column), int(highspy.MatrixFormat.kRowwise),
         int(highspy.ObjSense.kMaximize), request.offset, request.cost, request.lower, request.upper,

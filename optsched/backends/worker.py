@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ENTRIES", "GRACE", "PATIENCE", "run", "stopped_by"]
 
-ENTRIES = {name: f"optsched.backends.{name}:run" for name in ("highs", "cpsat", "pyomo")}
+ENTRIES = {name: f"optsched.backends.{name}:run" for name in ("highs", "cpsat", "pyomo", "tree")}
 """What runs in the process of each backend, as ``module:function``. Tests put faults in their places."""
 GRACE = 0.05
 """Seconds from the deadline, at which a solver is asked to stop, to being killed."""
 PATIENCE = 1.0
 """Seconds from being asked to stop by ``Ctrl-C`` to being killed."""
-_NAMES = {"highs": "HiGHS", "cpsat": "CP-SAT", "pyomo": "Pyomo"}
+_NAMES = {"highs": "HiGHS", "cpsat": "CP-SAT", "pyomo": "Pyomo", "tree": "branch and bound"}
 
 
 @dataclass

@@ -24,6 +24,8 @@ __all__ = ["doubted", "exactly", "formulation_for", "in_turn", "nearer"]
 
 _FEW = 1_000
 """Most rows that are priced anew before a model, and may be split by intervals of network rates."""
+_ENOUGH = 0.9
+"""Part of the gap that is left open above a plan that is known."""
 _LISTABLE = 200_000
 """Most configurations that are listed one by one where the formulation is left to us."""
 
@@ -77,7 +79,11 @@ def exactly(
     if watch.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
     # only the solver speaks in the model's units
-    outcome = run_backend(form, backend, built, replace(watch, scale=watch.scale * built.scale), start)
+    told = replace(watch, scale=watch.scale * built.scale)
+    if backend == "tree":
+        outcome = run_tree(built, told, search.value + _ENOUGH * watch.limits.gap * abs(search.value))
+    else:
+        outcome = run_backend(form, backend, built, told, start)
     build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:
@@ -170,6 +176,14 @@ def run_backend(form: str, backend: str, built: Formulated, watch: Watch, start:
     from optsched.backends import pyomo
 
     return pyomo.solve(built.model, watch, backend.partition(":")[2])
+
+
+def run_tree(built: Formulated, watch: Watch, enough: float) -> Outcome:
+    """Run branch and bound on what a formulation says is to be decided, down to a bound on the objective."""
+    from optsched.backends import tree
+
+    assert built.disjunctions is not None
+    return tree.solve(built.model, built.disjunctions(), watch, enough / built.scale)
 
 
 def doubted(search: Search, watch: Watch) -> Search:

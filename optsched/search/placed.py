@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from optsched.backends import Watch
 from optsched.formulation import DEFAULT, Choices
 from optsched.guard import beside
-from optsched.placing.levels import ENDS, HALF
+from optsched.placing.levels import CHOICES, ENDS, HALF
 from optsched.problem import Problem
 from optsched.search.exact import exactly, formulation_for, nearer
 from optsched.search.heuristic import by_relaxation
@@ -55,12 +55,14 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     merged = Stage(chosen.name, solver, partial(with_equal, run=partial(run, choices=choices, note=note, watch=watch)))
     alone = partial(run, choices=apart, note="", ends=HALF)
     exact = Stage(chosen.name, solver, partial(in_rounds, run=alone, watch=watch))
+    split = partial(exactly, chosen=chosen, form=form, backend="tree", choices=CHOICES, note="", share=0.8)
+    tree = Stage(chosen.name, "tree", partial(by_splits, run=split, watch=watch))
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
     pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
-    return [pooled, bounds, first, kernels, merged, exact]
+    return [pooled, bounds, first, kernels, *([tree] if form == "linear" else []), merged, exact]
 
 
 def _small(search: Search) -> bool:
@@ -75,6 +77,13 @@ def _small(search: Search) -> bool:
 def with_equal(search: Search, run: Callable[..., Search]) -> Search:
     """Solve a model in which equal servers are merged: briefly, and a smaller one, where the exact model is small."""
     return run(search, ends=HALF, share=0.3) if _small(search) else run(search, ends=ENDS, share=0.5)
+
+
+def by_splits(search: Search, run: Callable[..., Search], watch: Watch) -> Search:
+    """Branch on what jobs get and which of them meet, where rates are decided on a small cluster."""
+    if search.problem.instance.decides != "network" or not _small(search) or search.proven(2 * watch.limits.gap):
+        return search
+    return in_rounds(search, run, watch)
 
 
 def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Search:

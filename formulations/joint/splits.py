@@ -1,0 +1,299 @@
+"""What is to be decided, for branch and bound: which options jobs take, and which jobs' rings meet on a server.
+
+Equal servers are merged, so that no column says which pieces share one. What a class holds is dealt out by patterns of
+pieces, those of rings by job; from a point that needs patterns that send too much, either the jobs of such a pattern
+meet somewhere, and then their rates are together at most what a server has, or they never do, and then no pattern has
+them all. What no patterns hold violates a row that all of them keep, which a linear program finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import combinations
+
+import numpy as np
+
+from formulations.joint.columns import Columns, Pairs
+from formulations.joint.network import Traffic
+from formulations.joint.options import Options
+from optsched.backends.highs import dense
+from optsched.curves import FloatArray, IntArray
+from optsched.linear.disjunctions import Decision, Row, Side
+from optsched.problem import Problem
+
+__all__ = ["Splits"]
+
+_UNDECIDED = 1e-4
+"""Part of a job's options on a side from which on it is undecided."""
+_SOME = 1e-6
+"""Pieces or servers from which on there are some."""
+_WHOLE = 1e-5
+"""How far a number of pieces may be from a whole one."""
+_TOO_MANY = 1e-4
+"""Servers too few from which on a class does not hold what a point says."""
+_OVER = 1e-6
+"""Part of a server's rate by which jobs must exceed it to count."""
+
+Item = tuple[int, int, float]
+"""A piece: its job (-1: of any job, as it is of no ring), GPUs, and the least rate that it sends."""
+
+
+@dataclass(frozen=True, order=True)
+class Meeting:
+    """The key of a split: some jobs never share a server, or they do."""
+
+    jobs: tuple[int, ...]
+
+
+@dataclass(frozen=True, order=True)
+class Held:
+    """The key of a split: a class holds fewer pieces of a kind, or as many."""
+
+    place: int
+    item: Item
+    count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Class:
+    """Equal servers: how many, the GPUs and the rate of one, the columns of pieces of workers, and what each is."""
+
+    servers: int
+    gpus: int
+    network: float
+    z: IntArray
+    items: tuple[Item, ...]
+
+    def held(self, values: FloatArray) -> dict[Item, float]:
+        """Return how many pieces a point has here."""
+        found: dict[Item, float] = {}
+        for item, count in zip(self.items, values[self.z].tolist(), strict=True):
+            if count > _SOME:
+                found[item] = found.get(item, 0.0) + count
+        return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The disjunctions of a model.
+
+    groups
+        Options of a job on each side of a split, as columns.
+    rates
+        Columns B of each job's rings.
+    classes
+        Of servers.
+    """
+
+    groups: tuple[tuple[IntArray, IntArray], ...]
+    rates: dict[int, IntArray]
+    classes: tuple[Class, ...]
+
+    @staticmethod
+    def of(problem: Problem, o: Options, columns: Columns, pairs: Pairs, traffic: Traffic) -> Splits:
+        """Return those of a model."""
+        job = problem.configurations.job[o.row]
+        ring = np.zeros(len(o.kinds), dtype=bool)
+        ring[o.kind[o.ring[o.option]]] = True
+        rates = {j: traffic.rate[(job == j) & o.ring] for j in np.unique(job[o.ring]).tolist()}
+        classes = []
+        for number, c in enumerate(o.classes):
+            mine = np.flatnonzero((pairs.place == number) & [o.kinds[k].gpus > 0 for k in pairs.kind])
+            items = tuple(
+                (kind.job, kind.gpus, kind.sends) if ring[k] else (-1, kind.gpus, 0.0)
+                for k in pairs.kind[mine].tolist()
+                for kind in [o.kinds[k]]
+            )
+            classes.append(Class(len(c), c.gpus, c.network_gbps, columns.z[mine], items))
+        return Splits(tuple(_groups(problem, o, columns.x)), rates, tuple(classes))
+
+    def sides(self, key: Hashable) -> tuple[Side, Side]:
+        """Return the sides of a split: of options, of jobs that never meet or do, or of fewer pieces or no fewer."""
+        if isinstance(key, Meeting):
+            column = np.concatenate([self.rates[job] for job in key.jobs])
+            network = max(c.network for c in self.classes)
+            return _rows(), _rows(Row(column, np.ones(len(column)), network))
+        if isinstance(key, Held):
+            here = self.classes[key.place]
+            column = here.z[[item == key.item for item in here.items]]
+            ones = np.ones(len(column))
+            return _rows(Row(column, ones, key.count - 1.0)), _rows(Row(column, -ones, -float(key.count)))
+        assert isinstance(key, int)
+        left, right = (Side(off, np.zeros(len(off)), np.zeros(len(off))) for off in self.groups[key])
+        return left, right
+
+    def look(self, values: FloatArray, taken: frozenset[Decision]) -> tuple[list[Row], dict[Hashable, float]]:
+        """Return rows that a point violates, and the splits that it leaves undecided."""
+        rows: list[Row] = []
+        splits: dict[Hashable, float] = {}
+        for number, (left, right) in enumerate(self.groups):
+            undecided = min(values[left].sum(), values[right].sum())
+            if undecided > _UNDECIDED:
+                splits[number] = float(undecided)
+        whole = not splits and all(_is_whole(values[c.z]) for c in self.classes)
+        sent = {job: float(values[column].sum()) for job, column in self.rates.items()}
+        for place, c in enumerate(self.classes):
+            held = c.held(values)
+            if not held:
+                continue
+            apart, meet = _meetings(taken, {job for job, _, _ in held})
+            patterns = _patterns(tuple(held), c.gpus, c.network, apart)
+            over = np.array([_over(jobs, sent, c.network) for jobs in patterns.jobs])
+            used = patterns.dealt(np.array(list(held.values())), c.servers, over, whole=whole)
+            if used is not None:
+                for q in np.flatnonzero((used > _SOME) & (over > 0)).tolist():
+                    key = _fewest(patterns.jobs[q], sent, c.network, meet)
+                    if key is not None:
+                        worth = float(used[q]) * _over(frozenset(key.jobs), sent, c.network)
+                        splits[key] = min(1.0, splits.get(key, 0.0) + worth)
+            elif whole:
+                rows += self._full(place, held, taken, apart, splits)
+            else:
+                rows += self._lacking(c, held, apart)
+        return rows, splits
+
+    def _lacking(self, c: Class, held: dict[Item, float], apart: frozenset[Meeting]) -> Iterator[Row]:
+        """Yield a row, for all classes of such servers, that all patterns keep, and what is held does not."""
+        wanted = np.array(list(held.values()))
+        price = _patterns(tuple(held), c.gpus, c.network, apart).prices(wanted)
+        if price is None or price @ wanted <= c.servers + _TOO_MANY:
+            return
+        # of what jobs never do, it needs what keeps a pattern out that would break it
+        every = _patterns(tuple(held), c.gpus, c.network, frozenset())
+        dear = [jobs for jobs, cost in zip(every.jobs, price @ every.counts, strict=True) if cost > 1 + _SOME]
+        needs = set()
+        while dear:
+            key = max(sorted(apart), key=lambda key: sum(jobs.issuperset(key.jobs) for jobs in dear))
+            needs.add((key, 0))
+            dear = [jobs for jobs in dear if not jobs.issuperset(key.jobs)]
+        worth = {item: p for item, p in zip(held, price.tolist(), strict=True) if p > _SOME}
+        for other in self.classes:
+            if (other.gpus, other.network) == (c.gpus, c.network):
+                mine = [k for k, item in enumerate(other.items) if item in worth]
+                prices = np.array([worth[other.items[k]] for k in mine])
+                yield Row(other.z[mine], prices, float(other.servers), frozenset(needs))
+
+    def _full(
+        self, place: int, held: dict[Item, float], taken: frozenset[Decision], apart: frozenset[Meeting],
+        splits: dict[Hashable, float],
+    ) -> Iterator[Row]:  # fmt: skip
+        """Add splits of what servers cannot hold as it is, though parts of patterns can: there is less of something.
+
+        Where it is taken that there is no less of anything, yield a row that no point keeps.
+        """
+        keys = [Held(place, item, round(count)) for item, count in held.items()]
+        no_less = {(key, 1) for key in keys}
+        if no_less <= taken:
+            nothing = np.empty(0)
+            needs = no_less | {(key, 0) for key in apart}
+            yield Row(nothing.astype(np.int64), nothing, -1.0, frozenset(needs))
+        else:
+            splits |= {key: 0.5 for key in keys if (key, 1) not in taken}
+
+
+def _groups(problem: Problem, o: Options, x: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
+    """Yield the options of a job on both sides of a split: by what is common to several of them."""
+    ways, job = problem.configurations.ways, problem.configurations.job[o.row]
+    fast = o.rated & (o.slow > 0.4 * np.nan_to_num(o.fast))
+    spread = np.where(o.rated, o.homes[o.home].sum(axis=1), 0)
+    keys = (ways.gpus[o.row], ways.nodes[o.row], o.rated, fast, ways.pool[o.row], o.row, spread)
+    for j in range(problem.configurations.jobs):
+        mine = np.flatnonzero(job == j)
+        seen: set[bytes] = set()
+        for key in keys:
+            for least in np.unique(key[mine])[1:]:
+                on = key[mine] >= least
+                if on.tobytes() not in seen:
+                    seen |= {on.tobytes(), (~on).tobytes()}
+                    yield x[mine[on]], x[mine[~on]]
+
+
+def _is_whole(values: FloatArray) -> bool:
+    return bool((np.abs(values - np.rint(values)) <= _WHOLE).all())
+
+
+def _rows(*rows: Row) -> Side:
+    nothing = np.empty(0)
+    return Side(nothing.astype(np.int64), nothing, nothing, rows)
+
+
+def _meetings(taken: frozenset[Decision], jobs: set[int]) -> tuple[frozenset[Meeting], frozenset[Meeting]]:
+    """Return the meetings among some jobs that never are, and those that are."""
+    found = [(key, side) for key, side in taken if isinstance(key, Meeting) and jobs.issuperset(key.jobs)]
+    return frozenset(key for key, side in found if side == 0), frozenset(key for key, side in found if side == 1)
+
+
+def _over(jobs: frozenset[int], sent: Mapping[int, float], network: float) -> float:
+    """Return by what part of a server's rate jobs send too much together."""
+    over = sum(sent[job] for job in jobs) / network - 1.0
+    return over if len(jobs) > 1 and over > _OVER else 0.0
+
+
+def _fewest(
+    jobs: frozenset[int], sent: Mapping[int, float], network: float, meet: frozenset[Meeting]
+) -> Meeting | None:  # fmt: skip
+    """Return the fewest of some jobs that send too much together; of these, those that send the most."""
+    for count in range(2, len(jobs) + 1):
+        found = [
+            (over, some)
+            for some in combinations(sorted(jobs), count)
+            if (over := _over(frozenset(some), sent, network)) and Meeting(some) not in meet
+        ]
+        if found:
+            return Meeting(max(found)[1])
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Patterns:
+    """Patterns of pieces on a server: how many of each item, ``(items, patterns)``, and the jobs of rings in each."""
+
+    counts: FloatArray
+    jobs: tuple[frozenset[int], ...]
+
+    def dealt(self, wanted: FloatArray, servers: int, over: FloatArray, *, whole: bool) -> FloatArray | None:
+        """Return how often each is used so that all is held, and the least is sent too much; None where it is not."""
+        matrix = np.vstack([self.counts, np.ones(len(self.jobs))])
+        low = np.append(np.rint(wanted) if whole else wanted, -np.inf)
+        high = np.append(np.full(len(wanted), np.inf), servers if whole else servers + _TOO_MANY)
+        return dense(-over, matrix, low, high, integer=whole)
+
+    def prices(self, wanted: FloatArray) -> FloatArray | None:
+        """Return prices of items at which no pattern costs more than 1, and what is wanted the most."""
+        patterns = len(self.jobs)
+        return dense(wanted, self.counts.T, np.full(patterns, -np.inf), np.ones(patterns), integer=False)
+
+
+@lru_cache(maxsize=4096)
+def _patterns(items: tuple[Item, ...], gpus: int, network: float, apart: frozenset[Meeting]) -> Patterns:
+    """Return the patterns of items: sets of pieces of rings, of jobs that may meet, each filled up in any way."""
+    rings = [(k, *item) for k, item in enumerate(items) if item[0] >= 0]
+    others = [(k, size) for k, (job, size, _) in enumerate(items) if job < 0][::-1]
+    never = [frozenset(key.jobs) for key in apart]
+    found: list[tuple[list[int], frozenset[int]]] = []
+
+    def filled(n: int, left: int, own: list[int], jobs: frozenset[int]) -> None:
+        if n == len(others):
+            if not any(size <= left for _, size in others):
+                found.append((own, jobs))
+            return
+        k, size = others[n]
+        for times in range(left // size, -1, -1):
+            filled(n + 1, left - times * size, own + [k] * times, jobs)
+
+    def grown(n: int, left: int, rate: float, own: list[int], jobs: frozenset[int]) -> None:
+        filled(0, left, own, jobs)
+        for m in range(n, len(rings)):
+            k, job, size, sends = rings[m]
+            more = jobs | {job}
+            fits = job not in jobs and size <= left and rate + sends <= network * (1 + _OVER)
+            if fits and not any(pair <= more for pair in never):
+                grown(m + 1, left - size, rate + sends, [*own, k], more)
+
+    grown(0, gpus, 0.0, [], frozenset())
+    counts = np.zeros((len(items), len(found)))
+    for q, (own, _) in enumerate(found):
+        np.add.at(counts[:, q], own, 1)
+    return Patterns(counts, tuple(jobs for _, jobs in found))
