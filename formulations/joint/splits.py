@@ -98,9 +98,10 @@ class Splits:
         ring = np.zeros(len(o.kinds), dtype=bool)
         ring[o.kind[o.ring[o.option]]] = True
         rates = {j: traffic.rate[(job == j) & o.ring] for j in np.unique(job[o.ring]).tolist()}
+        workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)[pairs.kind]
         classes = []
         for number, c in enumerate(o.classes):
-            mine = np.flatnonzero((pairs.place == number) & [o.kinds[k].gpus > 0 for k in pairs.kind])
+            mine = np.flatnonzero(workers & (pairs.place == number))
             items = tuple(
                 (kind.job, kind.gpus, kind.sends) if ring[k] else (-1, kind.gpus, 0.0)
                 for k in pairs.kind[mine].tolist()

@@ -164,7 +164,7 @@ class Relaxation:
         lower, upper = self._linear.lower.copy(), self._linear.upper.copy()
         for column, bounds in self._bounds.items():
             lower[column], upper[column] = bounds
-        return replace(self._pool.part(self._linear, np.array(self._inside)), lower=lower, upper=upper)
+        return replace(self._pool.part(self._linear, np.array(self._inside, dtype=np.int64)), lower=lower, upper=upper)
 
     def _impossible(self) -> bool:
         """Tell whether a ray of duals proves that there is no point: at no cost, its bound is below zero."""

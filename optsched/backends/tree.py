@@ -57,6 +57,8 @@ def solve(model: LinearModel, disjunctions: Disjunctions, watch: Watch, enough: 
     """
     from optsched.backends import worker
 
+    if model.columns == 0:
+        return highs.solve(model, watch)
     linear = highs.request_of(model)
     outcome = worker.run("tree", Request(linear, disjunctions, enough), watch)
     return highs.confirmed(linear, outcome)

@@ -23,7 +23,7 @@ from optsched.search.state import Search, Stage, bounded
 __all__ = ["placed_stages"]
 
 _SMALL = 10_000
-"""Rows that a better plan may use, times servers, below which the exact model is solved at once."""
+"""Rows that a better plan may use, times servers, below which a search for the optimum pays."""
 _MANY = 100_000
 """Rows from which on prices of pools come first, which leave few of them."""
 _AROUND = 120.0
@@ -42,27 +42,29 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     """Return the stages for plans with places.
 
     Prices bound all plans and say which rows matter; a first plan is bettered by kernels of these rows and around
-    itself, and by a model in which equal servers are merged; a model in which each stands for itself has the last
-    word, and the only one where rows are few. Whoever compares models by choices gets these alone, beside a
+    itself, and by a model in which equal servers are merged, which where rows are few is searched for its optimum; a
+    model in which each stands for itself has the last word. Whoever compares models by choices gets these alone, beside a
     first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
     if wanted == "one-by-one":
         return [first, Stage("one-by-one", "highs", partial(by_relaxation, watch=watch))]
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
-    run = partial(exactly, chosen=chosen, form=form, backend=solver)
+    run = partial(exactly, chosen=chosen, form=form, watch=watch)
+    whole = partial(run, choices=choices, backend=solver, note=note, ends=ENDS, share=0.5)
     apart = replace(choices, without=choices.without | {"merge"})
-    merged = Stage(chosen.name, solver, partial(with_equal, run=partial(run, choices=choices, note=note, watch=watch)))
-    alone = partial(run, choices=apart, note="", ends=HALF)
+    alone = partial(run, choices=apart, backend=solver, note="", ends=HALF)
+    split = partial(run, choices=CHOICES, backend="tree", note=note, share=0.8)
+    merged = Stage(chosen.name, solver, whole)
     exact = Stage(chosen.name, solver, partial(in_rounds, run=alone, watch=watch))
-    split = partial(exactly, chosen=chosen, form=form, backend="tree", choices=CHOICES, note="", share=0.8)
-    tree = Stage(chosen.name, "tree", partial(by_splits, run=split, watch=watch))
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
     pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
-    return [pooled, bounds, first, kernels, *([tree] if form == "linear" else []), merged, exact]
+    if problem.instance.decides == "network" and form == "linear":
+        merged = Stage(chosen.name, solver, partial(with_equal, run=whole, split=split, watch=watch))
+    return [pooled, bounds, first, kernels, merged, exact]
 
 
 def _small(search: Search) -> bool:
@@ -74,19 +76,14 @@ def _small(search: Search) -> bool:
     return int(search.worth.promising(problem, search.value, plan.rows).sum()) * servers < _SMALL
 
 
-def with_equal(search: Search, run: Callable[..., Search]) -> Search:
-    """Solve a model in which equal servers are merged: briefly, and a smaller one, where the exact model is small."""
-    return run(search, ends=HALF, share=0.3) if _small(search) else run(search, ends=ENDS, share=0.5)
+def with_equal(
+    search: Search, run: Callable[[Search], Search], split: Callable[[Search], Search], watch: Watch
+) -> Search:
+    """Solve a model in which equal servers are merged; a small one by what jobs get, and which of them meet."""
+    return in_rounds(search, split, watch) if _small(search) else run(search)
 
 
-def by_splits(search: Search, run: Callable[..., Search], watch: Watch) -> Search:
-    """Branch on what jobs get and which of them meet, where rates are decided on a small cluster."""
-    if search.problem.instance.decides != "network" or not _small(search) or search.proven(2 * watch.limits.gap):
-        return search
-    return in_rounds(search, run, watch)
-
-
-def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Search:
+def in_rounds(search: Search, run: Callable[[Search], Search], watch: Watch) -> Search:
     """Solve a model, and as long as that helps again, with values that are known better near the rates that it chose.
 
     The pieces of a curve lie above it; where a model's optimum makes use of that, the next one's does less. They are
@@ -94,7 +91,7 @@ def in_rounds(search: Search, run: Callable[..., Search], watch: Watch) -> Searc
     """
     for _ in range(_ROUNDS):
         before, rough = search.bound, search.problem.error
-        search = run(search, watch=watch)
+        search = run(search)
         if search.stopped != "gap" or search.infeasible or search.bound is None or search.problem.near is None:
             break
         left, won = search.bound - search.value, np.inf if before is None else before - search.bound
