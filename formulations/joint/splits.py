@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from formulations.joint.columns import Columns, Pairs
 from formulations.joint.network import Traffic
 from formulations.joint.options import Options
-from optsched.backends.highs import dense
+from formulations.joint.sharing import OVER, SOME, TOO_MANY, Item, Patterns, patterns_of
 from optsched.curves import FloatArray, IntArray
 from optsched.linear.disjunctions import Decision, Row, Side
 from optsched.problem import Problem
@@ -27,24 +26,16 @@ __all__ = ["Splits"]
 
 _UNDECIDED = 1e-4
 """Part of a job's options on a side from which on it is undecided."""
-_SOME = 1e-6
-"""Pieces or servers from which on there are some."""
 _WHOLE = 1e-5
 """How far a number of pieces may be from a whole one."""
-_TOO_MANY = 1e-4
-"""Servers too few from which on a class does not hold what a point says."""
-_OVER = 1e-6
-"""Part of a server's rate by which jobs must exceed it to count."""
-
-Item = tuple[int, int, float]
-"""A piece: its job (-1: of any job, as it is of no ring), GPUs, and the least rate that it sends."""
 
 
 @dataclass(frozen=True, order=True)
 class Meeting:
-    """The key of a split: some jobs never share a server, or they do."""
+    """The key of a split: some jobs never share a server of such a network rate or less, or they do."""
 
     jobs: tuple[int, ...]
+    network: float
 
 
 @dataclass(frozen=True, order=True)
@@ -70,7 +61,7 @@ class Class:
         """Return how many pieces a point has here."""
         found: dict[Item, float] = {}
         for item, count in zip(self.items, values[self.z].tolist(), strict=True):
-            if count > _SOME:
+            if count > SOME:
                 found[item] = found.get(item, 0.0) + count
         return dict(sorted(found.items()))
 
@@ -114,8 +105,7 @@ class Splits:
         """Return the sides of a split: of options, of jobs that never meet or do, or of fewer pieces or no fewer."""
         if isinstance(key, Meeting):
             column = np.concatenate([self.rates[job] for job in key.jobs])
-            network = max(c.network for c in self.classes)
-            return _rows(), _rows(Row(column, np.ones(len(column)), network))
+            return _rows(), _rows(Row(column, np.ones(len(column)), key.network))
         if isinstance(key, Held):
             here = self.classes[key.place]
             column = here.z[[item == key.item for item in here.items]]
@@ -139,12 +129,14 @@ class Splits:
             held = c.held(values)
             if not held:
                 continue
-            apart, meet = _meetings(taken, {job for job, _, _ in held})
-            patterns = _patterns(tuple(held), c.gpus, c.network, apart)
+            apart, meet = _meetings(taken, {job for job, _, _ in held}, c.network)
+            patterns = patterns_of(tuple(held), c.gpus, c.network, frozenset(frozenset(key.jobs) for key in apart))
+            if patterns is None:
+                continue
             over = np.array([_over(jobs, sent, c.network) for jobs in patterns.jobs])
             used = patterns.dealt(np.array(list(held.values())), c.servers, over, whole=whole)
             if used is not None:
-                for q in np.flatnonzero((used > _SOME) & (over > 0)).tolist():
+                for q in np.flatnonzero((used > SOME) & (over > 0)).tolist():
                     key = _fewest(patterns.jobs[q], sent, c.network, meet)
                     if key is not None:
                         worth = float(used[q]) * _over(frozenset(key.jobs), sent, c.network)
@@ -152,29 +144,24 @@ class Splits:
             elif whole:
                 rows += self._full(place, held, taken, apart, splits)
             else:
-                rows += self._lacking(c, held, apart)
+                rows += self._lacking(c, held, patterns, apart)
         return rows, splits
 
-    def _lacking(self, c: Class, held: dict[Item, float], apart: frozenset[Meeting]) -> Iterator[Row]:
+    def _lacking(
+        self, c: Class, held: dict[Item, float], patterns: Patterns, apart: frozenset[Meeting]
+    ) -> Iterator[Row]:  # fmt: skip
         """Yield a row, for all classes of such servers, that all patterns keep, and what is held does not."""
         wanted = np.array(list(held.values()))
-        price = _patterns(tuple(held), c.gpus, c.network, apart).prices(wanted)
-        if price is None or price @ wanted <= c.servers + _TOO_MANY:
+        price = patterns.prices(wanted)
+        if price is None or price @ wanted <= c.servers + TOO_MANY:
             return
-        # of what jobs never do, it needs what keeps a pattern out that would break it
-        every = _patterns(tuple(held), c.gpus, c.network, frozenset())
-        dear = [jobs for jobs, cost in zip(every.jobs, price @ every.counts, strict=True) if cost > 1 + _SOME]
-        needs = set()
-        while dear:
-            key = max(sorted(apart), key=lambda key: sum(jobs.issuperset(key.jobs) for jobs in dear))
-            needs.add((key, 0))
-            dear = [jobs for jobs in dear if not jobs.issuperset(key.jobs)]
-        worth = {item: p for item, p in zip(held, price.tolist(), strict=True) if p > _SOME}
+        needs = _needed(patterns_of(tuple(held), c.gpus, c.network, frozenset()), price, apart)
+        worth = {item: p for item, p in zip(held, price.tolist(), strict=True) if p > SOME}
         for other in self.classes:
             if (other.gpus, other.network) == (c.gpus, c.network):
                 mine = [k for k, item in enumerate(other.items) if item in worth]
                 prices = np.array([worth[other.items[k]] for k in mine])
-                yield Row(other.z[mine], prices, float(other.servers), frozenset(needs))
+                yield Row(other.z[mine], prices, float(other.servers), frozenset((key, 0) for key in needs))
 
     def _full(
         self, place: int, held: dict[Item, float], taken: frozenset[Decision], apart: frozenset[Meeting],
@@ -220,81 +207,45 @@ def _rows(*rows: Row) -> Side:
     return Side(nothing.astype(np.int64), nothing, nothing, rows)
 
 
-def _meetings(taken: frozenset[Decision], jobs: set[int]) -> tuple[frozenset[Meeting], frozenset[Meeting]]:
-    """Return the meetings among some jobs that never are, and those that are."""
+def _meetings(
+    taken: frozenset[Decision], jobs: set[int], network: float
+) -> tuple[frozenset[Meeting], frozenset[Meeting]]:  # fmt: skip
+    """Return the meetings of some jobs on servers of a rate: those that never are, and those that bound their rates."""
     found = [(key, side) for key, side in taken if isinstance(key, Meeting) and jobs.issuperset(key.jobs)]
-    return frozenset(key for key, side in found if side == 0), frozenset(key for key, side in found if side == 1)
+    apart = frozenset(key for key, side in found if side == 0 and key.network >= network)
+    return apart, frozenset(key for key, side in found if side == 1 and key.network <= network)
+
+
+def _needed(every: Patterns | None, price: FloatArray, apart: frozenset[Meeting]) -> set[Meeting]:
+    """Return which of the meetings that never are keep all patterns out that would cost more than 1."""
+    if every is None:
+        return set(apart)
+    dear = [jobs for jobs, cost in zip(every.jobs, (price @ every.counts).tolist(), strict=True) if cost > 1 + SOME]
+    needed: set[Meeting] = set()
+    while dear:
+        chosen = max(sorted(apart), key=lambda key: sum(jobs.issuperset(key.jobs) for jobs in dear))
+        needed.add(chosen)
+        dear = [jobs for jobs in dear if not jobs.issuperset(chosen.jobs)]
+    return needed
 
 
 def _over(jobs: frozenset[int], sent: Mapping[int, float], network: float) -> float:
     """Return by what part of a server's rate jobs send too much together."""
-    over = sum(sent[job] for job in jobs) / network - 1.0
-    return over if len(jobs) > 1 and over > _OVER else 0.0
+    over = sum(sent[job] for job in jobs) - network
+    return over / network if len(jobs) > 1 and over > OVER * network > 0 else 0.0
 
 
 def _fewest(
     jobs: frozenset[int], sent: Mapping[int, float], network: float, meet: frozenset[Meeting]
 ) -> Meeting | None:  # fmt: skip
     """Return the fewest of some jobs that send too much together; of these, those that send the most."""
+    known = {key.jobs for key in meet}
     for count in range(2, len(jobs) + 1):
         found = [
             (over, some)
             for some in combinations(sorted(jobs), count)
-            if (over := _over(frozenset(some), sent, network)) and Meeting(some) not in meet
+            if (over := _over(frozenset(some), sent, network)) and some not in known
         ]
         if found:
-            return Meeting(max(found)[1])
+            return Meeting(max(found)[1], network)
     return None
-
-
-@dataclass(frozen=True, eq=False)
-class Patterns:
-    """Patterns of pieces on a server: how many of each item, ``(items, patterns)``, and the jobs of rings in each."""
-
-    counts: FloatArray
-    jobs: tuple[frozenset[int], ...]
-
-    def dealt(self, wanted: FloatArray, servers: int, over: FloatArray, *, whole: bool) -> FloatArray | None:
-        """Return how often each is used so that all is held, and the least is sent too much; None where it is not."""
-        matrix = np.vstack([self.counts, np.ones(len(self.jobs))])
-        low = np.append(np.rint(wanted) if whole else wanted, -np.inf)
-        high = np.append(np.full(len(wanted), np.inf), servers if whole else servers + _TOO_MANY)
-        return dense(-over, matrix, low, high, integer=whole)
-
-    def prices(self, wanted: FloatArray) -> FloatArray | None:
-        """Return prices of items at which no pattern costs more than 1, and what is wanted the most."""
-        patterns = len(self.jobs)
-        return dense(wanted, self.counts.T, np.full(patterns, -np.inf), np.ones(patterns), integer=False)
-
-
-@lru_cache(maxsize=4096)
-def _patterns(items: tuple[Item, ...], gpus: int, network: float, apart: frozenset[Meeting]) -> Patterns:
-    """Return the patterns of items: sets of pieces of rings, of jobs that may meet, each filled up in any way."""
-    rings = [(k, *item) for k, item in enumerate(items) if item[0] >= 0]
-    others = [(k, size) for k, (job, size, _) in enumerate(items) if job < 0][::-1]
-    never = [frozenset(key.jobs) for key in apart]
-    found: list[tuple[list[int], frozenset[int]]] = []
-
-    def filled(n: int, left: int, own: list[int], jobs: frozenset[int]) -> None:
-        if n == len(others):
-            if not any(size <= left for _, size in others):
-                found.append((own, jobs))
-            return
-        k, size = others[n]
-        for times in range(left // size, -1, -1):
-            filled(n + 1, left - times * size, own + [k] * times, jobs)
-
-    def grown(n: int, left: int, rate: float, own: list[int], jobs: frozenset[int]) -> None:
-        filled(0, left, own, jobs)
-        for m in range(n, len(rings)):
-            k, job, size, sends = rings[m]
-            more = jobs | {job}
-            fits = job not in jobs and size <= left and rate + sends <= network * (1 + _OVER)
-            if fits and not any(pair <= more for pair in never):
-                grown(m + 1, left - size, rate + sends, [*own, k], more)
-
-    grown(0, gpus, 0.0, [], frozenset())
-    counts = np.zeros((len(items), len(found)))
-    for q, (own, _) in enumerate(found):
-        np.add.at(counts[:, q], own, 1)
-    return Patterns(counts, tuple(jobs for _, jobs in found))

@@ -161,9 +161,9 @@ def dual_bound(request: Request, duals: FloatArray) -> float | None:
 def dense(
     cost: FloatArray, matrix: FloatArray, lower: FloatArray, upper: FloatArray, *, integer: bool
 ) -> FloatArray | None:  # fmt: skip
-    """Maximize ``cost x`` over ``lower <= matrix x <= upper`` and ``x >= 0``, here and now; None if nothing comes of it.
+    """Maximize ``cost x`` over ``lower <= matrix x <= upper`` and ``x >= 0`` (whole numbers, if ``integer``).
 
-    For models of a few hundred entries, in the process of a solver. ``integer``: of whole numbers.
+    For models of a few hundred entries, in the process of a solver, where it is. Return x; None if there is no best.
     """
     import highspy
 

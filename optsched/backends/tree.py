@@ -34,9 +34,9 @@ _WHOLE = 1e-5
 _TRIED = 4
 """Most splits that are tried at a node."""
 _GUESS = 0.5
-"""How much a split that was never tried is expected to lower the bound, per part undecided: of what was open at first."""
+"""Part of what was open at first by which a split that was never tried should lower the bound, per part undecided."""
 _LEAST = 1e-6
-"""Least that a side counts for, of the same."""
+"""Part of the same that a side counts for at the least."""
 _EVERY = 0.2
 """Seconds between two reports."""
 

@@ -1,4 +1,4 @@
-"""What is to be decided in a linear model: splits of its points into two sides, of which every plan is on one at least."""
+"""What is to be decided in a linear model: splits into two sides, on one of which at least every plan is."""
 
 from __future__ import annotations
 

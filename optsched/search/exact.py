@@ -81,7 +81,8 @@ def exactly(
     # only the solver speaks in the model's units
     told = replace(watch, scale=watch.scale * built.scale)
     if backend == "tree":
-        outcome = run_tree(built, told, search.value + _ENOUGH * watch.limits.gap * abs(search.value))
+        enough = -np.inf if start is None else search.value + _ENOUGH * watch.limits.gap * abs(search.value)
+        outcome = run_tree(built, told, enough)
     else:
         outcome = run_backend(form, backend, built, told, start)
     build_s += outcome.handover_s

@@ -22,7 +22,7 @@ from optsched.search.state import Search, Stage, bounded
 
 __all__ = ["placed_stages"]
 
-_SMALL = 10_000
+_SMALL = 100_000
 """Rows that a better plan may use, times servers, below which a search for the optimum pays."""
 _MANY = 100_000
 """Rows from which on prices of pools come first, which leave few of them."""
@@ -42,9 +42,9 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     """Return the stages for plans with places.
 
     Prices bound all plans and say which rows matter; a first plan is bettered by kernels of these rows and around
-    itself, and by a model in which equal servers are merged, which where rows are few is searched for its optimum; a
-    model in which each stands for itself has the last word. Whoever compares models by choices gets these alone, beside a
-    first plan.
+    itself, and by a model in which equal servers are merged, which is searched for its optimum where rows are few; a
+    model in which each stands for itself has the last word. Whoever compares models by choices gets these alone,
+    beside a first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
     if wanted == "one-by-one":
