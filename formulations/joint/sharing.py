@@ -9,8 +9,8 @@ from itertools import islice
 
 import numpy as np
 
-from optsched.backends.highs import dense
 from optsched.curves import FloatArray
+from optsched.linear.disjunctions import Small
 
 __all__ = ["OVER", "SOME", "TOO_MANY", "Item", "Patterns", "patterns_of"]
 
@@ -36,17 +36,19 @@ class Patterns:
     counts: FloatArray
     jobs: tuple[frozenset[int], ...]
 
-    def dealt(self, wanted: FloatArray, servers: int, over: FloatArray, *, whole: bool) -> FloatArray | None:
+    def dealt(
+        self, wanted: FloatArray, servers: int, over: FloatArray, small: Small, *, whole: bool
+    ) -> FloatArray | None:  # fmt: skip
         """Return how often each is used so that all is held, and the least is sent too much; None where it is not."""
         matrix = np.vstack([self.counts, np.ones(len(self.jobs))])
         low = np.append(np.rint(wanted) if whole else wanted, -np.inf)
         high = np.append(np.full(len(wanted), np.inf), servers if whole else servers + TOO_MANY)
-        return dense(-over, matrix, low, high, integer=whole)
+        return small(-over, matrix, low, high, integer=whole)
 
-    def prices(self, wanted: FloatArray) -> FloatArray | None:
+    def prices(self, wanted: FloatArray, small: Small) -> FloatArray | None:
         """Return prices of items at which no pattern costs more than 1, and what is wanted the most."""
         patterns = len(self.jobs)
-        return dense(wanted, self.counts.T, np.full(patterns, -np.inf), np.ones(patterns), integer=False)
+        return small(wanted, self.counts.T, np.full(patterns, -np.inf), np.ones(patterns), integer=False)
 
 
 @lru_cache(maxsize=4096)

@@ -19,7 +19,7 @@ from formulations.joint.network import Traffic
 from formulations.joint.options import Options
 from formulations.joint.sharing import OVER, SOME, TOO_MANY, Item, Patterns, patterns_of
 from optsched.curves import FloatArray, IntArray
-from optsched.linear.disjunctions import Decision, Row, Side
+from optsched.linear.disjunctions import Decision, Row, Side, Small
 from optsched.problem import Problem
 
 __all__ = ["Splits"]
@@ -115,7 +115,9 @@ class Splits:
         left, right = (Side(off, np.zeros(len(off)), np.zeros(len(off))) for off in self.groups[key])
         return left, right
 
-    def look(self, values: FloatArray, taken: frozenset[Decision]) -> tuple[list[Row], dict[Hashable, float]]:
+    def look(
+        self, values: FloatArray, taken: frozenset[Decision], small: Small
+    ) -> tuple[list[Row], dict[Hashable, float]]:  # fmt: skip
         """Return rows that a point violates, and the splits that it leaves undecided."""
         rows: list[Row] = []
         splits: dict[Hashable, float] = {}
@@ -134,7 +136,7 @@ class Splits:
             if patterns is None:
                 continue
             over = np.array([_over(jobs, sent, c.network) for jobs in patterns.jobs])
-            used = patterns.dealt(np.array(list(held.values())), c.servers, over, whole=whole)
+            used = patterns.dealt(np.array(list(held.values())), c.servers, over, small, whole=whole)
             if used is not None:
                 for q in np.flatnonzero((used > SOME) & (over > 0)).tolist():
                     key = _fewest(patterns.jobs[q], sent, c.network, meet)
@@ -144,16 +146,14 @@ class Splits:
             elif whole:
                 rows += self._full(place, held, taken, apart, splits)
             else:
-                rows += self._lacking(c, held, patterns, apart)
+                rows += self._lacking(c, held, apart, patterns.prices(np.array(list(held.values())), small))
         return rows, splits
 
     def _lacking(
-        self, c: Class, held: dict[Item, float], patterns: Patterns, apart: frozenset[Meeting]
+        self, c: Class, held: dict[Item, float], apart: frozenset[Meeting], price: FloatArray | None
     ) -> Iterator[Row]:  # fmt: skip
         """Yield a row, for all classes of such servers, that all patterns keep, and what is held does not."""
-        wanted = np.array(list(held.values()))
-        price = patterns.prices(wanted)
-        if price is None or price @ wanted <= c.servers + TOO_MANY:
+        if price is None or price @ np.array(list(held.values())) <= c.servers + TOO_MANY:
             return
         needs = _needed(patterns_of(tuple(held), c.gpus, c.network, frozenset()), price, apart)
         worth = {item: p for item, p in zip(held, price.tolist(), strict=True) if p > SOME}

@@ -161,10 +161,7 @@ def dual_bound(request: Request, duals: FloatArray) -> float | None:
 def dense(
     cost: FloatArray, matrix: FloatArray, lower: FloatArray, upper: FloatArray, *, integer: bool
 ) -> FloatArray | None:  # fmt: skip
-    """Maximize ``cost x`` over ``lower <= matrix x <= upper`` and ``x >= 0`` (whole numbers, if ``integer``).
-
-    For models of a few hundred entries, in the process of a solver, where it is. Return x; None if there is no best.
-    """
+    """Solve a small model here and now: see :class:`optsched.linear.disjunctions.Small`."""
     import highspy
 
     rows, columns = matrix.shape

@@ -19,21 +19,34 @@ __all__ = ["Basis", "Relaxation"]
 
 _VIOLATED = 1e-6
 """Violation from which on a row is taken in."""
+_GROWN = 5
+"""How many times more rows there are than were needed at some point, before all others wait again."""
+_OPTIONS = {
+    "output_flag": False, "threads": 1, "presolve": "off", "simplex_scale_strategy": 0,
+    "simplex_dual_edge_weight_strategy": 1,
+}  # fmt: skip
+"""Of HiGHS: a run takes few steps, for which the weights of steepest edges, anew at each basis, cost too much."""
 _IMPOSSIBLE = 1e-9
 """How far below zero the bound on nothing must be, for a point to be impossible."""
 
 
 @dataclass(frozen=True, eq=False)
 class Basis:
-    """Where a run ended, on so many rows."""
+    """Where a run ended: on the first ``rows`` of the rows ``inside``."""
 
     raw: Any
+    inside: list[int]
     rows: int
 
     @cached_property
     def states(self) -> tuple[list[Any], list[Any]]:
         """Of the columns and of the rows."""
         return list(self.raw.col_status), list(self.raw.row_status)
+
+    def at_sides(self, basic: Any) -> dict[int, Any]:
+        """Return the states of rows that are at one of their sides, by their numbers."""
+        states = zip(self.inside, self.states[1], strict=False)  # rows that came later are not
+        return {row: state for row, state in states if state != basic}
 
 
 class Relaxation:
@@ -51,7 +64,7 @@ class Relaxation:
         import highspy
 
         self._highspy, self._solver = highspy, highspy.Highs()
-        for name, option in {"output_flag": False, "threads": 1, "presolve": "off"}.items():
+        for name, option in _OPTIONS.items():
             self._solver.setOptionValue(name, option)
         integer = np.zeros(len(linear.cost), dtype=bool)
         self._linear = linear = replace(linear, upper=_finite(linear), integer=integer, point=None)
@@ -67,6 +80,7 @@ class Relaxation:
             needed |= duals != 0
         self._inside: list[int] = np.flatnonzero(needed).tolist()
         pass_model(self._solver, self._pool.part(linear, needed.nonzero()[0]))
+        self._many = _GROWN * len(self._inside)
         self.runs = 0
 
     def add(self, row: Row) -> None:
@@ -140,19 +154,33 @@ class Relaxation:
 
     def basis(self) -> Basis:
         """Return where the last run ended."""
-        return Basis(self._solver.getBasis(), len(self._inside))
+        return Basis(self._solver.getBasis(), self._inside, len(self._inside))
 
     def _go_on(self, basis: Basis) -> None:
-        """Begin at a basis; rows that came since are slack in it."""
-        raw, more = basis.raw, len(self._inside) - basis.rows
-        if more:
-            columns, rows = basis.states
+        """Begin at a basis; rows that it does not know are slack in it."""
+        raw, basic = basis.raw, self._highspy.HighsBasisStatus.kBasic
+        if len(self._inside) > self._many:
+            sides = basis.at_sides(basic)
+            self._inside = sorted(sides)
+            pass_model(self._solver, self._now())
+            self._many = _GROWN * len(sides)
+        if basis.inside is not self._inside:
+            sides = basis.at_sides(basic)
+            inside = set(self._inside)
+            self._enter(np.array([row for row in sides if row not in inside], dtype=np.int64))
             raw = self._highspy.HighsBasis()
-            raw.col_status, raw.row_status = columns, rows + [self._highspy.HighsBasisStatus.kBasic] * more
+            raw.col_status = basis.states[0]
+            raw.row_status = [sides.get(row, basic) for row in self._inside]
+            raw.valid = True
+        elif (more := len(self._inside) - basis.rows) > 0:
+            raw = self._highspy.HighsBasis()
+            raw.col_status, raw.row_status = basis.states[0], basis.states[1] + [basic] * more
             raw.valid = True
         self._solver.setBasis(raw)
 
     def _enter(self, rows: IntArray) -> None:
+        if len(rows) == 0:
+            return
         part = self._pool.part(self._linear, rows)
         start = part.start[:-1].astype(np.int32)
         entries = len(part.column), start, part.column, part.coefficient

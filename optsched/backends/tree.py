@@ -31,9 +31,9 @@ __all__ = ["Request", "prepare", "run", "solve"]
 
 _WHOLE = 1e-5
 """How far an integer column may be from a whole number."""
-_TRIED = 4
+_TRIED = 6
 """Most splits that are tried at a node."""
-_GUESS = 0.5
+_GUESS = 0.25
 """Part of what was open at first by which a split that was never tried should lower the bound, per part undecided."""
 _LEAST = 1e-6
 """Part of the same that a side counts for at the least."""
@@ -193,7 +193,7 @@ class _Tree:
             least = min(least, bound)
             if values is None or least <= self.enough or not rows:
                 return least, values, {}
-            found, splits = self._request.disjunctions.look(values, taken)
+            found, splits = self._request.disjunctions.look(values, taken, highs.dense)
             if not found or self._over():
                 return least, values, splits
             for row in found:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from optsched.curves import FloatArray, IntArray
 
-__all__ = ["Decision", "Disjunctions", "Row", "Side"]
+__all__ = ["Decision", "Disjunctions", "Row", "Side", "Small"]
 
 Decision = tuple[Hashable, int]
 """A side that is taken: the key of its split, and 0 or 1."""
@@ -34,6 +34,19 @@ class Side:
     rows: Sequence[Row] = ()
 
 
+class Small(Protocol):
+    """Solves a model of a few hundred entries, where the search runs."""
+
+    def __call__(
+        self, cost: FloatArray, matrix: FloatArray, lower: FloatArray, upper: FloatArray, *, integer: bool
+    ) -> FloatArray | None:
+        """Return x >= 0, whole if ``integer``, with the greatest ``cost x`` of ``lower <= matrix x <= upper``.
+
+        None where there is none.
+        """
+        ...
+
+
 class Disjunctions(Protocol):
     """What a formulation says of its decisions; it is sent to the process that branches on them."""
 
@@ -42,7 +55,7 @@ class Disjunctions(Protocol):
         ...
 
     def look(
-        self, values: FloatArray, taken: frozenset[Decision]
+        self, values: FloatArray, taken: frozenset[Decision], small: Small
     ) -> tuple[Sequence[Row], Mapping[Hashable, float]]:  # fmt: skip
         """Return rows that a point violates where decisions are taken, and how far it leaves splits undecided (0 to 1).
 

@@ -20,6 +20,7 @@ CHECKER_SEES = {
 SOLVERS = {"highspy", "ortools", "pyomo"}
 NATIVE = {
     "optsched.backends.highs": {"highspy"},
+    "optsched.backends.relaxation": {"highspy"},
     "optsched.backends.cpsat": {"ortools"},
     "optsched.backends.pyomo": {"pyomo"},
     "formulations.reference": {"pyomo"},
