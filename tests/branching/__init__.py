@@ -1,0 +1,1 @@
+"""Branch and bound on what a formulation says is to be decided."""
