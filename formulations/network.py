@@ -72,6 +72,18 @@ Constraints
     C24_hij  sum of B_o over rings of job i with m pieces or more that stand in home h for certain, as they find no
              other servers, and over those of job j with |h| - m + 1 or more <= N_h     (valid: both meet on a server)
 
+Disjunctions, one of whose sides every plan is on (see :mod:`formulations.joint.splits`)
+    D1_g     sum_{o in g} x_o = 0,  or  sum_{o in O_j without g} x_o = 0      for options g of a job from so many GPUs,
+             nodes, ... on: it has fewer, or as many
+    D2_TN    no pattern of a server with a rate of at most N has pieces of rings of all jobs T,  or
+             sum of B_o of T <= N: they meet on such a server
+    D3_kpn   sum of z_pk of one item <= n - 1,  or  >= n                      for what parts of patterns hold only
+
+Patterns of class k are sets of pieces of rings, by job, that may share a server by their GPUs, their least rates and
+the D2 that are taken, each filled up with pieces of other jobs; |k| of them hold what stands there. What they do not
+hold even in parts violates a row sum_p pi_p z_pk <= |k| with sum_{p in q} pi_p <= 1 for each pattern q, which is valid
+where the D2 that it needs are taken.
+
 With classes of one server each (without ``merge``) the model is exact: C13 and C15 make every tau_pk the rate
 of the piece that stands there. With equal servers merged it is a relaxation, exact in GPUs (but for pieces of one
 job that meet on a server), and ``read`` deals the pieces out to servers. Named parts that can be left out:
@@ -80,7 +92,8 @@ job that meet on a server), and ``read`` deals the pieces out to servers. Named 
 rates are given, C8 knows them, and what is relaxed is only that pieces of several jobs may find too few servers apart.
 
 Sources: the piecewise parts, see :mod:`optsched.linear.piecewise`; patterns: Gilmore and Gomory (Operations Research
-9, 1961), dealing out: Gale (Pacific J. of Mathematics 7, 1957); reservations for rings and stars on trees of links:
+9, 1961), dealing out: Gale (Pacific J. of Mathematics 7, 1957); disjunctions: Balas (Annals of Discrete Mathematics
+5, 1979); reservations for rings and stars on trees of links:
 Ballani et al. (Oktopus, SIGCOMM'11, sec. 3).
 """
 

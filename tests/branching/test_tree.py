@@ -27,7 +27,7 @@ class Nothing:
 
 
 class Cliques:
-    """At most one of each pair of columns, as rows that wait; and a split of each pair: the first is none, or is one."""
+    """At most one of each pair of columns, as rows that wait; and splits of the first of each: it is 0, or 1."""
 
     def __init__(self, pairs):
         self.pairs = pairs
