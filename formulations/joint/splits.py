@@ -89,15 +89,15 @@ class Splits:
         ring = np.zeros(len(o.kinds), dtype=bool)
         ring[o.kind[o.ring[o.option]]] = True
         rates = {j: traffic.rate[(job == j) & o.ring] for j in np.unique(job[o.ring]).tolist()}
+        kinds: list[Item] = [
+            (kind.job, kind.gpus, kind.sends) if sends else (-1, kind.gpus, 0.0)
+            for kind, sends in zip(o.kinds, ring.tolist(), strict=True)
+        ]
         workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)[pairs.kind]
         classes = []
         for number, c in enumerate(o.classes):
             mine = np.flatnonzero(workers & (pairs.place == number))
-            items = tuple(
-                (kind.job, kind.gpus, kind.sends) if ring[k] else (-1, kind.gpus, 0.0)
-                for k in pairs.kind[mine].tolist()
-                for kind in [o.kinds[k]]
-            )
+            items = tuple(kinds[k] for k in pairs.kind[mine].tolist())
             classes.append(Class(len(c), c.gpus, c.network_gbps, columns.z[mine], items))
         return Splits(tuple(_groups(problem, o, columns.x)), rates, tuple(classes))
 
@@ -184,9 +184,8 @@ class Splits:
 def _groups(problem: Problem, o: Options, x: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield the options of a job on both sides of a split: by what is common to several of them."""
     ways, job = problem.configurations.ways, problem.configurations.job[o.row]
-    fast = o.rated & (o.slow > 0.4 * np.nan_to_num(o.fast))
     spread = np.where(o.rated, o.homes[o.home].sum(axis=1), 0)
-    keys = (ways.gpus[o.row], ways.nodes[o.row], o.rated, fast, ways.pool[o.row], o.row, spread)
+    keys = (ways.gpus[o.row], ways.nodes[o.row], o.rated, ways.pool[o.row], o.row, spread)
     for j in range(problem.configurations.jobs):
         mine = np.flatnonzero(job == j)
         seen: set[bytes] = set()

@@ -88,6 +88,10 @@ class _Node:
     basis: Basis | None = field(compare=False)
 
 
+_Side = tuple[float, "frozenset[Decision]", Basis]
+"""A node to be: its bound, what is taken, and where its relaxation ended."""
+
+
 @dataclass(frozen=True)
 class _Whole:
     """The key of a split of an integer column: at most ``floor``, or more."""
@@ -114,7 +118,8 @@ class _Tree:
         self._integer = np.flatnonzero(request.linear.integer)
         self._open = [_Node(-np.inf, 0, frozenset(), None)]
         self._pushed = 1
-        self._scale = 0.0
+        self._scale = 0.0  # how much was open at first
+        # by how much each split lowered bounds on its worse side, in all, and how often it was tried
         self._lowered: dict[Hashable, tuple[float, int]] = {}
 
     @property
@@ -156,29 +161,33 @@ class _Tree:
                 self._watch.incumbent(values)
             self.enough = max(self.enough, bound)
             return
-        best, most = -1.0, []
-        self._scale = self._scale or bound - self.enough
-        basis = self.relaxation.basis()
-        for key in sorted(splits, key=lambda key: -self._promise(key, splits[key]))[:_TRIED]:
-            times = self._lowered.get(key, (0.0, 0))[1]
-            sides = [self._side(node.taken | {(key, side)}, (key, side), basis, bound) for side in (0, 1)]
-            lowered = [min(max(bound - value, _LEAST * self._scale), bound - self.enough) for value, *_ in sides]
-            total, _ = self._lowered.get(key, (0.0, 0))
-            self._lowered[key] = total + min(lowered), times + 1
-            if lowered[0] * lowered[1] > best:
-                best, most = lowered[0] * lowered[1], sides
-            if self._over() or times or max(value for value, *_ in sides) <= self.enough:
-                break
-        for value, taken, at in most:
+        for value, taken, basis in self._best(node.taken, bound, splits):
             if value > self.enough:
-                heapq.heappush(self._open, _Node(-value, self._pushed, taken, at))
+                heapq.heappush(self._open, _Node(-value, self._pushed, taken, basis))
                 self._pushed += 1
 
-    def _side(
-        self, taken: frozenset[Decision], decision: Decision, basis: Basis, bound: float
-    ) -> tuple[float, frozenset[Decision], Basis]:  # fmt: skip
-        """Return the bound of a side; what has no bounds of columns shows in rows alone."""
+    def _best(self, taken: frozenset[Decision], bound: float, splits: Mapping[Hashable, float]) -> list[_Side]:
+        """Return both sides of the split that lowers a node's bound most, of those that promise most."""
+        if not self._scale:
+            self._scale = min(bound - self.enough, abs(bound) or 1.0)
+        least, most = _LEAST * self._scale, min(bound - self.enough, self._scale)
+        best, chosen = -1.0, list[_Side]()
+        basis = self.relaxation.basis()
+        for key in sorted(splits, key=lambda key: -self._promise(key, splits[key]))[:_TRIED]:
+            total, times = self._lowered.get(key, (0.0, 0))
+            sides = [self._side(taken, (key, side), basis, bound) for side in (0, 1)]
+            lowered = [min(max(bound - value, least), most) for value, *_ in sides]
+            self._lowered[key] = total + min(lowered), times + 1
+            if lowered[0] * lowered[1] > best:
+                best, chosen = lowered[0] * lowered[1], sides
+            if times or self._over() or max(value for value, *_ in sides) <= self.enough:
+                break
+        return chosen
+
+    def _side(self, taken: frozenset[Decision], decision: Decision, basis: Basis, bound: float) -> _Side:
+        """Try a side of a split; what has no bounds of columns shows in rows alone."""
         rows = len(self.relaxation.side(decision).column) == 0
+        taken |= {decision}
         value, _, _ = self._solved(taken, basis, rows=rows)
         return min(value, bound), taken, self.relaxation.basis()
 
