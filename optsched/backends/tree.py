@@ -71,7 +71,7 @@ def run(request: Request, watch: Watch) -> Outcome:
     tree.grow()
     stopped: Stopped = "gap" if tree.done else "interrupted" if watch.stopping() else "time_limit"
     found = tree.values is not None
-    message = f"{tree.nodes} nodes, {tree.relaxation.runs} relaxations"
+    message = f"branch and bound on splits: {tree.nodes} nodes, {tree.relaxation.runs} relaxations"
     return Outcome(
         "feasible" if found else "unknown", stopped, tree.values, tree.best if found else None, tree.bound,
         time.monotonic() - began, message,
