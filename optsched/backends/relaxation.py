@@ -75,7 +75,8 @@ class Relaxation:
         pass_model(self._solver, linear)
         self._solver.run()
         duals = np.array(self._solver.getSolution().row_dual)
-        needed = linear.row_lower == linear.row_upper
+        # without its rows, a column without a bound would run away
+        needed = (linear.row_lower == linear.row_upper) | bool(np.isinf(linear.upper).any())
         if len(duals) == len(needed):
             needed |= duals != 0
         self._inside: list[int] = np.flatnonzero(needed).tolist()
@@ -132,6 +133,8 @@ class Relaxation:
             Most time.
         """
         solver, state = self._solver, self._highspy.HighsModelStatus
+        if any(low > high for low, high in self._bounds.values()):
+            return -np.inf, None
         if basis is not None:
             self._go_on(basis)
         solver.setOptionValue("time_limit", solver.getRunTime() + seconds)

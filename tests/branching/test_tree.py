@@ -146,6 +146,26 @@ def test_a_model_without_columns_is_answered():
     assert tree.solve(model, Nothing(), watch(), -1e9).objective == 2.0
 
 
+def test_decisions_that_leave_a_column_no_value_have_no_point():
+    model, *_ = made(1)
+    cliques = Cliques([(0, 1), (0, 2)])
+    relaxation = Relaxation(request_of(model), cliques.sides)
+    relaxation.at(frozenset({(0, 0), (1, 1)}))
+    assert relaxation.solve(None, 10.0) == (-np.inf, None)
+
+
+def test_columns_without_bounds_get_them_from_rows():
+    """No row may wait that alone keeps a column from running away."""
+    model = LinearModel()
+    x = model.add_variables("x", 1, upper=3.0, integer=True)
+    y = model.add_variables("y", 2, cost=1.0)
+    model.add_rows("a", ([0, 0], [y[0], x[0]], [1.0, -2.0]), upper=0.0, size=1)
+    model.add_rows("b", ([0, 0], y, [1.0, -1.0]), lower=0.0, size=1)
+    outcome = tree.run(tree.Request(request_of(model), Nothing(), -1e9), watch())
+    assert outcome.objective == pytest.approx(12.0)
+    assert outcome.bound == pytest.approx(12.0)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_going_on_from_a_basis_of_before_rows_were_forgotten_changes_nothing(seed, monkeypatch):
     """Whatever is in the relaxation, the bound of a node is that of the node."""
