@@ -72,7 +72,7 @@ Constraints
     C24_hij  sum of B_o over rings of job i with m pieces or more that stand in home h for certain, as they find no
              other servers, and over those of job j with |h| - m + 1 or more <= N_h     (valid: both meet on a server)
 
-Disjunctions, one of whose sides every plan is on (see :mod:`formulations.joint.splits`)
+Disjunctions (every plan is on one side of each at least)
     D1_g     sum_{o in g} x_o = 0,  or  sum_{o in O_j without g} x_o = 0      for options g of a job from so many GPUs,
              nodes, ... on: it has fewer, or as many
     D2_TN    no pattern of a server with a rate of at most N has pieces of rings of all jobs T,  or
