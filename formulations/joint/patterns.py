@@ -145,6 +145,8 @@ def _patterns(gpus: int, network: float, items: Pattern) -> tuple[Pattern, ...] 
 
     Nothing can be added to them, and no item be exchanged for another of its size and a greater rate.
     """
+    if len(items) > _MOST:
+        return None
     found: list[Pattern] = []
     for looked, pattern in enumerate(_grown(gpus, network * (1 + 1e-9), items)):
         if looked >= _LOOKED:

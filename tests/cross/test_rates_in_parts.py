@@ -119,6 +119,10 @@ def test_too_many_patterns_are_none():
     assert _patterns(8, 10.0, items) is None
 
 
+def test_items_of_a_thousand_rates_are_too_many():
+    assert _patterns(4, 25.0, tuple((1, rate) for rate in np.linspace(25, 1, 1500).tolist())) is None
+
+
 @pytest.mark.parametrize("seed", range(200, 230))
 def test_a_full_server_leaves_its_network(seed):
     """The valid inequality C23 changes no optimum."""
