@@ -14,7 +14,7 @@ from formulations.joint.options import Options
 from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
 
-__all__ = ["Item", "add_patterns"]
+__all__ = ["Item", "add_patterns", "multisets"]
 
 _MOST = 400
 """Most patterns of a class: with more, rates do not count, and then its row of GPUs (C7) stands alone."""
@@ -148,7 +148,7 @@ def _patterns(gpus: int, network: float, items: Pattern) -> tuple[Pattern, ...] 
     if len(items) > _MOST:
         return None
     found: list[Pattern] = []
-    for looked, pattern in enumerate(_grown(gpus, network * (1 + 1e-9), items)):
+    for looked, pattern in enumerate(multisets(gpus, network * (1 + 1e-9), items)):
         if looked >= _LOOKED:
             return None
         left, over = gpus - sum(size for size, _ in pattern), network * (1 + 1e-9) - sum(rate for _, rate in pattern)
@@ -161,13 +161,13 @@ def _patterns(gpus: int, network: float, items: Pattern) -> tuple[Pattern, ...] 
     return tuple(found)
 
 
-def _grown(gpus: int, network: float, items: Pattern) -> Iterator[Pattern]:
-    """Yield all multisets of items that fit and to which none of the last item can be added, each once."""
+def multisets(gpus: int, network: float, items: Pattern) -> Iterator[Pattern]:
+    """Yield all multisets of items (GPUs, rate) that fit and to which none of the last item can be added, each once."""
     if not items:
         yield ()
         return
     (size, rate), rest = items[0], items[1:]
     most = gpus // size if rate == 0 else min(gpus // size, int(network / rate))
     for count in range(most, -1 if rest else most - 1, -1):
-        for tail in _grown(gpus - count * size, network - count * rate, rest):
+        for tail in multisets(gpus - count * size, network - count * rate, rest):
             yield (items[0],) * count + tail

@@ -9,6 +9,7 @@ from itertools import islice
 
 import numpy as np
 
+from formulations.joint.patterns import multisets
 from optsched.curves import FloatArray
 from optsched.linear.disjunctions import Small
 
@@ -60,21 +61,12 @@ def patterns_of(
     None where they are too many: what such servers hold is then left to what else the model knows.
     """
     rings = [(k, *item) for k, item in enumerate(items) if item[0] >= 0]
-    others = [(k, size) for k, (job, size, _) in enumerate(items) if job < 0][::-1]
-
-    def filled(n: int, left: int) -> Iterator[tuple[int, ...]]:
-        if n == len(others):
-            if not any(size <= left for _, size in others):
-                yield ()
-            return
-        k, size = others[n]
-        for times in range(left // size, -1, -1):
-            for more in filled(n + 1, left - times * size):
-                yield (k,) * times + more
+    number = {size: k for k, (job, size, _) in enumerate(items) if job < 0}
+    others = tuple((size, 0.0) for size in sorted(number, reverse=True))
 
     def grown(n: int, left: int, rate: float, own: tuple[int, ...], jobs: frozenset[int]) -> Iterator[Pattern]:
-        for more in filled(0, left):
-            yield own + more, jobs
+        for more in multisets(left, network, others):  # where the smallest finds no room, none does
+            yield own + tuple(number[size] for size, _ in more), jobs
         for m in range(n, len(rings)):
             k, job, size, sends = rings[m]
             fits = job not in jobs and size <= left and rate + sends <= network * (1 + OVER)

@@ -80,11 +80,8 @@ def exactly(
         return replace(search, stopped="time_limit", build_s=build_s)
     # only the solver speaks in the model's units
     told = replace(watch, scale=watch.scale * built.scale)
-    if backend == "tree":
-        enough = -np.inf if start is None else search.value + _ENOUGH * watch.limits.gap * abs(search.value)
-        outcome = run_tree(built, told, enough)
-    else:
-        outcome = run_backend(form, backend, built, told, start)
+    enough = -np.inf if start is None else search.value + _ENOUGH * watch.limits.gap * abs(search.value)
+    outcome = run_backend(form, backend, built, told, start, enough / built.scale)
     build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
     if outcome.message:
@@ -163,8 +160,15 @@ def read_plan(built: Formulated, values: FloatArray) -> Plan:
         raise SolverError(f"a point that means no plan ({type(error).__name__}: {error})") from error
 
 
-def run_backend(form: str, backend: str, built: Formulated, watch: Watch, start: Plan | None) -> Outcome:
-    """Run a backend; it is imported no sooner than here."""
+def run_backend(
+    form: str, backend: str, built: Formulated, watch: Watch, start: Plan | None, enough: float = -np.inf
+) -> Outcome:  # fmt: skip
+    """Run a backend; it is imported no sooner than here. ``enough``: a bound down to which the tree searches."""
+    if backend == "tree":
+        from optsched.backends import tree
+
+        assert built.disjunctions is not None
+        return tree.solve(built.model, built.disjunctions(), watch, enough)
     if form == "linear":
         from optsched.backends import highs
 
@@ -177,14 +181,6 @@ def run_backend(form: str, backend: str, built: Formulated, watch: Watch, start:
     from optsched.backends import pyomo
 
     return pyomo.solve(built.model, watch, backend.partition(":")[2])
-
-
-def run_tree(built: Formulated, watch: Watch, enough: float) -> Outcome:
-    """Run branch and bound on what a formulation says is to be decided, down to a bound on the objective."""
-    from optsched.backends import tree
-
-    assert built.disjunctions is not None
-    return tree.solve(built.model, built.disjunctions(), watch, enough / built.scale)
 
 
 def doubted(search: Search, watch: Watch) -> Search:
