@@ -23,9 +23,11 @@ from rich.console import Console
 from rich.table import Table
 
 from optsched.curves.allreduce.compress import compress
+from optsched.curves.allreduce.correction import Kernel
+from optsched.curves.allreduce.formula import step
 from optsched.curves.allreduce.measured import merge
 from optsched.curves.allreduce.posterior import fit as posterior
-from optsched.curves.allreduce.transfer import from_record, prior_for
+from optsched.curves.allreduce.transfer import from_record, generic_prior, prior_for
 from optsched.curves.design import measure_next
 from optsched.curves.fit import fit
 from optsched.curves.fitted import CurveFile
@@ -185,6 +187,25 @@ def accuracy(data: Measurements, draws: int, tasks: tuple[str, ...], placement: 
     return table, by_pair
 
 
+def floors(data: Measurements) -> Table:
+    """Return the table of what the formulas leave, fitted to all rows: no few rows can make them err less."""
+    rigid = Kernel(compute_sd=1e-3, sync_sd=1e-3, joint_sd=1e-3)
+    left: dict[str, list[float]] = defaultdict(list)
+    for rows in data.configured.groups().values():
+        points, log_time = log_steps(data, rows)
+        own = posterior(merge(points, np.exp(log_time), data.sync_s[rows]), generic_prior(rigid))
+        fitted = {"optsched": step(own.theta, points, jacobian=False).log_time}
+        for name in ("pollux", "optimus"):
+            learned = getattr(baselines, f"{name}_fit")(points, log_time)
+            fitted[name] = getattr(baselines, f"{name}_log_time")(learned, points)
+        for name, predicted in fitted.items():
+            left[name].append(100 * float(np.mean(np.abs(np.expm1(log_time - predicted)))))
+    table = Table("what", "Pollux %", "Optimus %", "optsched %")
+    cells = (f"{statistics.median(left[name]):.1f}" for name in ("pollux", "optimus", "optsched"))
+    table.add_row("formula alone, fitted to all rows that it is asked for", *cells)
+    return table
+
+
 def seconds(call: Callable[[], object], runs: int = 15) -> float:
     """Return the median seconds of a call."""
     spent = []
@@ -238,6 +259,7 @@ def main() -> None:
     if arguments.pairs:
         console.print(by_pair)
     console.print(table)
+    console.print(floors(data))
     console.print(speed(data))
 
 
