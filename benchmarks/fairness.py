@@ -2,8 +2,8 @@
 
 The same problems in one run: the bisection over levels, each of which is a question to the price engine, until the
 next level is refused; and HiGHS on ``maximize z, z <= sum v x`` after values are cut to the bound of its relaxation,
-as long as that lowers it. Then all levels in lexicographic order. Every plan is checked against the capacities, and
-its least value recomputed.
+as long as that lowers it. Then all levels in lexicographic order, and what the levels leave over, handed out by prices
+or by marginal gain alone. Every plan is checked against the capacities, and its least value recomputed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from rich.table import Table
 
 from formulations.configuration import build
 from optsched.backends import Limits, Watch, highs
+from optsched.heuristics.leftover import handed_out
+from optsched.heuristics.marginal import improve
 from optsched.instance import ObjectiveSpec
 from optsched.least import highest_level, lexicographic, tightened
 from optsched.objectives import objective
@@ -108,12 +110,28 @@ def ordered(now: Problem) -> tuple[float, int]:
     return seconds, len(found.levels)
 
 
+def left_over(now: Problem) -> tuple[float, float, float]:
+    """Return seconds of handing out what the levels leave, by prices and by marginal gain, and the sums' ratio."""
+    rows = highest_level(now, deadline=None, gap=0.0).rows
+    assert rows is not None
+    sums, seconds = [], []
+    for hand_out in (lambda: handed_out(now, rows), lambda: improve(now.summed, rows)):
+        began = time.perf_counter()
+        more = hand_out()
+        seconds.append(time.perf_counter() - began)
+        if checked(now, more) < checked(now, rows):
+            sys.exit("somebody lost")
+        sums.append(now.summed.total(Plan(more)))
+    return seconds[0], seconds[1], sums[0] / sums[1]
+
+
 def main() -> None:
     """Run the comparison and print it."""
     quick = parser_of(__doc__).parse_args().quick
     table = Table(
-        "jobs", "rows", "GPUs", "levels: s, gap", "questions", "HiGHS: s, gap", "ratio", "in order: s, levels"
-    )
+        "jobs", "rows", "GPUs", "levels: s, gap", "questions", "HiGHS: s, gap", "ratio", "in order: s, levels",
+        "left over: s", "marginal gain: s", "sum / its sum",
+    )  # fmt: skip
     for case in QUICK if quick else CASES:
         cases = [posed(case, seed) for seed in range(case.seeds)]
         levels(cases[0])  # the first run starts what the others find
@@ -127,9 +145,11 @@ def main() -> None:
         if case.order:
             runs = [ordered(now) for now in cases]
             order = f"{statistics.median(r[0] for r in runs):.1f}, {min(r[1] for r in runs)}"
+        given = [statistics.median(of) for of in zip(*(left_over(now) for now in cases), strict=True)]
         table.add_row(
             f"{case.jobs:,}", f"{len(cases[0].configurations):,}", f"{cases[0].configurations.capacity.sum():,.0f}",
             f"{seconds:.2f}, {gap:.0e}", f"{statistics.median(m[2] for m in mine):g}", cells, ratio, order,
+            f"{given[0]:.2f}", f"{given[1]:.2f}", f"{given[2]:.3f}",
         )  # fmt: skip
         print(f"{case}: {seconds:.2f} {cells} {order}", file=sys.stderr, flush=True)
     show(f"medians of seconds, largest gaps over seeds, plans checked, HiGHS stopped at {LIMIT:g} s, gap 1e-4", table)

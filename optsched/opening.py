@@ -110,8 +110,9 @@ def _quick(problem: Problem, watch: Watch, greedy: bool) -> Plan | None:
     if problem.instance.decides != "counts":
         return first_plan(problem, watch)
     deadline = watch.limits.deadline
-    if problem.objective.aggregate == "sum" and not greedy:
-        rows = price(problem, deadline=deadline, gap=1e-2).rows
+    if not greedy:
+        # the least value over some of the jobs says nothing of a plan: what they gain together does
+        rows = price(problem.summed, deadline=deadline, gap=1e-2).rows
         if rows is not None:
             return Plan(rows)
     rows = marginal_gain(problem, deadline)

@@ -121,6 +121,11 @@ class Problem:
         value = self.objective.value(self._rates(rows.repeat(throughput.shape[1]), throughput.ravel()))
         return value.reshape(throughput.shape)
 
+    @property
+    def summed(self) -> Problem:
+        """The same jobs and rows, for the sum of the jobs' own values."""
+        return replace(self, objective=replace(self.objective, aggregate="sum", sign=1.0))
+
     @cached_property
     def party(self) -> IntArray:
         """Number of each job's party in the objective, shape ``(jobs,)``; -1 for a job that does not count."""

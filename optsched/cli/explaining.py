@@ -43,26 +43,31 @@ def explain(
 ) -> int:
     """Say why jobs wait, or why there is no plan. What would change it; exit code 1 if there is no plan."""
     import optsched.explain as explaining
+    from optsched.cli.progress import shown_steps
 
     if meaning not in get_args(explaining.Meaning):
         raise InputError(" or ".join(get_args(explaining.Meaning)), path="--meaning", value=shown(meaning))
     left = _clock(time_limit)
-    loaded, result = _read(instance, plan, time_limit)
+    loaded, result = _read(instance, plan, time_limit, as_json)
     if result.status == "infeasible":
-        found = explaining.conflict(loaded, time_limit=left())
+        with shown_steps(quiet=as_json) as report:
+            found = explaining.conflict(loaded, time_limit=left(), report=report)
         if as_json:
             print_json({"conflict": found})
         else:
             _print_conflict(found, result)
         return 1
-    try:
-        explained = explaining.explain(
-            loaded, result.allocations, objective=result.objective, jobs=job, meaning=meaning,  # type: ignore[arg-type]
-            gap=gap, time_limit=left(),
-        )  # fmt: skip
-    except InputError as error:
-        raise error.within(file=str(instance if error.path == "job" else plan or instance)) from None
-    values = explaining.worths(loaded, objective=result.objective, time_limit=left()) if worth else ()
+    values: tuple[Worth, ...] = ()
+    with shown_steps(quiet=as_json) as report:
+        try:
+            explained = explaining.explain(
+                loaded, result.allocations, objective=result.objective, jobs=job,
+                meaning=meaning, gap=gap, time_limit=left(), report=report,  # type: ignore[arg-type]
+            )  # fmt: skip
+        except InputError as error:
+            raise error.within(file=str(instance if error.path == "job" else plan or instance)) from None
+        if worth:
+            values = explaining.worths(loaded, objective=result.objective, time_limit=left(), report=report)
     if as_json:
         print_json({"explanations": explained, "worths": values} if worth else {"explanations": explained})
     else:
@@ -85,21 +90,24 @@ def audit(
 ) -> int:
     """Say whether a plan is efficient, fair and free of envy. With witnesses; exit code 1 if there is no plan."""
     import optsched.explain as explaining
+    from optsched.cli.progress import shown_steps
 
     left = _clock(time_limit)
-    loaded, result = _read(instance, plan, time_limit)
+    loaded, result = _read(instance, plan, time_limit, as_json)
     if result.status == "infeasible":
         print_no_plan(result.reason, as_json)
         return 1
-    try:
-        found = explaining.audit(loaded, result.allocations, time_limit=left())
-    except InputError as error:
-        raise error.within(file=str(plan or instance)) from None
     worlds = None
-    if sensitivity:
-        worlds = explaining.sensitivity(
-            loaded, result.allocations, objective=result.objective, draws=draws, seed=seed, time_limit=left()
-        )
+    with shown_steps(quiet=as_json) as report:
+        try:
+            found = explaining.audit(loaded, result.allocations, time_limit=left(), report=report)
+        except InputError as error:
+            raise error.within(file=str(plan or instance)) from None
+        if sensitivity:
+            worlds = explaining.sensitivity(
+                loaded, result.allocations, objective=result.objective, draws=draws, seed=seed, time_limit=left(),
+                report=report,
+            )  # fmt: skip
     if as_json:
         print_json({"audit": found, "sensitivity": worlds} if sensitivity else {"audit": found})
         return 0
@@ -115,14 +123,16 @@ def _clock(time_limit: float | None) -> Callable[[], float | None]:
     return lambda: None if time_limit is None else max(0.0, time_limit - (time.monotonic() - began))
 
 
-def _read(instance: Path, plan: Path | None, time_limit: float | None) -> tuple[Instance, Result]:
+def _read(instance: Path, plan: Path | None, time_limit: float | None, quiet: bool) -> tuple[Instance, Result]:
     """Return an instance, with the limits that a plan was asked for under, and the plan: made here if there is none."""
     from msgspec.structs import replace
 
     from optsched import load, load_result, solve
+    from optsched.cli.progress import shown_progress
 
     loaded = load(instance)
-    result = solve(loaded, time_limit=time_limit) if plan is None else load_result(plan)
+    with shown_progress(time_limit, quiet=quiet) as progress:
+        result = solve(loaded, time_limit=time_limit, progress=progress) if plan is None else load_result(plan)
     if result.status == "unknown":
         raise InputError("a result with a plan, or with a proof that there is none", path="$.status",
                          value=shown(result.status), file=str(plan or instance))  # fmt: skip

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from optsched.facade import solve
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.objectives import objective
 from optsched.result import Result
 
-__all__ = ["Asker", "Verdict", "verdict"]
+__all__ = ["Asker", "Report", "Verdict", "verdict"]
 
 Verdict = Literal["yes", "no", "unknown"]
+Report = Callable[[str], None]
+"""Is told what is being asked, for people who wait."""
 
 
 @dataclass
@@ -25,7 +28,9 @@ class Asker:
     seconds
         Most of one question; None: no limit.
     deadline
-        Of all questions, on the clock of ``time.monotonic``; then every answer is "unknown".
+        Of all questions, on the clock of ``time.monotonic``; then every answer is "unknown". An interrupt brings it on.
+    report, about
+        Who is told of every question, and what they are about.
     questions, alone
         How many were asked, and how many of the answers that there is no plan rest on the word of one solver.
     """
@@ -34,8 +39,17 @@ class Asker:
     gap: float = 1e-4
     seconds: float | None = 60.0
     deadline: float | None = None
+    report: Report | None = None
+    about: str = ""
     questions: int = 0
     alone: int = 0
+
+    @classmethod
+    def within(
+        cls, time_limit: float | None, spec: ObjectiveSpec, gap: float, seconds: float | None, report: Report | None
+    ) -> Self:
+        """Return one for whose questions there are so many seconds in all, from now; None: any."""
+        return cls(spec, gap, seconds, None if time_limit is None else time.monotonic() + time_limit, report)
 
     @property
     def sign(self) -> float:
@@ -56,21 +70,23 @@ class Asker:
 
     def best(self, instance: Instance, spec: ObjectiveSpec | None = None) -> Result | None:
         """Return the best plan of an instance; None where no time is left."""
-        left = self.left()
-        if left is not None and left <= 0.0:
-            return None
-        return self._counted(solve(instance, objective=spec or self.spec, gap=self.gap, time_limit=left))
+        return self._asked(instance, spec or self.spec, self.gap)
 
     def possible(self, instance: Instance) -> Verdict:
         """Tell whether an instance has a plan: "no" is proven, and "yes" is a plan that was checked."""
+        # any plan will do: a gap of 1 ends the search at the first one that half the bound is known of
+        return verdict(self._asked(instance, ObjectiveSpec(name="running"), 1.0))
+
+    def _asked(self, instance: Instance, spec: ObjectiveSpec, gap: float) -> Result | None:
         left = self.left()
         if left is not None and left <= 0.0:
-            return "unknown"
-        # any plan will do: a gap of 1 ends the search at the first one that half the bound is known of
-        return verdict(self._counted(solve(instance, objective="running", gap=1.0, time_limit=left)))
-
-    def _counted(self, found: Result) -> Result:
+            return None
         self.questions += 1
+        if self.report is not None:
+            self.report(f"{self.about}: question {self.questions}")
+        found = solve(instance, objective=spec, gap=gap, time_limit=left)
+        if found.stopped == "interrupted":
+            self.deadline = time.monotonic()
         self.alone += any("on the word of one solver" in note for note in found.notes)
         return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from optsched.backends import Limits, Watch
-from optsched.explain.asking import Asker, Verdict
+from optsched.explain.asking import Asker, Report, Verdict
 from optsched.explain.floors import with_job
 from optsched.explain.guesses import Guesser
 from optsched.explain.levers import Lever, lever_of, own_levers, relaxed, shared_levers
@@ -27,7 +27,12 @@ __all__ = ["conflict"]
 
 
 def conflict(
-    instance: Instance, *, repairs: bool = True, seconds: float | None = 60.0, time_limit: float | None = None
+    instance: Instance,
+    *,
+    repairs: bool = True,
+    seconds: float | None = 60.0,
+    time_limit: float | None = None,
+    report: Report | None = None,
 ) -> Conflict:
     """Return a minimal set of named constraints of which no plan keeps all, and how to repair it.
 
@@ -43,8 +48,11 @@ def conflict(
         the least sum of shifts of deadlines.
     seconds, time_limit
         Most of one question, and of all.
+    report
+        Called with what is being asked, for people who wait.
     """
-    asker = Asker(instance.objective, 1.0, seconds, None if time_limit is None else time.monotonic() + time_limit)
+    asker = Asker.within(time_limit, instance.objective, 1.0, seconds, report)
+    asker.about = "conflict"
     known = asker.possible(instance)
     if known != "no":
         return Conflict(status="feasible" if known == "yes" else "unknown", questions=asker.questions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Hashable, Iterator, Sequence
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from optsched.checker import check
 from optsched.configurations import throughputs
 from optsched.curves import FloatArray, IntArray
-from optsched.explain.asking import Asker
+from optsched.explain.asking import Asker, Report
 from optsched.explain.floors import floored
 from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Audit, Envy, Pareto, Share
@@ -42,6 +41,7 @@ def audit(
     gap: float = 1e-4,
     seconds: float | None = 60.0,
     time_limit: float | None = None,
+    report: Report | None = None,
 ) -> Audit:
     """Return which properties a plan has, with a witness for each that it has not.
 
@@ -50,6 +50,8 @@ def audit(
     gap
         Relative: a plan is called efficient where it is proven that the sum of progress can rise no more than that
         while nobody loses.
+    report
+        Called with what is being asked, for people who wait.
 
     Raises
     ------
@@ -57,9 +59,8 @@ def audit(
         For a plan that breaks a rule.
     """
     confirmed(instance, allocations, instance.objective)
-    asker = Asker(
-        ObjectiveSpec(name="progress"), gap, seconds, None if time_limit is None else time.monotonic() + time_limit
-    )
+    asker = Asker.within(time_limit, ObjectiveSpec(name="progress"), gap, seconds, report)
+    asker.about = "audit"
     progress = _progress(instance, allocations)
     here = sum(job.arrival_s <= instance.now_s for job in instance.jobs)
     pareto = _pareto(instance, allocations, progress, asker)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from msgspec.structs import replace
 from optsched.checker import check
 from optsched.curves import FloatArray, Points
 from optsched.curves.family import Z80, CurveBase
-from optsched.explain.asking import Asker
+from optsched.explain.asking import Asker, Report
 from optsched.explain.plans import claimed_anew, confirmed
 from optsched.explain.records import Flip, Sensitivity, World
 from optsched.gaps import relative
@@ -83,6 +82,7 @@ def sensitivity(
     gap: float = 1e-4,
     seconds: float | None = 60.0,
     time_limit: float | None = None,
+    report: Report | None = None,
 ) -> Sensitivity:
     """Solve again in worlds where curves are off, and compare.
 
@@ -96,10 +96,12 @@ def sensitivity(
     ----------
     draws, seed
         Number of random worlds, and their seed.
+    report
+        Called with what is being asked, for people who wait.
     """
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
     confirmed(instance, allocations, spec)
-    asker = Asker(spec, gap, seconds, None if time_limit is None else time.monotonic() + time_limit)
+    asker = Asker.within(time_limit, spec, gap, seconds, report)
     worlds = tuple(_world(instance, allocations, name, shift, asker) for name, shift in _worlds(instance, draws, seed))
     flips: dict[str, int] = {}
     for world in worlds:
@@ -135,6 +137,7 @@ def _world(
     report = check(there, present, asker.spec)
     broken = tuple(str(violation) for violation in report.violations)
     value = report.value if report.ok else None
+    asker.about = name
     found = asker.best(there)
     if found is None or found.value is None:
         return World(name=name, shift=shift, value=value, broken=broken)

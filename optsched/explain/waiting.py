@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +10,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from optsched.errors import InputError, shown
-from optsched.explain.asking import Asker, Verdict, verdict
+from optsched.explain.asking import Asker, Report, Verdict, verdict
 from optsched.explain.floors import floored, with_job
 from optsched.explain.guesses import Guesser
 from optsched.explain.levers import Lever, own_levers, shared_levers
@@ -41,6 +40,7 @@ def explain(
     gap: float = 1e-4,
     seconds: float | None = 60.0,
     time_limit: float | None = None,
+    report: Report | None = None,
 ) -> tuple[Explanation, ...]:
     """Explain why jobs got nothing or little by a plan, and what would change it.
 
@@ -64,6 +64,8 @@ def explain(
         :func:`optsched.solve`).
     seconds, time_limit
         Most of one question, and of all. What was not decided by then is named as undecided.
+    report
+        Called with what is being asked, for people who wait.
 
     Raises
     ------
@@ -72,7 +74,7 @@ def explain(
     """
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
     confirmed(instance, allocations, spec)
-    asker = Asker(spec, gap, seconds, None if time_limit is None else time.monotonic() + time_limit)
+    asker = Asker.within(time_limit, spec, gap, seconds, report)
     entitled, _ = entitlements(instance)
     progress = {a.job: a.progress for a in allocations}
     if jobs is None:
@@ -81,7 +83,11 @@ def explain(
             if job.id not in progress or progress[job.id] < entitled.get(job.id, 0.0) * (1 - 1e-6)
         ]  # fmt: skip
     case = _Case(instance, tuple(allocations), pose(instance, spec), asker, meaning, more, levers)
-    return tuple(case.of(name, entitled.get(name, 0.0)) for name in jobs)
+    found = []
+    for number, name in enumerate(jobs):
+        asker.about = f"{name} ({number + 1} of {len(jobs)})"
+        found.append(case.of(name, entitled.get(name, 0.0)))
+    return tuple(found)
 
 
 @dataclass(frozen=True)

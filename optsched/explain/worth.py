@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from optsched.explain.asking import Asker
+from optsched.explain.asking import Asker, Report
 from optsched.explain.levers import Lever, shared_levers
 from optsched.explain.records import Worth
 from optsched.instance import Instance, ObjectiveSpec
@@ -26,6 +26,7 @@ def worths(
     gap: float = 1e-6,
     seconds: float | None = 60.0,
     time_limit: float | None = None,
+    report: Report | None = None,
 ) -> tuple[Worth, ...]:
     """Return what one more GPU, server, CPU core, GB, or Gb/s of every shared resource would add.
 
@@ -37,13 +38,16 @@ def worths(
         Whether to solve again with one more unit of each. Otherwise only the prices are given, where there are any.
     gap, seconds, time_limit
         Of each question, most of one, and of all.
+    report
+        Called with what is being asked, for people who wait.
     """
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
-    asker = Asker(spec, gap, seconds, None if time_limit is None else time.monotonic() + time_limit)
+    asker = Asker.within(time_limit, spec, gap, seconds, report)
     levers = [
         lever for lever in shared_levers(instance)
         if lever.kind in ("capacity", "link", "network") and (resources is None or lever.key in resources)
     ]  # fmt: skip
+    asker.about = "worths"
     prices = _prices(instance, spec, asker)
     base = asker.best(instance) if resolve else None
     return tuple(_worth(instance, lever, prices, base, asker) for lever in levers)

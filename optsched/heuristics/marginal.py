@@ -11,12 +11,17 @@ import heapq
 import time
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from optsched.arrays import stretches
 from optsched.curves import FloatArray, IntArray
 from optsched.problem import Problem
 
 __all__ = ["better", "improve", "marginal_gain", "stayed", "take", "used"]
+
+_CLOSE = 1e-9
+"""Part of a capacity by which a step may miss what is free and still be looked at."""
 
 
 def marginal_gain(problem: Problem, deadline: float | None = None) -> IntArray:
@@ -64,7 +69,7 @@ def improve(
     rows: IntArray,
     deadline: float | None = None,
     *,
-    frozen: np.typing.NDArray[np.bool_] | None = None,
+    frozen: NDArray[np.bool_] | None = None,
 ) -> IntArray:
     """Return a plan in which no job can gain from what is left, starting from a feasible one.
 
@@ -82,10 +87,10 @@ def improve(
         if step is not None:
             heapq.heappush(queue, (step[0], job, step[1]))
 
-    for job in range(table.jobs):
-        if frozen is None or not frozen[job]:
-            push(job)
-        if deadline is not None and job % 256 == 0 and time.monotonic() > deadline:
+    hopeful = _hopeful(problem, rows, free)
+    for number, job in enumerate(np.flatnonzero(hopeful if frozen is None else hopeful & ~frozen).tolist()):
+        push(job)
+        if deadline is not None and number % 256 == 0 and time.monotonic() > deadline:
             break
     while queue and (deadline is None or time.monotonic() <= deadline):
         key, job, _ = heapq.heappop(queue)
@@ -101,6 +106,23 @@ def improve(
         rows[job] = step[1]
         push(job)
     return rows
+
+
+def _hopeful(problem: Problem, rows: IntArray, free: FloatArray) -> NDArray[np.bool_]:
+    """Return which jobs may have a better row, all that have one among them, shape ``(jobs,)``."""
+    table = problem.configurations
+    now = rows[table.job]
+    worth = (now < 0) | (problem.value > problem.value[now])
+    row, resource, amount = table.used
+    taken = csr_array((amount, (row, resource)), shape=(len(table), len(free)))
+    held = csr_array((len(table), len(free)))
+    if (runs := np.flatnonzero(now >= 0)).size:
+        held = csr_array((np.ones(len(runs)), (runs, now[runs])), shape=(len(table), len(table))) @ taken
+    more = (taken - held).tocoo()
+    at, of = more.coords
+    short = (more.data > free[of] + _CLOSE * table.capacity[of]) & (free[of] >= 0)
+    worth[at[short]] = False
+    return np.bincount(table.job[worth], minlength=table.jobs) > 0
 
 
 def _step(problem: Problem, job: int, rows: IntArray, free: FloatArray, least: bool) -> tuple[float, int] | None:
@@ -160,10 +182,11 @@ def _shares(problem: Problem, rows: IntArray) -> FloatArray:
 
 def used(problem: Problem, rows: IntArray) -> FloatArray:
     """Return what a plan uses of each resource."""
-    used = np.zeros(len(problem.configurations.capacity))
-    for row in rows[rows >= 0].tolist():
-        take(problem, row, used, -1.0)
-    return used
+    start, resource, amount = problem.configurations.used_by_row
+    chosen = rows[rows >= 0]
+    entry = stretches(start[chosen], start[chosen + 1] - start[chosen])
+    taken = np.bincount(resource[entry], weights=amount[entry], minlength=len(problem.configurations.capacity))
+    return np.asarray(taken, dtype=np.float64)
 
 
 def _fits(problem: Problem, row: int, free: FloatArray) -> bool:

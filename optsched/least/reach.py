@@ -72,8 +72,7 @@ def reach(
     value = (who[job] & (problem.value >= levels[job])).astype(np.float64)
     keep = _cheapest(problem, value)
     table, value = some_rows(problem.configurations, keep, ""), value[keep]
-    goal = replace(problem.objective, aggregate="sum", sign=1.0)
-    asked = replace(problem, configurations=table, value=value, objective=goal)
+    asked = replace(problem.summed, configurations=table, value=value)
     # 0.4 of a job: with that gap, a bound is below the next whole number
     jobs = int(who.sum())
     gap = 0.4 / max(1, jobs)

@@ -11,7 +11,7 @@ from optsched.backends import Watch
 from optsched.checker import check
 from optsched.curves import IntArray
 from optsched.formulation import DEFAULT, formulation
-from optsched.heuristics.marginal import improve, marginal_gain
+from optsched.heuristics.marginal import marginal_gain
 from optsched.least import highest_level, lexicographic, reach
 from optsched.problem import Plan, Problem, allocate, rows_of
 from optsched.search.state import Search, bounded, spec_of
@@ -185,17 +185,14 @@ def by_relaxation(search: Search, watch: Watch) -> Search:
 
 
 def filled(search: Search, deadline: float | None) -> Search:
-    """Hand out what a plan left over, where nobody loses by it.
+    """Hand out what a plan of a least value left over, where nobody loses by it."""
+    from optsched.heuristics.leftover import handed_out
 
-    A minimum says nothing of the jobs above it, so its optima may leave GPUs idle: every job steps
-    up by the gain in its own value.
-    """
     problem = search.problem
     assert search.plan is not None
     if problem.instance.max_moves is not None:
         return search  # a step may be a move
-    summed = replace(problem, objective=replace(problem.objective, aggregate="sum"))
-    rows = improve(summed, search.plan.rows, deadline)
+    rows = handed_out(problem, search.plan.rows, deadline)
     if np.array_equal(rows, search.plan.rows):
         return search
     plan = Plan(rows)

@@ -262,11 +262,38 @@ def test_who_does_not_exist() -> None:
 
 
 def test_no_time() -> None:
-    one = instance(job("heavy", weight=3.0, configurations=listed(1.0)), job("light", configurations=listed(1.0)),
-                   cluster=cluster(1))  # fmt: skip
+    one = two_for_one_gpu()
     plan = optsched.solve(one)
     (found,) = explain(one, plan.allocations, time_limit=1e-9)
     assert found.relaxations == found.fails == ()
+    assert set(found.undecided) == {"weight of light", "GPUs of v@main"}
+
+
+def two_for_one_gpu() -> Instance:
+    heavy, light = job("heavy", weight=3.0, configurations=listed(1.0)), job("light", configurations=listed(1.0))
+    return instance(heavy, light, cluster=cluster(1))
+
+
+def test_people_who_wait_are_told_what_is_asked() -> None:
+    one = two_for_one_gpu()
+    told: list[str] = []
+    explain(one, optsched.solve(one).allocations, report=told.append)
+    assert told == [f"light (1 of 1): question {number}" for number in range(1, len(told) + 1)]
+    assert len(told) > 1
+
+
+def test_an_interrupt_ends_all_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = two_for_one_gpu()
+    plan = optsched.solve(one).allocations
+    asked = []
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        asked.append(options)
+        return replace(optsched.solve(*args, **options), stopped="interrupted")
+
+    monkeypatch.setattr("optsched.explain.asking.solve", interrupted)
+    (found,) = explain(one, plan)
+    assert len(asked) == 1
     assert set(found.undecided) == {"weight of light", "GPUs of v@main"}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,12 +15,14 @@ from optsched.errors import InputError
 from optsched.facade import HEURISTICS
 from optsched.formulation import DEFAULT, formulation
 from optsched.heuristics.greedy import price_greedy
-from optsched.heuristics.marginal import marginal_gain
+from optsched.heuristics.leftover import handed_out
+from optsched.heuristics.marginal import better, improve, marginal_gain, used
 from optsched.heuristics.neighbourhoods import neighbourhoods
 from optsched.heuristics.partition import of_jobs, partitioned, shares
 from optsched.heuristics.rounding import lp_rounding
 from optsched.heuristics.speedup import speed_up
-from optsched.instance import Instance
+from optsched.instance import Instance, ObjectiveSpec
+from optsched.least import highest_level
 from optsched.pose import pose
 from optsched.prices import relaxed
 from optsched.problem import Plan, Problem
@@ -169,3 +173,31 @@ def test_a_part_has_the_rows_of_its_jobs() -> None:
     assert np.array_equal(part.value, problem.value[rows])
     assert set(problem.configurations.job[rows].tolist()) == {1, 4}
     assert part.weight.tolist() == [2.0, 5.0]
+
+
+def values(problem: Problem, rows: np.ndarray) -> np.ndarray:
+    """Return what each job has of a plan, 0 for one that waits."""
+    return np.where(rows >= 0, np.append(problem.value, 0.0)[rows], 0.0)
+
+
+@settings(max_examples=100, derandomize=True, deadline=None)
+@given(problem=problems(), some=st.randoms(use_true_random=False))
+def test_what_is_left_over_goes_to_those_who_gain_by_it(problem: Problem, some: Random) -> None:
+    rows = marginal_gain(problem)
+    rows[[job for job in range(len(rows)) if some.random() < 0.5 and not problem.required[job]]] = -1
+    more = handed_out(problem, rows)
+    assert keeps(problem, more)
+    assert np.all(values(problem, more) >= values(problem, rows) * (1 - 1e-12))
+    free = problem.configurations.capacity - used(problem, more)
+    assert not any(len(better(problem, job, more, free)) for job in range(len(more)))
+
+
+def test_prices_hand_out_more_than_single_steps() -> None:
+    """Two GPUs are left over: the largest gain per GPU takes one of them from a job that gains more by both."""
+    steep, wide = job("steep", configurations=listed(1.0, 3.0)), job("wide", configurations=listed(1.0, 1.0, 4.0))
+    problem = pose(instance(steep, wide, cluster=cluster(4)), ObjectiveSpec(name="max-min"))
+    level = highest_level(problem, deadline=None, gap=0.0).rows
+    assert level is not None
+    assert values(problem, level).tolist() == [1.0, 1.0]
+    assert values(problem, improve(problem.summed, level)).tolist() == [3.0, 1.0]
+    assert values(problem, handed_out(problem, level)).tolist() == [1.0, 4.0]
