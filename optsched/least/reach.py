@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
-from optsched.arrays import run_starts
+from optsched.arrays import run_starts, stretches
 from optsched.backends import Limits, Watch
 from optsched.configurations import some_rows
 from optsched.curves import FloatArray, IntArray
@@ -70,7 +69,7 @@ def reach(
     job = problem.configurations.job
     levels = np.broadcast_to(np.asarray(level, dtype=np.float64), len(who))
     value = (who[job] & (problem.value >= levels[job])).astype(np.float64)
-    keep = _cheapest(problem, value)
+    keep = _telling(problem, value)
     table, value = some_rows(problem.configurations, keep, ""), value[keep]
     asked = replace(problem.summed, configurations=table, value=value)
     # 0.4 of a job: with that gap, a bound is below the next whole number
@@ -99,20 +98,30 @@ def _by_integers(asked: Problem, answer: Reach, bound: float, watch: Watch) -> R
     return _reach(rows, asked.value, bound, answer.prices)
 
 
-def _cheapest(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
-    """Return the rows without those that take no less than the first of their job, pool and value, shape ``(n,)``."""
+def _telling(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
+    """Return the rows that an answer may need, shape ``(n,)``.
+
+    Without those that count nothing where their job may as well wait, and those that take no less than the first of
+    their job, pool and value.
+    """
     table = problem.configurations
-    order = np.lexsort((np.arange(len(table)), value, table.ways.pool, table.job))
-    starts = run_starts(table.job[order], table.ways.pool[order], value[order])
-    leader = np.empty(len(table), dtype=np.int64)
-    leader[order] = np.repeat(order[starts], np.diff(starts, append=len(table)))
-    row, resource, amount = table.used
-    taken = csr_array((amount, (row, resource)), shape=(len(table), len(table.capacity)))
-    more = (taken - taken[leader]).tocoo()
-    keep = np.zeros(len(table), dtype=bool)
-    keep[more.coords[0][more.data < 0]] = True
-    keep[leader] = True
-    return keep | table.kept
+    start, resource, amount = table.used_by_row
+    row, _, taken = table.used
+    rows = np.flatnonzero((value > 0) | problem.required[table.job] | (np.bincount(row, taken < 0, len(table)) > 0))
+    rows = rows[np.lexsort((rows, value[rows], table.ways.pool[rows], table.job[rows]))]
+    begin = run_starts(table.job[rows], table.ways.pool[rows], value[rows])
+    leader = np.repeat(rows[begin], np.diff(begin, append=len(rows)))
+    size = np.diff(start)
+    alike = size[rows] == size[leader]
+    mine, theirs, count = rows[alike], leader[alike], size[rows[alike]]
+    entry, other = stretches(start[mine], count), stretches(start[theirs], count)
+    less = (amount[entry] < amount[other]) | (resource[entry] != resource[other])
+    of = np.repeat(np.arange(len(mine)), count)
+    keep = table.kept.copy()
+    keep[rows[begin]] = True
+    keep[rows[~alike]] = True
+    keep[mine[np.bincount(of, less, len(mine)) > 0]] = True
+    return keep
 
 
 def _reach(rows: IntArray | None, value: FloatArray, bound: float, prices: FloatArray | None) -> Reach:
