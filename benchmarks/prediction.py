@@ -26,8 +26,8 @@ from optsched.curves.allreduce.compress import compress
 from optsched.curves.allreduce.correction import Kernel
 from optsched.curves.allreduce.formula import step
 from optsched.curves.allreduce.measured import merge
+from optsched.curves.allreduce.population import from_record, generic_prior, prior_for
 from optsched.curves.allreduce.posterior import fit as posterior
-from optsched.curves.allreduce.transfer import from_record, generic_prior, prior_for
 from optsched.curves.design import measure_next
 from optsched.curves.fit import fit
 from optsched.curves.fitted import CurveFile

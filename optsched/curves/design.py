@@ -18,8 +18,8 @@ from optsched.curves.allreduce.compress import compress
 from optsched.curves.allreduce.correction import covariance, places
 from optsched.curves.allreduce.formula import step
 from optsched.curves.allreduce.measured import merge
+from optsched.curves.allreduce.population import from_record, prior_for
 from optsched.curves.allreduce.posterior import fit
-from optsched.curves.allreduce.transfer import from_record, prior_for
 from optsched.curves.fitted import CurveFile
 from optsched.curves.points import FloatArray, Points
 from optsched.errors import InputError, shown

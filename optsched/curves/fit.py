@@ -15,20 +15,10 @@ from optsched.curves.allreduce.compress import compress
 from optsched.curves.allreduce.formula import relative_rates
 from optsched.curves.allreduce.measured import Measured, merge, thin
 from optsched.curves.allreduce.network import host_cost
+from optsched.curves.allreduce.population import Population, from_record, generic_prior, prior_for, to_record
 from optsched.curves.allreduce.posterior import Prior
 from optsched.curves.allreduce.posterior import fit as posterior
-from optsched.curves.allreduce.transfer import (
-    Population,
-    Summary,
-    from_record,
-    generic_prior,
-    learn,
-    prior_for,
-    prior_of_others,
-    summarize,
-    to_record,
-    wide_prior,
-)
+from optsched.curves.allreduce.transfer import Summary, learn, prior_of_others, summarize, wide_prior
 from optsched.curves.fitted import CurveFile, Fitted
 from optsched.curves.measurements import Measurements
 from optsched.curves.monotone import fit_amdahl, fit_monotone

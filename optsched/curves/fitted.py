@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from optsched.curves import Curve
-from optsched.curves.allreduce.transfer import PopulationRecord
+from optsched.curves.allreduce.population import PopulationRecord
 from optsched.curves.family import Name
 from optsched.errors import InputError, shown
 from optsched.files import decode, read_bytes, write_json

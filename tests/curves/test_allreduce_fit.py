@@ -11,19 +11,9 @@ from optsched.curves.allreduce.compress import compress
 from optsched.curves.allreduce.curve import parameters
 from optsched.curves.allreduce.formula import SIZE, step
 from optsched.curves.allreduce.measured import merge
+from optsched.curves.allreduce.population import from_record, generic_prior, prior_for, to_record
 from optsched.curves.allreduce.posterior import fit
-from optsched.curves.allreduce.transfer import (
-    EXPECTED,
-    effects,
-    from_record,
-    generic_prior,
-    learn,
-    prior_for,
-    prior_of_others,
-    summarize,
-    to_record,
-    wide_prior,
-)
+from optsched.curves.allreduce.transfer import EXPECTED, effects, learn, prior_of_others, summarize, wide_prior
 from optsched.curves.design import measure_next
 
 THETA = np.array([-3, -3.5, -6, -4, -0.5, -3, -0.7, -1, 0.3, -2, -2, -0.3, 0.2, 0.9])
