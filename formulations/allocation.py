@@ -53,11 +53,14 @@ hypograph and the multiple choice of segments of Vielma, Ahmed and Nemhauser (Op
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from formulations.segments import LINED, Segments, rows_at, segment_of, segments, usage
-from optsched.curves import FloatArray
+from optsched.curves import FloatArray, IntArray
 from optsched.errors import InputError, shown
 from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
 from optsched.linear import LinearModel
@@ -72,6 +75,10 @@ ENCODED = ("auto", "segments", *(e.name for e in ENCODINGS.values() if e.fits is
 curve in linear terms as a whole. ``auto``: segments without servers, and with servers by curvature and size."""
 
 
+Label = Callable[[int], str]
+"""Names a segment."""
+
+
 def supports(problem: Problem) -> Support:
     """Every instance that decides on counts only, and whose objective is a sum, or a least value, without limits."""
     if problem.objective.aggregate == "lexmin":
@@ -81,141 +88,172 @@ def supports(problem: Problem) -> Support:
     return counts_only(problem)
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """Where the variables of each segment stand, and what comes with its ``d``, shape ``(segments,)`` each.
+
+    d, n, p, y
+        Columns of the model; -1 where a segment has no such variable.
+    gpus, servers
+        What comes with ``d``: the r_s GPUs, or all of a single count, and the single number of servers.
+    alpha, beta
+        Of the only line; 0 where there is none or more than one.
+    """
+
+    d: IntArray
+    n: IntArray
+    p: IntArray
+    y: IntArray
+    gpus: IntArray
+    servers: IntArray
+    alpha: FloatArray
+    beta: FloatArray
+
+
 def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
     if choices.encoding not in ENCODED:
         raise InputError(f"one of {', '.join(ENCODED)}", path="encoding", value=shown(choices.encoding))
-    table = problem.configurations
     s = segments(problem, choices.encoding)
-    size = len(s.job)
     least = problem.objective.aggregate == "min"
-    single = s.lines == 1
-    ranged, spread, valued = (np.flatnonzero(a) for a in (s.ranged, s.spread, ~single))
-    alpha, beta = np.zeros(size), np.zeros(size)  # of the segments with a single line
-    alpha[s.line_of], beta[s.line_of] = s.slope, s.level
     model = LinearModel()
 
     def label(k: int) -> str:
         return s.label(problem, k)
 
-    gain = np.where(single & (not least), 1.0, 0.0)
-    fixed = s.rest + np.where(s.ranged, 0, s.step * s.first)  # GPUs that come with d_s
-    paired = np.where(s.spread, 0, s.fewest)  # servers that come with d_s
-    d = model.add_variables(
-        "d", size, upper=1.0, integer=s.binary.astype(bool), cost=gain * (alpha * fixed + beta), label=label
-    )
-    n = model.add_variables(
-        "n", len(ranged), upper=s.last[ranged], integer=True, cost=(gain * alpha * s.step)[ranged],
-        label=lambda k: label(ranged[k]),
-    )  # fmt: skip
-    p = model.add_variables(
-        "p", len(spread), upper=s.most[spread], integer=True, label=lambda k: label(spread[k])
-    )  # fmt: skip
-    y = model.add_variables(
-        "y",
-        len(valued),
-        lower=s.span[0][valued],
-        upper=s.span[1][valued],
-        cost=0.0 if least else 1.0,
-        label=lambda k: label(valued[k]),
-    )
-    n_of, p_of, y_of = (np.full(size, -1) for _ in range(3))
-    n_of[ranged], p_of[spread], y_of[valued] = n, p, y
-
-    add_choices(model, problem, "C1", s.job, d)
-    lined = np.flatnonzero(s.ranged & (s.lines > 0))
-    here = np.arange(len(lined))
-    for name, end, bounds in (("C2", s.first, {"lower": 0.0}), ("C3", s.last, {"upper": 0.0})):
-        entries = (
-            np.concatenate([here, here]), np.concatenate([n_of[lined], d[lined]]),
-            np.concatenate([np.ones(len(lined)), -end[lined]]),
-        )  # fmt: skip
-        model.add_rows(name, entries, size=len(lined), label=lambda k: label(lined[k]), **bounds)
-
-    line = np.flatnonzero(~single[s.line_of])
-    of = s.line_of[line]
-    at = np.arange(len(line))
-    within = line - np.searchsorted(s.line_of, of)
-    stepped = n_of[of] >= 0
-    entries = (
-        np.concatenate([at, at, at[stepped]]),
-        np.concatenate([y_of[of], d[of], n_of[of[stepped]]]),
-        np.concatenate(
-            [
-                np.ones(len(line)),
-                -(s.slope[line] * fixed[of] + s.level[line]),
-                -(s.slope[line] * s.step[of])[stepped],
-            ]
-        ),
-    )
-    model.add_rows("C4", entries, upper=0.0, size=len(line), label=lambda k: f"{label(of[k])},{within[k]}")
-
-    segment, resource, amount, served = usage(problem, s.job, s.pool)
-    stepped, serving = n_of[segment] >= 0, p_of[segment] >= 0
-    entries = (
-        np.concatenate([resource, resource[stepped], resource[serving]]),
-        np.concatenate([d[segment], n_of[segment[stepped]], p_of[segment[serving]]]),
-        np.concatenate(
-            [
-                amount * fixed[segment] + served * paired[segment],
-                (amount * s.step[segment])[stepped],
-                served[serving],
-            ]
-        ),
-    )
-    some = entries[2] != 0
-    add_capacities(model, problem, "C5", (entries[0][some], entries[1][some], entries[2][some]))
-    add_moves(model, problem, "C6", d[s.kept == 1])
-    if least:
-        party = problem.party[s.job]
-        values = [
-            (party[which], column[which], coefficient[which])
-            for which, column, coefficient in (
-                (single, d, alpha * fixed + beta),
-                (single & (n_of >= 0), n_of, alpha * s.step),
-                (~single, y_of, np.ones(size)),
-            )
-        ]
-        z = add_least(model, problem, "z", "C7", values, problem.ceiling * (1 + s.error))
-
-    encoded = []
-    how = "auto" if choices.encoding in LINED else choices.encoding
-    for name, pieces, which, argument in (
-        ("curve", s.curves, s.curve_of, np.where(s.ranged, n_of, p_of)),
-        ("grid", s.grids, s.grid_of, np.column_stack([n_of, p_of])),
-    ):
-        if pieces is not None:
-            encoded.append(
-                encode(
-                    model, name, pieces, argument=argument[which], value=y_of[which], switch=d[which],
-                    sense="at-most", method=how, label=lambda k, which=which: label(which[k]),  # type: ignore[misc]
-                )
-            )  # fmt: skip
+    at = _variables(model, s, label, least)
+    add_choices(model, problem, "C1", s.job, at.d)
+    _ranges(model, s, at, label)
+    _lines(model, s, at, label)
+    _capacities(model, problem, s, at)
+    add_moves(model, problem, "C6", at.d[s.kept == 1])
+    z = _least(model, problem, s, at) if least else None
+    encoded = _encoded(model, s, at, label, "auto" if choices.encoding in LINED else choices.encoding)
 
     def read(values: FloatArray) -> Plan:
-        units, servers = np.zeros(size), np.zeros(size)
-        units[ranged], servers[spread] = values[n], values[p]
-        return Plan(rows_at(problem, s, values[d], units, servers))
+        units, servers = (np.where(column >= 0, values[column], 0.0) for column in (at.n, at.p))
+        return Plan(rows_at(problem, s, values[at.d], units, servers))
 
     def start(plan: Plan) -> FloatArray:
         values = np.zeros(model.columns)
-        for row in plan.rows[plan.rows >= 0].tolist():
-            k = segment_of(problem, s, row)
-            values[d[k]] = 1.0
-            if n_of[k] >= 0:
-                values[n_of[k]] = (int(table.ways.gpus[row]) - s.rest[k]) // s.step[k]
-            if p_of[k] >= 0:
-                values[p_of[k]] = table.ways.servers[row]
-            if s.lines[k] > 1:
-                mine = s.line_of == k
-                values[y_of[k]] = np.min(s.slope[mine] * table.ways.gpus[row] + s.level[mine])
+        _started(problem, s, at, plan, values)
         for part in encoded:
             part.fill(values)
-        if least:
+        if z is not None:
             values[z] = problem.total(plan)
         return values
 
     return Formulated(model, read=read, start=start, error=s.error, notes=_notes(s, encoded))
+
+
+def _variables(model: LinearModel, s: Segments, label: Label, least: bool) -> _Columns:
+    """Add ``d``, ``n``, ``p`` and ``y``, with the objective of a sum."""
+    size, single = len(s.job), s.lines == 1
+    ranged, spread, valued = (np.flatnonzero(some) for some in (s.ranged, s.spread, ~single))
+    alpha, beta = np.zeros(size), np.zeros(size)
+    alpha[s.line_of], beta[s.line_of] = s.slope, s.level
+    alpha[~single], beta[~single] = 0.0, 0.0
+    gpus = s.rest + np.where(s.ranged, 0, s.step * s.first)
+    gain = 0.0 if least else 1.0
+    d = model.add_variables(
+        "d", size, upper=1.0, integer=s.binary.astype(bool), cost=gain * (alpha * gpus + beta), label=label
+    )
+    n, p, y = (np.full(size, -1) for _ in range(3))
+    n[ranged] = model.add_variables(
+        "n", len(ranged), upper=s.last[ranged], integer=True, cost=gain * (alpha * s.step)[ranged],
+        label=lambda k: label(ranged[k]),
+    )  # fmt: skip
+    p[spread] = model.add_variables(
+        "p", len(spread), upper=s.most[spread], integer=True, label=lambda k: label(spread[k])
+    )
+    y[valued] = model.add_variables(
+        "y", len(valued), lower=s.span[0][valued], upper=s.span[1][valued], cost=gain, label=lambda k: label(valued[k])
+    )
+    return _Columns(d, n, p, y, gpus, np.where(s.spread, 0, s.fewest), alpha, beta)
+
+
+def _ranges(model: LinearModel, s: Segments, at: _Columns, label: Label) -> None:
+    """Add C2 and C3: the units of a segment that runs are between its first and its last."""
+    lined = np.flatnonzero(s.ranged & (s.lines > 0))
+    here = np.arange(len(lined))
+    for name, end, bounds in (("C2", s.first, {"lower": 0.0}), ("C3", s.last, {"upper": 0.0})):
+        entries = (
+            np.concatenate([here, here]), np.concatenate([at.n[lined], at.d[lined]]),
+            np.concatenate([np.ones(len(lined)), -end[lined]]),
+        )  # fmt: skip
+        model.add_rows(name, entries, size=len(lined), label=lambda k: label(lined[k]), **bounds)
+
+
+def _lines(model: LinearModel, s: Segments, at: _Columns, label: Label) -> None:
+    """Add C4: the value of a segment of several lines is below each."""
+    line = np.flatnonzero(s.lines[s.line_of] != 1)
+    of, here = s.line_of[line], np.arange(len(line))
+    within = line - np.searchsorted(s.line_of, of)
+    stepped = at.n[of] >= 0
+    entries = (
+        np.concatenate([here, here, here[stepped]]),
+        np.concatenate([at.y[of], at.d[of], at.n[of[stepped]]]),
+        np.concatenate([
+            np.ones(len(line)), -(s.slope[line] * at.gpus[of] + s.level[line]), -(s.slope[line] * s.step[of])[stepped],
+        ]),
+    )  # fmt: skip
+    model.add_rows("C4", entries, upper=0.0, size=len(line), label=lambda k: f"{label(of[k])},{within[k]}")
+
+
+def _capacities(model: LinearModel, problem: Problem, s: Segments, at: _Columns) -> None:
+    """Add C5: what is taken of each resource."""
+    segment, resource, amount, served = usage(problem, s.job, s.pool)
+    stepped, serving = at.n[segment] >= 0, at.p[segment] >= 0
+    rows = np.concatenate([resource, resource[stepped], resource[serving]])
+    columns = np.concatenate([at.d[segment], at.n[segment[stepped]], at.p[segment[serving]]])
+    taken = np.concatenate([
+        amount * at.gpus[segment] + served * at.servers[segment], (amount * s.step[segment])[stepped], served[serving],
+    ])  # fmt: skip
+    some = taken != 0
+    add_capacities(model, problem, "C5", (rows[some], columns[some], taken[some]))
+
+
+def _least(model: LinearModel, problem: Problem, s: Segments, at: _Columns) -> IntArray:
+    """Add ``z`` and C7, and return the column of ``z``."""
+    party, single = problem.party[s.job], s.lines == 1
+    values = [
+        (party[some], column[some], coefficient[some])
+        for some, column, coefficient in (
+            (single, at.d, at.alpha * at.gpus + at.beta),
+            (single & (at.n >= 0), at.n, at.alpha * s.step),
+            (~single, at.y, np.ones(len(party))),
+        )
+    ]
+    return add_least(model, problem, "z", "C7", values, problem.ceiling * (1 + s.error))
+
+
+def _encoded(model: LinearModel, s: Segments, at: _Columns, label: Label, method: str) -> list[Encoded]:
+    """Add the values that have no lines, by an encoding of pieces."""
+    argument = (("curve", s.curves, s.curve_of, np.where(s.ranged, at.n, at.p)),
+                ("grid", s.grids, s.grid_of, np.column_stack([at.n, at.p])))  # fmt: skip
+    return [
+        encode(
+            model, name, pieces, argument=columns[which], value=at.y[which], switch=at.d[which], sense="at-most",
+            method=method, label=lambda k, which=which: label(which[k]),  # type: ignore[misc]
+        )
+        for name, pieces, which, columns in argument
+        if pieces is not None
+    ]  # fmt: skip
+
+
+def _started(problem: Problem, s: Segments, at: _Columns, plan: Plan, values: FloatArray) -> None:
+    """Fill in a plan, up to the parts of encodings."""
+    ways = problem.configurations.ways
+    for row in plan.rows[plan.rows >= 0].tolist():
+        k = segment_of(problem, s, row)
+        values[at.d[k]] = 1.0
+        if at.n[k] >= 0:
+            values[at.n[k]] = (int(ways.gpus[row]) - s.rest[k]) // s.step[k]
+        if at.p[k] >= 0:
+            values[at.p[k]] = ways.servers[row]
+        if s.lines[k] > 1:
+            mine = s.line_of == k
+            values[at.y[k]] = np.min(s.slope[mine] * ways.gpus[row] + s.level[mine])
 
 
 def _notes(s: Segments, encoded: list[Encoded]) -> tuple[str, ...]:
