@@ -14,7 +14,7 @@ from formulations.joint.options import Options
 from optsched.curves import FloatArray, IntArray
 from optsched.linear import LinearModel
 
-__all__ = ["Item", "add_patterns", "multisets"]
+__all__ = ["Item", "add_patterns", "full_patterns", "holds", "multisets"]
 
 _MOST = 400
 """Most patterns of a class: with more, rates do not count, and then its row of GPUs (C7) stands alone."""
@@ -41,11 +41,11 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> t
         needs = list(zip(gpus[kind[mine]].tolist(), sends[kind[mine]].tolist(), strict=True))
         if len(c) == 1 or {size for size, _ in needs} <= {c.gpus}:
             continue
-        shared = _patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
+        shared = full_patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
         rated = shared is not None
         if shared is None:
             needs = [(size, 0.0) for size, _ in needs]
-            shared = _patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
+            shared = full_patterns(c.gpus, c.network_gbps, tuple(sorted(set(needs), reverse=True)))
         if shared is None:
             continue
         labels = [f"{c},{'+'.join(_text(item) for item in pattern)}" for pattern in shared]
@@ -79,7 +79,7 @@ def add_patterns(model: LinearModel, o: Options, z: IntArray, pairs: Pairs) -> t
             for name in o.classes[number].names:
                 held = [(size, rate * rated) for size, rate in contents.get(name, Counter()).elements()]
                 if held:
-                    values[w[next(q for q, pattern in enumerate(shared) if _holds(pattern, held))]] += 1
+                    values[w[next(q for q, pattern in enumerate(shared) if holds(pattern, held))]] += 1
 
     def cut(values: FloatArray) -> int:
         # what one class lacks, those like it will lack next
@@ -129,7 +129,7 @@ def _serves(slot: Item, item: Item) -> bool:
     return slot[0] == item[0] and slot[1] >= item[1]
 
 
-def _holds(pattern: Pattern, held: list[Item]) -> bool:
+def holds(pattern: Pattern, held: list[Item]) -> bool:
     """Tell whether pieces find a slot each: by size, those of the greatest rates first (both are sorted so)."""
     for size in {size for size, _ in held}:
         slots = [rate for slot, rate in pattern if slot == size]
@@ -140,7 +140,7 @@ def _holds(pattern: Pattern, held: list[Item]) -> bool:
 
 
 @cache
-def _patterns(gpus: int, network: float, items: Pattern) -> tuple[Pattern, ...] | None:
+def full_patterns(gpus: int, network: float, items: Pattern) -> tuple[Pattern, ...] | None:
     """Return the largest multisets of items (in descending order) that fit a server; None if they are too many.
 
     Nothing can be added to them, and no item be exchanged for another of its size and a greater rate.

@@ -13,7 +13,7 @@ from rich.text import Text
 from optsched.backends import Progress
 from optsched.gaps import relative
 
-__all__ = ["shown_progress", "shown_steps"]
+__all__ = ["progress_line", "shown_progress", "shown_steps"]
 
 _PATIENCE = 2.0
 """Seconds before anything is shown."""
@@ -80,12 +80,13 @@ def shown_progress(
                 best["value"] = better(progress.value, best.get("value", progress.value))
             if progress.bound is not None:
                 best["bound"] = nearer(progress.bound, best.get("bound", progress.bound))
-            line.text = lambda: _line(progress.stage, dict(best), time.monotonic() - began, time_limit)
+            line.text = lambda: progress_line(progress.stage, dict(best), time.monotonic() - began, time_limit)
 
         yield report
 
 
-def _line(stage: str, best: dict[str, float], spent: float, time_limit: float | None) -> str:
+def progress_line(stage: str, best: dict[str, float], spent: float, time_limit: float | None) -> str:
+    """Return incumbent, bound and gap, with the seconds that were spent or are left."""
     parts = [stage, *(f"{name} {number:.6g}" for name, number in best.items())]
     if len(best) == 2:
         parts.append(f"gap {100 * relative(abs(best['bound'] - best['value']), best['value']):.3g} %")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from formulations.joint.model import build
-from formulations.joint.patterns import _holds, _patterns
+from formulations.joint.patterns import full_patterns, holds
 from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
 from optsched.formulation import Choices
@@ -103,24 +103,24 @@ def test_patterns_hold_what_fits_a_server(seed):
     draw = np.random.default_rng(seed)
     gpus, network = int(draw.integers(2, 6)), 10.0
     items = {(int(draw.integers(1, gpus + 1)), float(draw.choice([0.0, 2.5, 4.0, 5.0, 6.0, 10.0]))) for _ in range(6)}
-    patterns = _patterns(gpus, network, tuple(sorted(items, reverse=True)))
+    patterns = full_patterns(gpus, network, tuple(sorted(items, reverse=True)))
     assert patterns is not None
     for count in range(1, gpus + 1):
         for held in itertools.combinations_with_replacement(sorted(items), count):
             fits = sum(size for size, _ in held) <= gpus and sum(rate for _, rate in held) <= network
-            assert fits == any(_holds(pattern, list(held)) for pattern in patterns), held
+            assert fits == any(holds(pattern, list(held)) for pattern in patterns), held
     # none is in another
     for one, other in itertools.permutations(patterns, 2):
-        assert not _holds(other, list(Counter(one).elements()))
+        assert not holds(other, list(Counter(one).elements()))
 
 
 def test_too_many_patterns_are_none():
     items = tuple((size, rate / 10) for size in range(8, 0, -1) for rate in range(100, 0, -1))
-    assert _patterns(8, 10.0, items) is None
+    assert full_patterns(8, 10.0, items) is None
 
 
 def test_items_of_a_thousand_rates_are_too_many():
-    assert _patterns(4, 25.0, tuple((1, rate) for rate in np.linspace(25, 1, 1500).tolist())) is None
+    assert full_patterns(4, 25.0, tuple((1, rate) for rate in np.linspace(25, 1, 1500).tolist())) is None
 
 
 @pytest.mark.parametrize("seed", range(200, 230))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from formulations.joint.apart import Apart
-from formulations.joint.patterns import _holds, _patterns
+from formulations.joint.patterns import full_patterns, holds
 
 RATES = (0.0, 2.5, 5.0, 7.5, 10.0)
 
@@ -30,12 +30,12 @@ def point(contents, gpus, network):
     """Return pieces and patterns of a class, and the values of z and w that contents of its servers mean."""
     kinds = sorted({piece for mine in contents for piece in mine})
     items = {(size, rate) for _, size, rate in kinds} | {(1, 5.0), (2, 10.0), (1, 10.0)}
-    patterns = _patterns(gpus, network, tuple(sorted(items, reverse=True)))
+    patterns = full_patterns(gpus, network, tuple(sorted(items, reverse=True)))
     z = np.array([sum(piece in mine for mine in contents) for piece in kinds], dtype=float)
     w = np.zeros(len(patterns))
     for mine in contents:
         held = [(size, rate) for _, size, rate in mine]
-        w[next(q for q, pattern in enumerate(patterns) if _holds(pattern, held))] += 1
+        w[next(q for q, pattern in enumerate(patterns) if holds(pattern, held))] += 1
     job, size, rate = (np.array(part) for part in zip(*kinds, strict=True))
     return Apart(gpus, network, patterns, job, size, rate, np.ones(len(kinds), dtype=bool)), z, w
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optsched.cli.progress import _line
+from optsched.cli.progress import progress_line
 from tests.conftest import ROOT, Run
 
 INSTANCE = ROOT / "instances" / "schedule" / "deadlines-10.json"
@@ -71,5 +71,5 @@ def test_no_schedule(run: Run, tmp_path: Path) -> None:
 
 
 def test_the_line_of_progress_knows_both_senses() -> None:
-    assert "gap 10 %" in _line("CP-SAT", {"value": 10.0, "bound": 9.0}, 1.0, None)
-    assert "gap 10 %" in _line("CP-SAT", {"value": 10.0, "bound": 11.0}, 1.0, None)
+    assert "gap 10 %" in progress_line("CP-SAT", {"value": 10.0, "bound": 9.0}, 1.0, None)
+    assert "gap 10 %" in progress_line("CP-SAT", {"value": 10.0, "bound": 11.0}, 1.0, None)
