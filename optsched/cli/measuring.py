@@ -76,7 +76,9 @@ def _print_fits(file: CurveFile) -> None:
 def predict(
     curves: CurvesFile,
     queries: Annotated[Path, typer.Argument(help="CSV table of configurations.", metavar="QUERIES")],
-    out: Annotated[Path, typer.Option(help="Write the queries with the predictions here.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the queries with the predictions here; default: print them.")
+    ] = None,
     convergence: Annotated[
         Path | None, typer.Option(help="CSV table of earlier runs: adds efficiency and goodput.")
     ] = None,
@@ -84,8 +86,6 @@ def predict(
     loss: Annotated[list[str] | None, typer.Option(help="Model whose metric is a loss; may be given again.")] = None,
 ) -> int:
     """Predict throughputs. Adds predicted_throughput_examples_s with _low and _high (80 %)."""
-    import io
-
     import polars as pl
 
     from optsched.curves.fitted import load_curves
@@ -105,9 +105,11 @@ def predict(
         added += [pl.Series(header, column) for header, column in further.items()]
     elif target is not None or loss:
         raise InputError("--convergence, without which --target and --loss mean nothing", path="predict")
-    buffer = io.BytesIO()
-    table.with_columns(added).write_csv(buffer)
-    write_bytes(out, buffer.getvalue())
+    text = table.with_columns(added).write_csv()
+    if out is None:
+        print(text, end="")
+    else:
+        write_bytes(out, text.encode())
     return 0
 
 

@@ -27,6 +27,7 @@ def test_the_whole_way(run: Run, tmp_path: Path) -> None:
     header = "model,gpu_type,nodes,gpus,local_batch"
     (tmp_path / "queries.csv").write_text("\n".join([header, *queries]) + "\n")
     assert run("predict", "curves.json", "queries.csv", "--out", "predicted.csv").returncode == 0
+    assert run("predict", "curves.json", "queries.csv").stdout == (tmp_path / "predicted.csv").read_text()
     table = pl.read_csv(tmp_path / "predicted.csv")
     name = "predicted_throughput_examples_s"
     assert table.columns == [*header.split(","), name, f"{name}_low", f"{name}_high"]
