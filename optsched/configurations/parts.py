@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from optsched.arrays import offsets, positions, stretches
 from optsched.configurations.table import Configurations
 from optsched.curves import FloatArray, IntArray
 
-__all__ = ["repeated", "some_rows", "with_resource"]
+__all__ = ["repeated", "same_rows", "some_rows", "with_resource"]
 
 
 def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Configurations:
@@ -27,6 +27,23 @@ def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Co
         slowest=table.slowest[keep], first=offsets(count),
         used=(place[inside], resource[inside], amount[inside]), reasons={**table.reasons, **reasons},
     )  # fmt: skip
+
+
+def same_rows(table: Configurations, other: Configurations, rows: IntArray) -> IntArray:
+    """Return which rows of a table the named rows of another one are, -1 for none of them, shape of ``rows``."""
+    found = np.full(len(rows), -1)
+    for number, row in enumerate(rows.tolist()):
+        job = other.job[row]
+        own = np.arange(table.first[job], table.first[job + 1])
+        mine, wanted = table.ways.take(own), other.ways.take(np.array([row]))
+        alike = table.kept[own] == other.kept[row]
+        for field in fields(mine):
+            alike &= np.equal(getattr(mine, field.name), getattr(wanted, field.name)) | (
+                np.isnan(getattr(mine, field.name)) & np.isnan(getattr(wanted, field.name))
+            )
+        if alike.any():
+            found[number] = own[np.argmax(alike)]
+    return found
 
 
 def repeated(table: Configurations, rows: IntArray) -> Configurations:

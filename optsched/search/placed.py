@@ -17,6 +17,7 @@ from optsched.guard import beside
 from optsched.placing.levels import CHOICES, ENDS, HALF
 from optsched.problem import Problem
 from optsched.search.exact import exactly, formulation_for, nearer
+from optsched.search.fair import by_fair_sums
 from optsched.search.heuristic import by_relaxation
 from optsched.search.state import Search, Stage, bounded
 
@@ -41,10 +42,10 @@ _KERNELS = {2: 1e-3, 4: 3e-4}
 def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices: Choices, watch: Watch) -> list[Stage]:
     """Return the stages for plans with places.
 
-    Prices bound all plans and say which rows matter; a first plan is bettered by kernels of these rows and around
-    itself, and by a model in which equal servers are merged, which is searched for its optimum where rows are few; a
-    model in which each stands for itself has the last word. Whoever compares models by choices gets these alone,
-    beside a first plan.
+    A least value of jobs is looked for by sums first. Prices bound all plans and say which rows matter; a first plan
+    is bettered by kernels of these rows and around itself, and by a model in which equal servers are merged, which is
+    searched for its optimum where rows are few; a model in which each stands for itself has the last word. Whoever
+    compares models by choices gets these alone, beside a first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
     if wanted == "one-by-one":
@@ -59,12 +60,14 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     exact = Stage(chosen.name, solver, partial(in_rounds, run=alone, watch=watch))
     if choices != DEFAULT:
         return [first, exact] if "merge" in choices.without else [first, merged, exact]
+    sums = (by_rack_prices, one_by_one, by_kernels)
+    fair = Stage("alpha-fair", "", partial(by_fair_sums, stages=sums, watch=watch))
     bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
     kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
     pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
     if problem.instance.decides == "network" and form == "linear":
         merged = Stage(chosen.name, solver, partial(with_equal, run=whole, split=split, watch=watch))
-    return [pooled, bounds, first, kernels, merged, exact]
+    return [fair, pooled, bounds, first, kernels, merged, exact]
 
 
 def _small(search: Search) -> bool:
