@@ -38,9 +38,8 @@ def same_rows(table: Configurations, other: Configurations, rows: IntArray) -> I
         mine, wanted = table.ways.take(own), other.ways.take(np.array([row]))
         alike = table.kept[own] == other.kept[row]
         for field in fields(mine):
-            alike &= np.equal(getattr(mine, field.name), getattr(wanted, field.name)) | (
-                np.isnan(getattr(mine, field.name)) & np.isnan(getattr(wanted, field.name))
-            )
+            have, want = getattr(mine, field.name), getattr(wanted, field.name)
+            alike &= (have == want) | (np.isnan(have) & np.isnan(want))
         if alike.any():
             found[number] = own[np.argmax(alike)]
     return found
