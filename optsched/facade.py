@@ -100,7 +100,7 @@ def solve(
     run = partial(_searched, instance, spec, formulation, backend, choices, gap, prices, executor, watch, board)
     reason = watched(run, watch, board.opened, spare=_WRITING * len(instance.jobs))
     stopped = "interrupted" if watch.interrupted else "time_limit"
-    if reason is None:  # it goes on, and nobody waits for it
+    if reason is None or watch.interrupted:  # it goes on and nobody waits for it, or ended just when it was to
         search = board.search
         board = Board(board.draft, None if search is None else replace(search, stopped=stopped), board.stamp)
     return _result(instance, spec, board, stopped, gap, seed, began, reason or "")

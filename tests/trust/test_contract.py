@@ -225,6 +225,19 @@ def test_an_interrupt_returns_the_best_plan():
     assert done.stdout.splitlines() == ["feasible interrupted True True True"], done.stderr
 
 
+def test_an_interrupt_just_at_the_end_of_a_search_is_told(monkeypatch):
+    """Whoever asks many questions in turn must know that the user wants no more of them."""
+
+    def interrupted(call, watch, *_, **__):
+        found = call()
+        watch.interrupted = True
+        return found
+
+    monkeypatch.setattr("optsched.facade.watched", interrupted)
+    result = optsched.solve(instance(job()))
+    assert (result.status, result.stopped) == ("optimal", "interrupted")
+
+
 def test_bad_input_is_still_refused():
     with pytest.raises(InputError, match="memory limit"):
         optsched.solve(instance(job()), memory_gb=0)
