@@ -13,8 +13,7 @@ every plan counts what the checker says it is worth.
 - *GPUs first*: the same GPUs, then places and rates by the formulation *network*: the best that any packing can do.
 - *together*: the formulation *network* over everything, and the gap that it proves.
 
-Then what is proven in a minute: of sums, of sizes up to a thousand jobs, and of the least progress of any job, with the
-sums that are tried before the models, and without.
+Then what is proven in a minute, and of sizes up to a thousand jobs. ``joint_least.py`` asks the same of a least value.
 
 The curves' tables do not say on which network they were measured: this script takes 25 Gb/s.
 """
@@ -29,7 +28,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import patch
 
 import msgspec
 import numpy as np
@@ -41,12 +39,11 @@ from optsched.backends import Limits, Watch
 from optsched.curves import AllReduce, Curve
 from optsched.files import write_bytes
 from optsched.generate import generate
-from optsched.instance import Configuration, Job, ObjectiveSpec, Reference, validate
+from optsched.instance import Configuration, Job, Reference, validate
 from optsched.placing import Ground, best_rates, first_plan, on_network
 from optsched.pose import pose
 from optsched.problem import Places, Problem, allocate
 from optsched.result import Result
-from optsched.search.fair import by_fair_sums
 from optsched.solution import Allocation
 
 MEASURED_GBPS = 25.0
@@ -376,41 +373,16 @@ def sizes(arguments: argparse.Namespace) -> None:
     show("plans and their worth as the checker finds them", table)
 
 
-def least(arguments: argparse.Namespace) -> None:
-    """Print what is proven of the least progress of any job, with sums before the models and without."""
-    quick = arguments.quick
-    gpus, jobs = ({"t4": 16}, 5) if quick else ({"t4": 64, "v100": 32, "rtx2080ti": 32}, 100)
-    table = Table(
-        "seed", "NIC", "by sums: progress", "bound", "gap", "s", "models alone: progress", "bound", "gap", "s"
-    )
-    for seed in range(1 if quick else arguments.seeds):
-        nic = NICS[seed % 2]
-        instance = made(gpus, jobs, seed, 2 if quick else 4, nic, 4.0)
-        jobs_alike = tuple(msgspec.structs.replace(job, weight=1.0) for job in instance.jobs)
-        instance = msgspec.structs.replace(instance, jobs=jobs_alike)
-        cells = [str(seed), f"{nic:g}"]
-        for stage in (by_fair_sums, lambda search, **_: search):
-            with patch("optsched.search.placed.by_fair_sums", stage):
-                limit = 3.0 if quick else arguments.limit
-                result: Result = solve(instance, objective="max-min", gap=1e-3, time_limit=limit)
-            found = check(instance, result.allocations, ObjectiveSpec(name="max-min")).value
-            proven = float(result.bound or np.inf) / max(found, 1e-300) - 1
-            cells += [f"{found:.4f}", f"{result.bound or np.inf:.4f}", f"{100 * proven:.3g} %", f"{result.total_s:.1f}"]
-        table.add_row(*cells)
-        print(*cells, sep=" | ", file=sys.stderr, flush=True)
-    show("128 GPUs on 32 servers, 100 jobs, uplinks 4:1; values as the checker finds them", table)
-
-
 def main() -> None:
-    """Run the comparison, the goals, the sizes and the least values, and print them."""
+    """Run the comparison, the goals and the sizes, and print them."""
     parser = parser_of(__doc__, "one small case of each")
     parser.add_argument("--limit", type=float, default=60.0, help="seconds of a search")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--only", choices=["value", "goals", "sizes", "least"], help="one of the four parts")
+    parser.add_argument("--only", choices=["value", "goals", "sizes"], help="one of the three parts")
     parser.add_argument("--rows", type=Path, help="keep rows here (JSON lines), and take those that are there as known")
     parser.add_argument("--picture", type=Path, help="draw the gains here (SVG)")
     arguments = parser.parse_args()
-    for name, part in (("value", value), ("goals", goals), ("sizes", sizes), ("least", least)):
+    for name, part in (("value", value), ("goals", goals), ("sizes", sizes)):
         if arguments.only in (None, name):
             part(arguments)
 

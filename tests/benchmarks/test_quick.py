@@ -40,6 +40,7 @@ def test_trust() -> None:
 def test_deciding_together(tmp_path: Path) -> None:
     assert "in sequence" in run("joint.py", "--picture", tmp_path / "joint.svg")
     assert "<svg" in (tmp_path / "joint.svg").read_text()
+    assert "uplinks 4:1" in run("joint_least.py")
 
 
 def test_prediction(tmp_path: Path) -> None:
