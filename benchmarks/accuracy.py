@@ -5,7 +5,7 @@ gain, Optimus's curve, a power law and plain history (the other runs' mean), on 
 
     python benchmarks/accuracy.py --data DIR [--quick]
 
-DIR holds ``curves.csv`` (as ``optsched.convergence.read_runs`` reads it; the metric of yolov3 is a loss)
+DIR holds ``curves.csv`` (as ``optsched.prediction.convergence.read_runs`` reads it; the metric of yolov3 is a loss)
 and, for staleness, ``accuracy_workers.csv`` (gpu_type, n_ps, n_workers, run, step, accuracy).
 ``--quick`` takes fewer targets.
 """
@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 from common import parser_of
 
-from optsched.convergence import fit_staleness, learn_staleness, read_runs
-from optsched.convergence.batches import examples_by_gain, examples_needed, learn_batch_prior, odometer
-from optsched.convergence.curves import OwnRule, optimus_curve, own_curve, power_curve
-from optsched.convergence.efficiency import repaired
-from optsched.convergence.forecast import arrival, chance_by, forecast, learn_history
-from optsched.convergence.runs import Run, examples_to, metric_at, progress_to
-from optsched.curves.measurements import read_table
-from optsched.curves.points import FloatArray
+from optsched._util.arrays import FloatArray
+from optsched.prediction.convergence import fit_staleness, learn_staleness, read_runs
+from optsched.prediction.convergence.batch_size import examples_by_gain, examples_needed, learn_batch_prior, odometer
+from optsched.prediction.convergence.efficiency import repaired
+from optsched.prediction.convergence.forecast import arrival, chance_by, forecast, learn_history
+from optsched.prediction.convergence.power_law import OwnRule, optimus_curve, own_curve, power_curve
+from optsched.prediction.convergence.runs import Run, examples_to, metric_at, progress_to
+from optsched.prediction.curves.measurements import read_table
 
 LOSSES = ("yolov3",)
 Runs = Mapping[str, tuple[Run, ...]]
@@ -112,10 +112,13 @@ def ends(models: Runs, share: float, quantiles: tuple[float, ...]) -> None:
             own = forecast(start, at, [], learned)
             plain = np.nanmean([metric_at(r, at)[0] for r in rest if r.now * 1.001 >= run.now])
             for method, value in {
-                "last value": start.metric[-1], "Optimus's curve": optimus_curve(start, at)[0],
-                "power law": power_curve(start, at)[0], "ours, no earlier runs": own.metric[0],
-                "plain history": plain, "ours": ours.metric[0],
-            }.items():  # fmt: skip
+                "last value": start.metric[-1],
+                "Optimus's curve": optimus_curve(start, at)[0],
+                "power law": power_curve(start, at)[0],
+                "ours, no earlier runs": own.metric[0],
+                "plain history": plain,
+                "ours": ours.metric[0],
+            }.items():
                 end.add(method, model, abs(value / truth - 1))
             bands.add("end", model, ours.low[0] <= truth <= ours.high[0])
             bands.add("end, no earlier runs", model, own.low[0] <= truth <= own.high[0])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize, nnls
 
-from optsched.curves import FloatArray, Points
+from optsched._util.arrays import FloatArray
+from optsched.prediction.curves import Points
 
 
 def pollux_log_time(x: FloatArray, points: Points) -> FloatArray:

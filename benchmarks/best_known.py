@@ -16,16 +16,16 @@ import msgspec
 from common import parser_of
 
 import optsched
-from optsched.backends import Limits, Watch, highs
+from optsched._util.files import write_json
 from optsched.bench.exact import exact
 from optsched.bench.library import Known, digest, plan_of, solution, verify
 from optsched.bench.recipes import Recipe, made
-from optsched.curves.fitted import load_curves
-from optsched.files import write_json
-from optsched.formulation import DEFAULT, formulation
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.pose import pose
-from optsched.result import Result, load_result
+from optsched.instance.result import Result, load_result
+from optsched.prediction.curves.fitted import load_curves
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.solvers import Limits, Watch, highs
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "instances"

@@ -14,7 +14,7 @@ from common import CURVES, INSTANCES, parser_of, show
 from rich.table import Table
 
 from optsched import Instance, check, load, solve
-from optsched.generate import generate
+from optsched.instance.generators.workload import generate
 
 SIZES = ((40, {"t4": 64, "v100": 32, "a100": 16}), (200, {"t4": 256, "v100": 128, "a100": 64}))
 RUNS = 5

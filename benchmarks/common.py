@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from optsched.curves.fitted import load_curves
+from optsched.prediction.curves.fitted import load_curves
 
 __all__ = ["CURVES", "INSTANCES", "parser_of", "show"]
 

@@ -30,19 +30,23 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from optsched import Instance, ObjectiveSpec, check, solve  # noqa: E402
-from optsched.backends import Limits, Watch, cpsat, highs, processes, pyomo, worker  # noqa: E402
-from optsched.formulation import DEFAULT, formulation  # noqa: E402
-from optsched.generate import generate  # noqa: E402
 from optsched.instance import loads  # noqa: E402
-from optsched.pose import pose  # noqa: E402
+from optsched.instance.generators.workload import generate  # noqa: E402
+from optsched.problem.build import pose  # noqa: E402
+from optsched.problem.formulation import DEFAULT, formulation  # noqa: E402
+from optsched.solvers import Limits, Watch, cpsat, highs, processes, pyomo, worker  # noqa: E402
 from tests.trust import faults  # noqa: E402
 
 PROMISED = 0.25
 GAP = 1e-4
 WAYS = (
-    {}, {"backend": "highs"}, {"backend": "cpsat"}, {"formulation": "configuration"},
-    {"formulation": "allocation", "backend": "highs"}, {"formulation": "marginal-gain"},
-)  # fmt: skip
+    {},
+    {"backend": "highs"},
+    {"backend": "cpsat"},
+    {"formulation": "configuration"},
+    {"formulation": "allocation", "backend": "highs"},
+    {"formulation": "marginal-gain"},
+)
 
 
 @dataclass

@@ -18,7 +18,7 @@ from rich.table import Table
 from scipy.optimize import linprog
 from scipy.sparse import csr_array
 
-from optsched.divisible import dominant_shares, nash_welfare, shares
+from optsched.timeshare.divisible import dominant_shares, nash_welfare, shares
 
 JOBS, TYPES, COMPARED = 1_000_000, 4, 20_000
 RUNS = 3

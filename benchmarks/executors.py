@@ -19,11 +19,11 @@ import numpy as np
 from common import CURVES, parser_of, show
 from rich.table import Table
 
-from optsched.executor import RayExecutor, local_pool
-from optsched.generate import generate
-from optsched.pose import pose
-from optsched.prices.smooth import Spread, descend, first_guess
-from optsched.prices.table import table_of
+from optsched._util.executors import RayExecutor, local_pool
+from optsched.instance.generators.workload import generate
+from optsched.problem.build import pose
+from optsched.search.prices.newton import Spread, descend, first_guess
+from optsched.search.prices.table import table_of
 
 SIZES = (2_000, 10_000, 40_000)
 RUNS = 5

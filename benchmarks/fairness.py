@@ -19,13 +19,13 @@ from prices import problem
 from rich.table import Table
 
 from formulations.configuration import build
-from optsched.backends import Limits, Watch, highs
-from optsched.heuristics.leftover import handed_out
-from optsched.heuristics.marginal import improve
 from optsched.instance import ObjectiveSpec
-from optsched.least import highest_level, lexicographic, tightened
-from optsched.objectives import objective
-from optsched.problem import Plan, Problem
+from optsched.instance.objectives import objective
+from optsched.problem.problem import Plan, Problem
+from optsched.search.heuristics.fill_idle import handed_out
+from optsched.search.heuristics.marginal_gain import improve
+from optsched.search.max_min import highest_level, lexicographic, tightened
+from optsched.solvers import Limits, Watch, highs
 
 LIMIT = 60.0
 """Seconds for HiGHS."""
@@ -43,9 +43,13 @@ class Case:
 
 
 CASES = (
-    Case(100, 0.3, 3, order=True), Case(200, 0.3, 3, order=True),
-    Case(2_048, 0.1, 3), Case(2_048, 0.3, 3), Case(2_048, 1.0, 3), Case(8_192, 0.3, 2, integer=False),
-)  # fmt: skip
+    Case(100, 0.3, 3, order=True),
+    Case(200, 0.3, 3, order=True),
+    Case(2_048, 0.1, 3),
+    Case(2_048, 0.3, 3),
+    Case(2_048, 1.0, 3),
+    Case(8_192, 0.3, 2, integer=False),
+)
 QUICK = (Case(30, 0.3, 1, order=True),)
 
 
@@ -129,9 +133,18 @@ def main() -> None:
     """Run the comparison and print it."""
     quick = parser_of(__doc__).parse_args().quick
     table = Table(
-        "jobs", "rows", "GPUs", "levels: s, gap", "questions", "HiGHS: s, gap", "ratio", "in order: s, levels",
-        "left over: s", "marginal gain: s", "sum / its sum",
-    )  # fmt: skip
+        "jobs",
+        "rows",
+        "GPUs",
+        "levels: s, gap",
+        "questions",
+        "HiGHS: s, gap",
+        "ratio",
+        "in order: s, levels",
+        "left over: s",
+        "marginal gain: s",
+        "sum / its sum",
+    )
     for case in QUICK if quick else CASES:
         cases = [posed(case, seed) for seed in range(case.seeds)]
         levels(cases[0])  # the first run starts what the others find
@@ -147,10 +160,18 @@ def main() -> None:
             order = f"{statistics.median(r[0] for r in runs):.1f}, {min(r[1] for r in runs)}"
         given = [statistics.median(of) for of in zip(*(left_over(now) for now in cases), strict=True)]
         table.add_row(
-            f"{case.jobs:,}", f"{len(cases[0].configurations):,}", f"{cases[0].configurations.capacity.sum():,.0f}",
-            f"{seconds:.2f}, {gap:.0e}", f"{statistics.median(m[2] for m in mine):g}", cells, ratio, order,
-            f"{given[0]:.2f}", f"{given[1]:.2f}", f"{given[2]:.3f}",
-        )  # fmt: skip
+            f"{case.jobs:,}",
+            f"{len(cases[0].configurations):,}",
+            f"{cases[0].configurations.capacity.sum():,.0f}",
+            f"{seconds:.2f}, {gap:.0e}",
+            f"{statistics.median(m[2] for m in mine):g}",
+            cells,
+            ratio,
+            order,
+            f"{given[0]:.2f}",
+            f"{given[1]:.2f}",
+            f"{given[2]:.3f}",
+        )
         print(f"{case}: {seconds:.2f} {cells} {order}", file=sys.stderr, flush=True)
     show(f"medians of seconds, largest gaps over seeds, plans checked, HiGHS stopped at {LIMIT:g} s, gap 1e-4", table)
 

@@ -18,18 +18,18 @@ from common import parser_of, show
 from prices import checked, problem
 from rich.table import Table
 
-from optsched.backends import Limits, Watch
-from optsched.heuristics.greedy import price_greedy
-from optsched.heuristics.marginal import marginal_gain
-from optsched.heuristics.neighbourhoods import neighbourhoods
-from optsched.heuristics.partition import partitioned
-from optsched.heuristics.rounding import lp_rounding
-from optsched.heuristics.speedup import speed_up
 from optsched.instance import ObjectiveSpec
-from optsched.least import highest_level
-from optsched.objectives import objective
-from optsched.prices import price, relaxed
-from optsched.problem import Plan, Problem
+from optsched.instance.objectives import objective
+from optsched.problem.problem import Plan, Problem
+from optsched.search.heuristics.greedy import price_greedy
+from optsched.search.heuristics.lns import neighbourhoods
+from optsched.search.heuristics.lp_rounding import lp_rounding
+from optsched.search.heuristics.marginal_gain import marginal_gain
+from optsched.search.heuristics.pop import partitioned
+from optsched.search.heuristics.speedup import speed_up
+from optsched.search.max_min import highest_level
+from optsched.search.prices import price, relaxed
+from optsched.solvers import Limits, Watch
 
 LIMIT = 20.0
 """Seconds for each side."""

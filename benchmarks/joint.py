@@ -35,16 +35,16 @@ from common import CURVES, parser_of, show
 from rich.table import Table
 
 from optsched import Instance, check, solve
-from optsched.backends import Limits, Watch
-from optsched.curves import AllReduce, Curve
-from optsched.files import write_bytes
-from optsched.generate import generate
+from optsched._util.files import write_bytes
 from optsched.instance import Configuration, Job, Reference, validate
-from optsched.placing import Ground, best_rates, first_plan, on_network
-from optsched.pose import pose
-from optsched.problem import Places, Problem, allocate
-from optsched.result import Result
-from optsched.solution import Allocation
+from optsched.instance.generators.workload import generate
+from optsched.instance.result import Result
+from optsched.instance.solution import Allocation
+from optsched.prediction.curves import AllReduce, Curve
+from optsched.problem.build import pose
+from optsched.problem.problem import Places, Problem, allocate
+from optsched.search.placement import Ground, best_rates, first_plan, on_network
+from optsched.solvers import Limits, Watch
 
 MEASURED_GBPS = 25.0
 GPUS = {"t4": 32, "v100": 32}
@@ -60,13 +60,15 @@ def widened(instance: Instance, seed: int) -> Instance:
     random = np.random.default_rng(seed)
     jobs = [
         msgspec.structs.replace(
-            job, min_gpus=(least := int(random.choice(WIDTHS))), max_gpus=max(least, job.max_gpus),
+            job,
+            min_gpus=(least := int(random.choice(WIDTHS))),
+            max_gpus=max(least, job.max_gpus),
             weight=job.weight * least,
         )
         if number % 2 == 0 and job.global_batches and job.global_batches[0] >= max(WIDTHS)
         else job
         for number, job in enumerate(instance.jobs)
-    ]  # fmt: skip
+    ]
     return validate(msgspec.structs.replace(instance, jobs=tuple(jobs)))
 
 
@@ -76,9 +78,13 @@ def made(
     """Return servers of 4 GPUs in racks, and jobs whose progress 1.0 is named, so that parts of it mean the same."""
     generated = generate(CURVES, gpus, jobs, seed)
     instance = on_network(
-        widened(generated, seed) if wide else generated, racks, gbps=gbps, oversubscription=oversubscription,
-        server_gpus=4, measured_gbps=MEASURED_GBPS,
-    )  # fmt: skip
+        widened(generated, seed) if wide else generated,
+        racks,
+        gbps=gbps,
+        oversubscription=oversubscription,
+        server_gpus=4,
+        measured_gbps=MEASURED_GBPS,
+    )
     unit = pose(instance).configurations.reference.tolist()
     named = (
         msgspec.structs.replace(job, reference=Reference(goodput=g)) for job, g in zip(instance.jobs, unit, strict=True)
@@ -111,11 +117,14 @@ def on_fewest(counted: Problem, held: dict[str, Allocation], free: frozenset[str
         rows = range(table.first[number], table.first[number + 1])
         listed = [
             Configuration(
-                site=table.pools[ways.pool[r]].site, gpu_type=table.pools[ways.pool[r]].gpu_type,
-                gpus=int(ways.gpus[r]), nodes=int(ways.nodes[r]), throughput=float(ways.throughput[r]),
+                site=table.pools[ways.pool[r]].site,
+                gpu_type=table.pools[ways.pool[r]].gpu_type,
+                gpus=int(ways.gpus[r]),
+                nodes=int(ways.nodes[r]),
+                throughput=float(ways.throughput[r]),
             )
             for r in rows
-        ]  # fmt: skip
+        ]
         mine = held.get(job.id)
         if mine is not None:
             listed = [c for c in listed if (c.site, c.gpu_type, c.gpus) == (mine.site, mine.gpu_type, mine.gpus)]
@@ -127,14 +136,17 @@ def pinned(instance: Instance, held: dict[str, Allocation], free: frozenset[str]
     """Return the instance of the jobs that hold GPUs, each with these GPUs only, and of the jobs that are free."""
     jobs = [
         msgspec.structs.replace(
-            job, min_gpus=held[job.id].gpus, max_gpus=held[job.id].gpus, sites=(held[job.id].site,),
+            job,
+            min_gpus=held[job.id].gpus,
+            max_gpus=held[job.id].gpus,
+            sites=(held[job.id].site,),
             curves={held[job.id].gpu_type: job.curves[held[job.id].gpu_type]},
         )
         if job.id in held
         else job
         for job in instance.jobs
         if job.id in held or job.id in free
-    ]  # fmt: skip
+    ]
     return validate(msgspec.structs.replace(instance, jobs=tuple(jobs)))
 
 
@@ -255,19 +267,34 @@ def value(arguments: argparse.Namespace) -> None:
                 with arguments.rows.open("a") as file:
                     file.write(told + "\n")
     table = Table(
-        "jobs", "NIC", "uplinks", "in sequence", "GPUs first", "together", "gain of\nplaces + rates", "gain of all",
-        "proven gap", "at most", "s", "load",
-    )  # fmt: skip
+        "jobs",
+        "NIC",
+        "uplinks",
+        "in sequence",
+        "GPUs first",
+        "together",
+        "gain of\nplaces + rates",
+        "gain of all",
+        "proven gap",
+        "at most",
+        "s",
+        "load",
+    )
     for wide, nic, over, of in grouped(rows):
         places = [100 * (r.gpus_first / r.sequence - 1) for r in of]
         gains = [100 * (r.together / r.sequence - 1) for r in of]
         table.add_row(
-            "wide" if wide else "small", f"{nic:g}", f"{over:g}:1",
+            "wide" if wide else "small",
+            f"{nic:g}",
+            f"{over:g}:1",
             *(f"{mean([getattr(r, side) for r in of]):.2f}" for side in SIDES),
-            f"{statistics.mean(places):.1f}", f"{statistics.mean(gains):.1f} ({min(gains):.1f} to {max(gains):.1f})",
-            f"{100 * statistics.median(r.gap for r in of):.2g}", f"{100 * max(r.gap for r in of):.2g}",
-            f"{statistics.median(r.seconds for r in of):.0f}", f"{statistics.median(r.load for r in of):.1f}",
-        )  # fmt: skip
+            f"{statistics.mean(places):.1f}",
+            f"{statistics.mean(gains):.1f} ({min(gains):.1f} to {max(gains):.1f})",
+            f"{100 * statistics.median(r.gap for r in of):.2g}",
+            f"{100 * max(r.gap for r in of):.2g}",
+            f"{statistics.median(r.seconds for r in of):.0f}",
+            f"{statistics.median(r.load for r in of):.1f}",
+        )
     show("progress, geometric means over seeds; gains in % (least to greatest)", table)
     if arguments.picture is not None:
         write_bytes(arguments.picture, picture(rows).encode())
@@ -299,11 +326,14 @@ def picture(rows: list[Row]) -> str:
             gains = [100 * (getattr(r, side) / r.sequence - 1) for r in of]
             data.append(
                 {
-                    "network": f"{'wide' if wide else 'small'} jobs, NIC {nic:g} Gb/s", "uplinks": f"{over:g}:1",
+                    "network": f"{'wide' if wide else 'small'} jobs, NIC {nic:g} Gb/s",
+                    "uplinks": f"{over:g}:1",
                     "way": name,
-                    "gain": statistics.mean(gains), "low": min(gains), "high": max(gains),
+                    "gain": statistics.mean(gains),
+                    "low": min(gains),
+                    "high": max(gains),
                 }
-            )  # fmt: skip
+            )
     base = alt.Chart(alt.Data(values=data)).encode(
         x=alt.X("uplinks:N", sort=[f"{o:g}:1" for o in OVERSUBSCRIPTIONS], title="oversubscription of the uplinks"),
         color=alt.Color(
@@ -340,10 +370,18 @@ def goals(arguments: argparse.Namespace) -> None:
             found = worth(instance, result.allocations)
             proven = float(result.bound or np.inf) / max(found, 1e-300) - 1
             cells = (
-                name, str(seed), f"{nic:g}", f"{over:g}:1", f"{found:.3f}", f"{result.bound or np.inf:.3f}",
-                f"{100 * proven:.3g} %", f"{100 * gap:g} %", result.stopped, f"{result.total_s:.1f}",
+                name,
+                str(seed),
+                f"{nic:g}",
+                f"{over:g}:1",
+                f"{found:.3f}",
+                f"{result.bound or np.inf:.3f}",
+                f"{100 * proven:.3g} %",
+                f"{100 * gap:g} %",
+                result.stopped,
+                f"{result.total_s:.1f}",
                 f"{os.getloadavg()[0]:.1f}",
-            )  # fmt: skip
+            )
             table.add_row(*cells)
             print(*cells, sep=" | ", file=sys.stderr, flush=True)
     show("plans and their worth as the checker finds them", table)
@@ -363,11 +401,19 @@ def sizes(arguments: argparse.Namespace) -> None:
             seconds, found = time.monotonic() - began, worth(instance, result.allocations)
             proven = float(result.bound or np.inf) / max(found, 1e-300) - 1
             cells = (
-                f"{jobs:,}", f"{sum(group.count for group in instance.cluster.servers)}", f"{racks}", f"{seed}",
-                f"{nic:g}", f"{len(pose(instance).configurations):,}", f"{len(result.allocations)}", f"{found:.3f}",
-                f"{result.bound or np.inf:.3f}", f"{100 * proven:.3g} %",
-                f"{seconds:.2f}", f"{os.getloadavg()[0]:.1f}",
-            )  # fmt: skip
+                f"{jobs:,}",
+                f"{sum(group.count for group in instance.cluster.servers)}",
+                f"{racks}",
+                f"{seed}",
+                f"{nic:g}",
+                f"{len(pose(instance).configurations):,}",
+                f"{len(result.allocations)}",
+                f"{found:.3f}",
+                f"{result.bound or np.inf:.3f}",
+                f"{100 * proven:.3g} %",
+                f"{seconds:.2f}",
+                f"{os.getloadavg()[0]:.1f}",
+            )
             table.add_row(*cells)
             print(*cells, sep=" | ", file=sys.stderr, flush=True)
     show("plans and their worth as the checker finds them", table)

@@ -1,7 +1,8 @@
 """What is proven of the least progress of any job, where GPUs, places and network rates are decided together.
 
 Both sides solve the same instances of 100 jobs of equal weight: with the sums that are tried before the models of a
-least value (``optsched.search.fair``), and with these models alone. The checker finds what the plans are worth.
+least value (``optsched.search.strategies.max_min_placement``), and with these models alone. The checker recomputes the
+value of each plan.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from rich.table import Table
 
 from optsched import check, solve
 from optsched.instance import ObjectiveSpec
-from optsched.result import Result
-from optsched.search.fair import by_fair_sums
+from optsched.instance.result import Result
+from optsched.search.strategies.max_min_placement import by_fair_sums
 
 
 def main() -> None:
@@ -39,7 +40,7 @@ def main() -> None:
         instance = msgspec.structs.replace(instance, jobs=jobs_alike)
         cells = [str(seed), f"{nic:g}"]
         for stage in (by_fair_sums, lambda search, **_: search):
-            with patch("optsched.search.placed.by_fair_sums", stage):
+            with patch("optsched.search.strategies.placement.by_fair_sums", stage):
                 limit = 3.0 if quick else arguments.limit
                 result: Result = solve(instance, objective="max-min", gap=1e-3, time_limit=limit)
             found = check(instance, result.allocations, ObjectiveSpec(name="max-min")).value

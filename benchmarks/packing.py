@@ -15,12 +15,12 @@ from common import CURVES, parser_of, show
 from rich.table import Table
 
 from optsched import check, solve
-from optsched.backends import Limits, Watch
-from optsched.generate import generate
 from optsched.instance import Instance
-from optsched.placing import first_plan, worth_in_pools
-from optsched.pose import pose
-from optsched.problem import Plan
+from optsched.instance.generators.workload import generate
+from optsched.problem.build import pose
+from optsched.problem.problem import Plan
+from optsched.search.placement import first_plan, worth_in_pools
+from optsched.solvers import Limits, Watch
 
 
 def case(jobs: int, seed: int) -> Instance:

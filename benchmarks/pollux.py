@@ -27,13 +27,13 @@ import numpy as np
 from common import parser_of, show
 from rich.table import Table
 
-from optsched.configurations import Configurations, Ways
-from optsched.heuristics.marginal import marginal_gain
 from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup
-from optsched.objectives import objective
-from optsched.pools import Pool
-from optsched.prices import price, relaxed
-from optsched.problem import Problem
+from optsched.instance.objectives import objective
+from optsched.instance.pools import Pool
+from optsched.problem.configurations import Configurations, Ways
+from optsched.problem.problem import Problem
+from optsched.search.heuristics.marginal_gain import marginal_gain
+from optsched.search.prices import price, relaxed
 
 NODES, EACH = 64, 4
 FLOOR = 0.01
@@ -95,18 +95,29 @@ def problem_of(jobs: Jobs, counts: np.ndarray) -> Problem:
     ones, zeros, unknown = np.ones(rows), np.zeros(rows, dtype=np.int64), np.full(rows, np.nan)
     pool = Pool("main", "gpu", np.full(NODES, EACH), 0.0)
     table = Configurations(
-        job=job, ways=Ways(zeros, gpus, -(-gpus // EACH), zeros, unknown, zeros + 1, best.ravel(), ones, unknown),
-        kept=np.zeros(rows, dtype=bool), share=ones, slowest=unknown, first=np.arange(jobs_n + 1) * len(counts),
-        reference=np.ones(jobs_n), pools=(pool,), used=(np.arange(rows), zeros, gpus.astype(np.float64)),
-        capacity=np.array([float(NODES * EACH)]), resource_names=("GPUs",), reasons={},
-    )  # fmt: skip
+        job=job,
+        ways=Ways(zeros, gpus, -(-gpus // EACH), zeros, unknown, zeros + 1, best.ravel(), ones, unknown),
+        kept=np.zeros(rows, dtype=bool),
+        share=ones,
+        slowest=unknown,
+        first=np.arange(jobs_n + 1) * len(counts),
+        reference=np.ones(jobs_n),
+        pools=(pool,),
+        used=(np.arange(rows), zeros, gpus.astype(np.float64)),
+        capacity=np.array([float(NODES * EACH)]),
+        resource_names=("GPUs",),
+        reasons={},
+    )
     cluster = Cluster(gpu_types=(GpuType(id="gpu"),), servers=(ServerGroup(id="s", gpu_type="gpu", gpus=1),))
     return Problem(
         instance=Instance(format="optsched/1", cluster=cluster, jobs=tuple(Job(id=str(j)) for j in range(jobs_n))),
-        objective=objective(ObjectiveSpec(name="progress")), configurations=table, error=0.0,
-        value=1 / FLOOR - 1 / np.maximum(best.ravel(), FLOOR), weight=np.ones(jobs_n),
+        objective=objective(ObjectiveSpec(name="progress")),
+        configurations=table,
+        error=0.0,
+        value=1 / FLOOR - 1 / np.maximum(best.ravel(), FLOOR),
+        weight=np.ones(jobs_n),
         required=np.zeros(jobs_n, dtype=bool),
-    )  # fmt: skip
+    )
 
 
 def placed(problem: Problem, rows: np.ndarray) -> np.ndarray:

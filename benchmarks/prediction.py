@@ -22,18 +22,19 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from optsched.curves.allreduce.compress import compress
-from optsched.curves.allreduce.correction import Kernel
-from optsched.curves.allreduce.formula import step
-from optsched.curves.allreduce.measured import merge
-from optsched.curves.allreduce.population import from_record, generic_prior, prior_for
-from optsched.curves.allreduce.posterior import fit as posterior
-from optsched.curves.design import measure_next
-from optsched.curves.fit import fit
-from optsched.curves.fitted import CurveFile
-from optsched.curves.measurements import Configured, Measurements, read_measurements
-from optsched.curves.points import FloatArray, Points
-from optsched.curves.predict import predict
+from optsched._util.arrays import FloatArray
+from optsched.prediction.curves.allreduce.compress import compress
+from optsched.prediction.curves.allreduce.correction import Kernel
+from optsched.prediction.curves.allreduce.formula import step
+from optsched.prediction.curves.allreduce.measured import merge
+from optsched.prediction.curves.allreduce.population import from_record, generic_prior, prior_for
+from optsched.prediction.curves.allreduce.posterior import fit as posterior
+from optsched.prediction.curves.configurations import Points
+from optsched.prediction.curves.experiment_design import measure_next
+from optsched.prediction.curves.fit import fit
+from optsched.prediction.curves.fitted import CurveFile
+from optsched.prediction.curves.measurements import Configured, Measurements, read_measurements
+from optsched.prediction.curves.predict import predict
 
 Rows = NDArray[np.int64]
 

@@ -25,9 +25,10 @@ from common import parser_of
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-from optsched.curves.measurements import read_table
-from optsched.curves.points import FloatArray, Points
-from optsched.curves.servers import ParameterServer, ServerRows, fit_servers
+from optsched._util.arrays import FloatArray
+from optsched.prediction.curves.configurations import Points
+from optsched.prediction.curves.measurements import read_table
+from optsched.prediction.curves.parameter_servers import ParameterServer, ServerRows, fit_servers
 
 Groups = dict[str, ServerRows]
 Masks = Mapping[str, NDArray[np.bool_]]
@@ -202,10 +203,12 @@ def main() -> None:
     both = {**measured, **training_groups(asked.data)}
     cases: list[tuple[str, Mode, Groups, Masks]] = [
         (
-            "sync: at most 8 servers and 5 workers -> the rest", "sync", sync,
+            "sync: at most 8 servers and 5 workers -> the rest",
+            "sync",
+            sync,
             {k: (r.points.servers <= 8) & (r.points.gpus <= 5) for k, r in sync.items()},
         )
-    ]  # fmt: skip
+    ]
     for limit, groups in ((4, both), (2, both), (4, measured)):
         title = f"async, {len(groups)} groups: at most {limit} workers -> more"
         cases.append((title, "async", groups, {k: r.points.gpus <= limit for k, r in groups.items()}))

@@ -21,15 +21,15 @@ from common import parser_of, show
 from rich.table import Table
 
 from formulations.configuration import build
-from optsched.arrays import offsets
-from optsched.backends import Limits, Watch, highs
-from optsched.configurations import Configurations, Ways
-from optsched.heuristics.marginal import improve
+from optsched._util.arrays import offsets
 from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup
-from optsched.objectives import objective
-from optsched.pools import Pool
-from optsched.prices import price
-from optsched.problem import Plan, Problem
+from optsched.instance.objectives import objective
+from optsched.instance.pools import Pool
+from optsched.problem.configurations import Configurations, Ways
+from optsched.problem.problem import Plan, Problem
+from optsched.search.heuristics.marginal_gain import improve
+from optsched.search.prices import price
+from optsched.solvers import Limits, Watch, highs
 
 LIMIT = 60.0
 """Seconds for HiGHS on the whole integer program."""
@@ -108,18 +108,30 @@ def problem(jobs: int, types: int = 3, sites: int = 1, seed: int = 0, hosts: boo
     ones, none = np.ones(rows), np.zeros(rows, dtype=np.int64)
     ways = Ways(pool, gpus, -(-gpus // 4), none, np.full(rows, np.nan), none + 1, rate, ones, np.full(rows, np.nan))
     table = Configurations(
-        job=job, ways=ways, kept=np.zeros(rows, dtype=bool), share=ones, slowest=np.full(rows, np.nan),
-        first=offsets(np.bincount(job, minlength=jobs)), reference=np.ones(jobs),
-        pools=everywhere, used=tuple(np.concatenate(part) for part in zip(*uses, strict=True)), capacity=capacity,
-        resource_names=tuple(names), reasons={},
-    )  # fmt: skip
+        job=job,
+        ways=ways,
+        kept=np.zeros(rows, dtype=bool),
+        share=ones,
+        slowest=np.full(rows, np.nan),
+        first=offsets(np.bincount(job, minlength=jobs)),
+        reference=np.ones(jobs),
+        pools=everywhere,
+        used=tuple(np.concatenate(part) for part in zip(*uses, strict=True)),
+        capacity=capacity,
+        resource_names=tuple(names),
+        reasons={},
+    )
     cluster = Cluster(gpu_types=(GpuType(id="t0"),), servers=(ServerGroup(id="s", gpu_type="t0", gpus=1),))
     records = tuple(Job(id=str(j)) for j in range(jobs))
     return Problem(
         instance=Instance(format="optsched/1", cluster=cluster, jobs=records),
-        objective=objective(ObjectiveSpec(name="progress")), configurations=table, error=0.0,
-        value=weight[job] * rate / speed.mean(axis=1)[of], weight=weight, required=np.zeros(jobs, dtype=bool),
-    )  # fmt: skip
+        objective=objective(ObjectiveSpec(name="progress")),
+        configurations=table,
+        error=0.0,
+        value=weight[job] * rate / speed.mean(axis=1)[of],
+        weight=weight,
+        required=np.zeros(jobs, dtype=bool),
+    )
 
 
 def next_round(now: Problem, part: float = 0.05) -> Problem:

@@ -24,12 +24,12 @@ from prices import checked, next_round, problem
 from rich.table import Table
 
 from optsched import solve
-from optsched.heuristics.partition import of_jobs
 from optsched.instance import Holding, Instance, loads
-from optsched.pose import pose
-from optsched.prices import price
-from optsched.problem import Problem
-from optsched.result import Result
+from optsched.instance.result import Result
+from optsched.problem.build import pose
+from optsched.problem.problem import Problem
+from optsched.search.heuristics.pop import of_jobs
+from optsched.search.prices import price
 
 PART = 0.05
 """Of the jobs, what changes."""
@@ -110,23 +110,29 @@ def rounds(jobs: int) -> tuple[Instance, Callable[[Instance, Result], Instance]]
     types, models = ("t0", "t1", "t2"), 40
     curves = {
         f"m{m}-{t}": {
-            "family": "amdahl", "single": float(np.exp(random.normal(2, 0.4))) * (k + 1),
+            "family": "amdahl",
+            "single": float(np.exp(random.normal(2, 0.4))) * (k + 1),
             "serial": float(random.uniform(0.02, 0.3)),
         }
-        for m in range(models) for k, t in enumerate(types)
-    }  # fmt: skip
+        for m in range(models)
+        for k, t in enumerate(types)
+    }
     listed = [
         {
-            "id": f"j{j}", "curves": {t: f"m{m}-{t}" for t in types}, "max_gpus": int(random.choice([8, 12, 16])),
+            "id": f"j{j}",
+            "curves": {t: f"m{m}-{t}" for t in types},
+            "max_gpus": int(random.choice([8, 12, 16])),
             "weight": float(np.exp(random.normal(0, 0.5))),
         }
         for j, m in enumerate(random.integers(models, size=jobs).tolist())
-    ]  # fmt: skip
+    ]
     servers = [{"id": f"s{t}", "gpu_type": t, "gpus": 8, "count": max(1, jobs // 32)} for t in types]
     first = {
-        "format": "optsched/1", "cluster": {"gpu_types": [{"id": t} for t in types], "servers": servers},
-        "curves": curves, "jobs": listed,
-    }  # fmt: skip
+        "format": "optsched/1",
+        "cluster": {"gpu_types": [{"id": t} for t in types], "servers": servers},
+        "curves": curves,
+        "jobs": listed,
+    }
 
     def after(now: Instance, got: Result) -> Instance:
         holds = {
@@ -156,9 +162,13 @@ def whole(jobs: int, gap: float, runs: int) -> Table:
                 sys.exit("a round was not proven")
             _, table, table_cpu = spent(lambda: pose(then))
             told = {
-                "solve, in all: s": wall, "solve, CPU: s": cpu, "of it the price engine: s": found.solve_s,
-                "table alone: s": table, "table alone, CPU: s": table_cpu, "gap": found.gap,
-            }  # fmt: skip
+                "solve, in all: s": wall,
+                "solve, CPU: s": cpu,
+                "of it the price engine: s": found.solve_s,
+                "table alone: s": table,
+                "table alone, CPU: s": table_cpu,
+                "gap": found.gap,
+            }
             for name, amount in told.items():
                 columns[side].setdefault(name, []).append(amount)
     shown = Table(f"{jobs:,} jobs that hold something: optsched.solve", "cold", "warm")

@@ -24,8 +24,8 @@ from common import parser_of, show
 from prices import checked, next_round, problem
 from rich.table import Table
 
-from optsched.prices import price
-from optsched.problem import Problem
+from optsched.problem.problem import Problem
+from optsched.search.prices import price
 
 SIZES = (100, 316, 1_000, 3_162, 10_000, 31_623, 100_000)
 GAP = 1e-4

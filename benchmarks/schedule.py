@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from common import CURVES, parser_of, show
 from rich.table import Table
 
-from optsched.generate import generate
 from optsched.instance import Instance
+from optsched.instance.generators.workload import generate
 from optsched.schedule import GOALS, Schedule, check, plan
 from optsched.schedule.generate import timed
 

@@ -29,8 +29,9 @@ import numpy as np
 from common import parser_of, show
 from rich.table import Table
 
-from optsched.timeshare import Market, Pairs, Shares, finish_time, makespan, market, max_min, vertex
-from optsched.timeshare.programme import linear_needs, programme
+from optsched.timeshare import Market, Pairs, Shares, finish_time, makespan, market, max_min
+from optsched.timeshare import simplex as vertex
+from optsched.timeshare.linear_program import linear_needs, programme
 
 TYPES = ("v100", "p100", "k80")
 
@@ -122,8 +123,16 @@ class Peer:
     def ask(self, policy: str, of: Market, work: np.ndarray, past: np.ndarray) -> tuple[float, np.ndarray] | None:
         """Return seconds and shares of a policy; None where its solver fails."""
         file = Path(self.folder.name) / "problem.npz"
-        np.savez(file, throughput=of.throughput, capacity=of.capacity, gang=of.gang, work=work, past=past,
-                 equal=of.equal_share, unit=of.weight * of.equal_share)  # fmt: skip
+        np.savez(
+            file,
+            throughput=of.throughput,
+            capacity=of.capacity,
+            gang=of.gang,
+            work=work,
+            past=past,
+            equal=of.equal_share,
+            unit=of.weight * of.equal_share,
+        )
         if self.process.stdin is None:
             return None
         self.process.stdin.write(f"{policy}\t{self.solver}\t{file}\n")
@@ -161,8 +170,14 @@ def pop(of: Market, parts: int, seed: int) -> tuple[np.ndarray, float, float]:
     for part in range(parts):
         rows = np.sort(order[part::parts])
         # levels are relative to the equal share of the whole, as POP has them: weights make up for the part's own
-        mine = replace(of, throughput=of.throughput[rows], capacity=of.capacity / parts, gang=of.gang[rows],
-                       many=of.many[rows], weight=of.weight[rows])  # fmt: skip
+        mine = replace(
+            of,
+            throughput=of.throughput[rows],
+            capacity=of.capacity / parts,
+            gang=of.gang[rows],
+            many=of.many[rows],
+            weight=of.weight[rows],
+        )
         mine = replace(mine, weight=mine.weight * of.equal_share[rows] / mine.equal_share)
         began = time.perf_counter()
         found = max_min(mine)
@@ -178,13 +193,23 @@ def run(quick: bool, peer: Peer | None, of: np.ndarray) -> None:
         "problem", "jobs", "ours: s", "value", "gap proven", "Gavel: s", "value", "exceeds by", "Gavel / ours"
     )
 
-    def line(name: str, jobs: int, ours: tuple[float, Shares], theirs: tuple[float, np.ndarray] | None,
-             value: Callable[[np.ndarray], float], mine: Market) -> None:  # fmt: skip
+    def line(
+        name: str,
+        jobs: int,
+        ours: tuple[float, Shares],
+        theirs: tuple[float, np.ndarray] | None,
+        value: Callable[[np.ndarray], float],
+        mine: Market,
+    ) -> None:
         seconds, found = ours
         cells = ["", "", "", ""]
         if theirs is not None:
-            cells = [f"{theirs[0]:.3g}", f"{value(theirs[1]):.7g}", f"{excess(mine, theirs[1]):.0e}",
-                     f"{theirs[0] / seconds:.0f}"]  # fmt: skip
+            cells = [
+                f"{theirs[0]:.3g}",
+                f"{value(theirs[1]):.7g}",
+                f"{excess(mine, theirs[1]):.0e}",
+                f"{theirs[0] / seconds:.0f}",
+            ]
         row = (name, f"{jobs:,}", f"{seconds:.3f}", f"{value(found.fraction):.7g}", f"{found.gap:.0e}", *cells)
         table.add_row(*row)
         print(*row, file=sys.stderr, flush=True)
@@ -204,12 +229,30 @@ def run(quick: bool, peer: Peer | None, of: np.ndarray) -> None:
         asks = (
             {} if peer is None else {p: peer.ask(p, mine, work, past) for p in ("max-min", "makespan", "finish-time")}
         )
-        line("max-min", jobs, timed(lambda m=mine: max_min(m), runs), asks.get("max-min"),
-             lambda x, m=mine: least_level(m, x), mine)  # fmt: skip
-        line("makespan", jobs, timed(lambda m=mine, w=work: makespan(m, w), runs), asks.get("makespan"),
-             lambda x, m=mine, w=work: last_end(m, x, w), mine)  # fmt: skip
-        line("finish-time", jobs, timed(lambda m=mine, w=work, p=past: finish_time(m, w, p), runs),
-             asks.get("finish-time"), lambda x, m=mine, w=work, p=past: largest_ratio(m, x, w, p), mine)  # fmt: skip
+        line(
+            "max-min",
+            jobs,
+            timed(lambda m=mine: max_min(m), runs),
+            asks.get("max-min"),
+            lambda x, m=mine: least_level(m, x),
+            mine,
+        )
+        line(
+            "makespan",
+            jobs,
+            timed(lambda m=mine, w=work: makespan(m, w), runs),
+            asks.get("makespan"),
+            lambda x, m=mine, w=work: last_end(m, x, w),
+            mine,
+        )
+        line(
+            "finish-time",
+            jobs,
+            timed(lambda m=mine, w=work, p=past: finish_time(m, w, p), runs),
+            asks.get("finish-time"),
+            lambda x, m=mine, w=work, p=past: largest_ratio(m, x, w, p),
+            mine,
+        )
         if not big:
             # a third of the GPUs more than jobs: many stop at their own limit, each at a level of its own
             for name, gpus in (("water filling", jobs // 18), ("water filling, GPUs to spare", jobs // 2)):

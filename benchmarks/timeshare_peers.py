@@ -93,8 +93,11 @@ def water_filling(data: dict[str, np.ndarray], cp: Any, solver: str) -> np.ndarr
 
 
 POLICIES = {
-    "max-min": max_min, "makespan": makespan, "finish-time": finish_time, "water filling": water_filling,
-}  # fmt: skip
+    "max-min": max_min,
+    "makespan": makespan,
+    "finish-time": finish_time,
+    "water filling": water_filling,
+}
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ Sets
              Where the GPUs alone are chosen, runs of counts on which the value is concave, up to the
              linearization error; what the job holds now is a segment of its own (a point)
     K_s      lines of segment s, whose minimum over-estimates the value at every count of it; none
-             where its value is put in linear terms by an encoding of pieces (optsched.linear.piecewise)
+             where its value is put in linear terms by an encoding of pieces (optsched.problem.piecewise)
     R        shared resources: GPUs of each pool, CPU cores and memory of each site
     H        jobs that hold something now; T_j in S_j: what job j holds
 
@@ -58,15 +58,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from formulations.curve_segments import LINED, Segments, rows_at, segment_of, segments, usage
 from formulations.rows import add_capacities, add_choices, add_least, add_moves
-from formulations.segments import LINED, Segments, rows_at, segment_of, segments, usage
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
-from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
-from optsched.linear import LinearModel
-from optsched.linear.piecewise import ENCODINGS, Encoded, encode
-from optsched.linear.piecewise.hypograph import HYPOGRAPH
-from optsched.problem import Plan, Problem
+from optsched.problem.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
+from optsched.problem.piecewise import ENCODINGS, Encoded, encode
+from optsched.problem.piecewise.hypograph import HYPOGRAPH
+from optsched.problem.problem import Plan, Problem
+from optsched.solvers.linear import LinearModel
 
 __all__ = ["ENCODED", "FORMULATION", "build"]
 
@@ -160,9 +160,13 @@ def _variables(model: LinearModel, s: Segments, label: Label, least: bool) -> _C
     )
     n, p, y = (np.full(size, -1) for _ in range(3))
     n[ranged] = model.add_variables(
-        "n", len(ranged), upper=s.last[ranged], integer=True, cost=gain * (alpha * s.step)[ranged],
+        "n",
+        len(ranged),
+        upper=s.last[ranged],
+        integer=True,
+        cost=gain * (alpha * s.step)[ranged],
         label=lambda k: label(ranged[k]),
-    )  # fmt: skip
+    )
     p[spread] = model.add_variables(
         "p", len(spread), upper=s.most[spread], integer=True, label=lambda k: label(spread[k])
     )
@@ -178,9 +182,10 @@ def _ranges(model: LinearModel, s: Segments, at: _Columns, label: Label) -> None
     here = np.arange(len(lined))
     for name, end, bounds in (("C2", s.first, {"lower": 0.0}), ("C3", s.last, {"upper": 0.0})):
         entries = (
-            np.concatenate([here, here]), np.concatenate([at.n[lined], at.d[lined]]),
+            np.concatenate([here, here]),
+            np.concatenate([at.n[lined], at.d[lined]]),
             np.concatenate([np.ones(len(lined)), -end[lined]]),
-        )  # fmt: skip
+        )
         model.add_rows(name, entries, size=len(lined), label=lambda k: label(lined[k]), **bounds)
 
 
@@ -193,10 +198,14 @@ def _lines(model: LinearModel, s: Segments, at: _Columns, label: Label) -> None:
     entries = (
         np.concatenate([here, here, here[stepped]]),
         np.concatenate([at.y[of], at.d[of], at.n[of[stepped]]]),
-        np.concatenate([
-            np.ones(len(line)), -(s.slope[line] * at.gpus[of] + s.level[line]), -(s.slope[line] * s.step[of])[stepped],
-        ]),
-    )  # fmt: skip
+        np.concatenate(
+            [
+                np.ones(len(line)),
+                -(s.slope[line] * at.gpus[of] + s.level[line]),
+                -(s.slope[line] * s.step[of])[stepped],
+            ]
+        ),
+    )
     model.add_rows("C4", entries, upper=0.0, size=len(line), label=lambda k: f"{label(of[k])},{within[k]}")
 
 
@@ -206,9 +215,13 @@ def _capacities(model: LinearModel, problem: Problem, s: Segments, at: _Columns)
     stepped, serving = at.n[segment] >= 0, at.p[segment] >= 0
     rows = np.concatenate([resource, resource[stepped], resource[serving]])
     columns = np.concatenate([at.d[segment], at.n[segment[stepped]], at.p[segment[serving]]])
-    taken = np.concatenate([
-        amount * at.gpus[segment] + served * at.servers[segment], (amount * s.step[segment])[stepped], served[serving],
-    ])  # fmt: skip
+    taken = np.concatenate(
+        [
+            amount * at.gpus[segment] + served * at.servers[segment],
+            (amount * s.step[segment])[stepped],
+            served[serving],
+        ]
+    )
     some = taken != 0
     add_capacities(model, problem, "C5", (rows[some], columns[some], taken[some]))
 
@@ -229,16 +242,25 @@ def _least(model: LinearModel, problem: Problem, s: Segments, at: _Columns) -> I
 
 def _encoded(model: LinearModel, s: Segments, at: _Columns, label: Label, method: str) -> list[Encoded]:
     """Add the values that have no lines, by an encoding of pieces."""
-    argument = (("curve", s.curves, s.curve_of, np.where(s.ranged, at.n, at.p)),
-                ("grid", s.grids, s.grid_of, np.column_stack([at.n, at.p])))  # fmt: skip
+    argument = (
+        ("curve", s.curves, s.curve_of, np.where(s.ranged, at.n, at.p)),
+        ("grid", s.grids, s.grid_of, np.column_stack([at.n, at.p])),
+    )
     return [
         encode(
-            model, name, pieces, argument=columns[which], value=at.y[which], switch=at.d[which], sense="at-most",
-            method=method, label=lambda k, which=which: label(which[k]),  # type: ignore[misc]
+            model,
+            name,
+            pieces,
+            argument=columns[which],
+            value=at.y[which],
+            switch=at.d[which],
+            sense="at-most",
+            method=method,
+            label=lambda k, which=which: label(which[k]),  # type: ignore[misc]
         )
         for name, pieces, which, columns in argument
         if pieces is not None
-    ]  # fmt: skip
+    ]
 
 
 def _started(problem: Problem, s: Segments, at: _Columns, plan: Plan, values: FloatArray) -> None:

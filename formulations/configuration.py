@@ -34,10 +34,10 @@ from __future__ import annotations
 import numpy as np
 
 from formulations.rows import add_capacities, add_choices, add_least, add_moves
-from optsched.curves import FloatArray
-from optsched.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
-from optsched.linear import LinearModel
-from optsched.problem import Plan, Problem, row_label, rows_of
+from optsched._util.arrays import FloatArray
+from optsched.problem.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
+from optsched.problem.problem import Plan, Problem, row_label, rows_of
+from optsched.solvers.linear import LinearModel
 
 __all__ = ["FORMULATION", "build"]
 
@@ -55,9 +55,13 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     least = problem.objective.aggregate == "min"
     model = LinearModel()
     x = model.add_variables(
-        "x", len(table), upper=1.0, integer=True, cost=0.0 if least else problem.value,
+        "x",
+        len(table),
+        upper=1.0,
+        integer=True,
+        cost=0.0 if least else problem.value,
         label=lambda row: row_label(problem, row),
-    )  # fmt: skip
+    )
     add_choices(model, problem, "C1", table.job, x)
     row, resource, amount = table.used
     add_capacities(model, problem, "C2", (resource, x[row], amount))

@@ -1,15 +1,15 @@
 """Placement: configurations and places on servers of all jobs in one model.
 
-The formulation :mod:`formulations.network` without its rates and links: sets, variables and constraints C1 to C10
-(and C22 for max-min) are those written there. Throughput follows the number of nodes of the chosen row, since all
-pieces of a row stand on servers of their own.
+The formulation :mod:`formulations.network.formulation` without its rates and links: sets, variables and constraints
+C1 to C10 (and C22 for max-min) are those written there. Throughput follows the number of nodes of the
+chosen row, since each piece of a row has a server of its own.
 """
 
 from __future__ import annotations
 
-from formulations.joint import build
-from optsched.formulation import Choices, Formulated, Formulation, Support
-from optsched.problem import Problem
+from formulations.network import build
+from optsched.problem.formulation import Choices, Formulated, Formulation, Support
+from optsched.problem.problem import Problem
 
 __all__ = ["FORMULATION"]
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from optsched.arrays import positions
-from optsched.curves import FloatArray, IntArray
-from optsched.linear import LinearModel
-from optsched.problem import Problem
+from optsched._util.arrays import FloatArray, IntArray, positions
+from optsched.problem.problem import Problem
+from optsched.solvers.linear import LinearModel
 
 __all__ = ["Terms", "add_capacities", "add_choices", "add_least", "add_moves"]
 
@@ -32,9 +31,12 @@ def add_capacities(model: LinearModel, problem: Problem, name: str, taken: Terms
     number = positions(shared, len(table.capacity))[resource]
     bound = number >= 0
     model.add_rows(
-        name, (number[bound], column[bound], amount[bound]), upper=table.capacity[shared], size=len(shared),
+        name,
+        (number[bound], column[bound], amount[bound]),
+        upper=table.capacity[shared],
+        size=len(shared),
         label=lambda k: table.resource_names[shared[k]],
-    )  # fmt: skip
+    )
 
 
 def add_moves(model: LinearModel, problem: Problem, name: str, kept: IntArray) -> None:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optsched.checker import Report, check
     from optsched.errors import InputError, OptschedError, SolverError
-    from optsched.exporting import Exported, export
-    from optsched.facade import solve
     from optsched.instance import Instance, ObjectiveSpec, load, loads, save
-    from optsched.result import Result, load_result, save_result
+    from optsched.instance.result import Result, load_result, save_result
+    from optsched.model_files import Exported, export
+    from optsched.search.solve import solve
 
 __version__ = "0.1.0"
 
@@ -41,11 +41,24 @@ __all__ = [
 ]
 
 _HOME = {
-    "InputError": "errors", "OptschedError": "errors", "SolverError": "errors",
-    "Instance": "instance", "ObjectiveSpec": "instance", "load": "instance", "loads": "instance", "save": "instance",
-    "Result": "result", "load_result": "result", "save_result": "result",
-    "Exported": "exporting", "export": "exporting", "Report": "checker", "check": "checker", "solve": "facade",
-}  # fmt: skip
+    "Exported": "model_files",
+    "InputError": "errors",
+    "Instance": "instance",
+    "ObjectiveSpec": "instance",
+    "OptschedError": "errors",
+    "Report": "checker",
+    "Result": "instance.result",
+    "SolverError": "errors",
+    "check": "checker",
+    "export": "model_files",
+    "load": "instance",
+    "load_result": "instance.result",
+    "loads": "instance",
+    "save": "instance",
+    "save_result": "instance.result",
+    "solve": "search.solve",
+}
+"""The module in which each public name is defined."""
 
 
 def __getattr__(name: str) -> Any:

@@ -8,17 +8,23 @@ from typing import Any
 import numpy as np
 
 from optsched.instance import Instance, loads
-from optsched.linear import LinearModel
-from optsched.problem import Plan, Problem, allocate
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
+from optsched.problem.problem import Plan, Problem, allocate
+from optsched.solvers.linear import LinearModel
 
 AMDAHL: dict[str, Any] = {"family": "amdahl", "single": 10.0, "serial": 0.25}
 """10 / (1/4 + 3/4 / g) examples/s: 10, 16, 20, 22 6/7 on 1, 2, 3, 4 GPUs."""
 
 ALLREDUCE: dict[str, Any] = {
-    "family": "allreduce", "pass_s": 0.01, "example_s": 0.001, "local_sync_s": 0.01, "local_exponent": 0.5,
-    "sync_s": 0.04, "node_exponent": 0.5, "gpu_exponent": 0.25,
-}  # fmt: skip
+    "family": "allreduce",
+    "pass_s": 0.01,
+    "example_s": 0.001,
+    "local_sync_s": 0.01,
+    "local_exponent": 0.5,
+    "sync_s": 0.04,
+    "node_exponent": 0.5,
+    "gpu_exponent": 0.25,
+}
 """Synchronization within a node is four times as fast as between two, so that the curve dips at a boundary."""
 
 

@@ -6,22 +6,37 @@ from pathlib import Path
 
 import numpy as np
 
-from optsched.curves import AllReduce, Points
+from optsched.prediction.curves import AllReduce, Points
 
 CURVES = {
     ("bert", "t4"): AllReduce(
-        pass_s=0.1, example_s=0.08, local_sync_s=0.05, local_exponent=0.3,
-        sync_s=0.8, node_exponent=0.1, gpu_exponent=0.1,
+        pass_s=0.1,
+        example_s=0.08,
+        local_sync_s=0.05,
+        local_exponent=0.3,
+        sync_s=0.8,
+        node_exponent=0.1,
+        gpu_exponent=0.1,
     ),
     ("bert", "v100"): AllReduce(
-        pass_s=0.03, example_s=0.02, local_sync_s=0.02, local_exponent=0.3,
-        sync_s=0.15, node_exponent=0.1, gpu_exponent=0.1,
+        pass_s=0.03,
+        example_s=0.02,
+        local_sync_s=0.02,
+        local_exponent=0.3,
+        sync_s=0.15,
+        node_exponent=0.1,
+        gpu_exponent=0.1,
     ),
     ("ncf", "t4"): AllReduce(
-        pass_s=0.01, example_s=2e-5, local_sync_s=0.02, local_exponent=0.3,
-        sync_s=0.06, node_exponent=0.1, gpu_exponent=0.1,
+        pass_s=0.01,
+        example_s=2e-5,
+        local_sync_s=0.02,
+        local_exponent=0.3,
+        sync_s=0.06,
+        node_exponent=0.1,
+        gpu_exponent=0.1,
     ),
-}  # fmt: skip
+}
 BATCHES = {"bert": (4, 8, 12), "ncf": (512, 2048, 8192)}
 HEADER = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s"
 

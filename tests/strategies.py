@@ -141,9 +141,14 @@ def instances(draw: st.DrawFn, *, most_jobs: int = 5, with_servers: bool = False
     chosen = [j for j in chosen if j.get("required") or _fits(j, pools)]
     goal = draw(st.sampled_from(["progress", "throughput", "max-min"]))
     record = {
-        "format": "optsched/1", "cluster": cluster, "jobs": chosen, "curves": CURVES,
-        "now_s": 100.0, "round_s": 360.0, "objective": {"name": goal},
-    }  # fmt: skip
+        "format": "optsched/1",
+        "cluster": cluster,
+        "jobs": chosen,
+        "curves": CURVES,
+        "now_s": 100.0,
+        "round_s": 360.0,
+        "objective": {"name": goal},
+    }
     if any("holds" in j for j in chosen) and draw(st.booleans()):
         record["max_moves"] = draw(st.integers(0, 2))
     return loads(json.dumps(record))

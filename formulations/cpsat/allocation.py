@@ -24,11 +24,10 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import whole_amounts, whole_values
-from formulations.segments import usage
-from optsched.arrays import run_starts
-from optsched.curves import FloatArray
-from optsched.formulation import Formulated
-from optsched.problem import Plan, Problem, rows_of
+from formulations.curve_segments import usage
+from optsched._util.arrays import FloatArray, run_starts
+from optsched.problem.formulation import Formulated
+from optsched.problem.problem import Plan, Problem, rows_of
 
 __all__ = ["build"]
 

@@ -6,8 +6,8 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import whole_amounts, whole_values
-from optsched.formulation import Formulated
-from optsched.problem import Plan, Problem, rows_of
+from optsched.problem.formulation import Formulated
+from optsched.problem.problem import Plan, Problem, rows_of
 
 __all__ = ["build"]
 

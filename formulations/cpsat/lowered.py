@@ -8,11 +8,11 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from formulations.cpsat.scaling import whole_amounts, whole_values
-from optsched.curves import FloatArray
+from optsched._util.arrays import FloatArray
 from optsched.errors import InputError
-from optsched.formulation import Formulated
-from optsched.linear import LinearModel
-from optsched.problem import Plan
+from optsched.problem.formulation import Formulated
+from optsched.problem.problem import Plan
+from optsched.solvers.linear import LinearModel
 
 __all__ = ["lowered"]
 
@@ -68,7 +68,7 @@ def lowered(built: Formulated) -> Formulated:
 
 def _row(
     model: cp_model.CpModel, terms: list[cp_model.IntVar], coefficient: FloatArray, low: float, high: float, done: bool
-) -> None:  # fmt: skip
+) -> None:
     """Add ``low <= coefficient @ terms <= high`` in integers; ``done``: they are integers already, and high is 0."""
     if done:
         model.add(cp_model.LinearExpr.weighted_sum(terms, coefficient.astype(np.int64).tolist()) <= 0)

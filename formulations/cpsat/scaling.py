@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError
 
 __all__ = ["SAFE", "whole_amounts", "whole_values"]

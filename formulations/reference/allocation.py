@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from formulations.segments import Segments, rows_at, segments, usage
-from optsched.backends.pyomo import PyomoModel
-from optsched.curves import FloatArray
-from optsched.formulation import Choices, Formulated
-from optsched.linear import LinearModel
-from optsched.problem import Plan, Problem
+from formulations.curve_segments import Segments, rows_at, segments, usage
+from optsched._util.arrays import FloatArray
+from optsched.problem.formulation import Choices, Formulated
+from optsched.problem.problem import Plan, Problem
+from optsched.solvers.linear import LinearModel
+from optsched.solvers.pyomo import PyomoModel
 
 __all__ = ["REPRESENTATION", "build"]
 
@@ -103,9 +103,7 @@ def build(problem: Problem, choices: Choices, fast: Formulated | None) -> Formul
             members[int(problem.party[data.job[of[s]]])].append(s)
         names = list(problem.party_names)
         m.z = pyo.Var([0], bounds=(0, problem.ceiling * (1 + data.error)))
-        m.C7 = pyo.Constraint(
-            names, rule=lambda m, q: m.z[0] - sum(f(s) for s in members[names.index(q)]) <= 0
-        )  # fmt: skip
+        m.C7 = pyo.Constraint(names, rule=lambda m, q: m.z[0] - sum(f(s) for s in members[names.index(q)]) <= 0)
         m.objective = pyo.Objective(expr=m.z[0], sense=pyo.maximize)
 
     if fast is None:
@@ -169,7 +167,14 @@ def _piecewise(m: Any, data: Segments, S: list[str], g: Callable[[str], Any]) ->
     m.g = pyo.Var(list(points), bounds=lambda m, s: (0.0, points[s][-1]))
     m.G = pyo.Constraint(list(points), rule=lambda m, s: m.g[s] == g(s))
     m.curve = pyo.Piecewise(
-        list(points), m.y, m.g, pw_pts=points, f_rule=values, pw_constr_type="UB", pw_repn=REPRESENTATION,
-        warn_domain_coverage=False, warning_tol=-1.0,
-    )  # fmt: skip
+        list(points),
+        m.y,
+        m.g,
+        pw_pts=points,
+        f_rule=values,
+        pw_constr_type="UB",
+        pw_repn=REPRESENTATION,
+        warn_domain_coverage=False,
+        warning_tol=-1.0,
+    )
     return (f"Pyomo's Piecewise ({REPRESENTATION}) for {curves.functions} curves: as asked",)

@@ -7,9 +7,9 @@ from collections import defaultdict
 import numpy as np
 import pyomo.environ as pyo
 
-from optsched.backends.pyomo import PyomoModel
-from optsched.formulation import Formulated
-from optsched.problem import Plan, Problem, row_label, rows_of
+from optsched.problem.formulation import Formulated
+from optsched.problem.problem import Plan, Problem, row_label, rows_of
+from optsched.solvers.pyomo import PyomoModel
 
 __all__ = ["build"]
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pyomo.environ as pyo
 
-from optsched.backends.pyomo import PyomoModel
-from optsched.formulation import Formulated
-from optsched.linear import LinearModel
+from optsched.problem.formulation import Formulated
+from optsched.solvers.linear import LinearModel
+from optsched.solvers.pyomo import PyomoModel
 
 __all__ = ["lowered"]
 
@@ -41,9 +41,11 @@ def lowered(built: Formulated) -> Formulated:
                 return pyo.Constraint.Feasible if ends[0] <= 0 <= ends[1] else pyo.Constraint.Infeasible
             if ends[0] == ends[1]:
                 return terms == ends[0]
-            return pyo.inequality(*(None if not np.isfinite(x) else x for x in (ends[0],)), terms, *(
-                None if not np.isfinite(x) else x for x in (ends[1],)
-            ))  # fmt: skip
+            return pyo.inequality(
+                *(None if not np.isfinite(x) else x for x in (ends[0],)),
+                terms,
+                *(None if not np.isfinite(x) else x for x in (ends[1],)),
+            )
 
         m.add_component(_name(m, rows.name, number), pyo.Constraint(range(len(low)), rule=rule))
     cost = source.cost

@@ -38,15 +38,14 @@ from typing import Any
 import numpy as np
 
 from formulations.cpsat.scaling import SAFE, whole_amounts
-from optsched.arrays import offsets
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, offsets
 from optsched.errors import InputError
-from optsched.formulation import Support
+from optsched.problem.formulation import Support
 from optsched.schedule.energy import energies, items
 from optsched.schedule.formulation import Timed, TimedFormulation
 from optsched.schedule.grid import Grid
 from optsched.schedule.objectives import SLACK, common_unit
-from optsched.schedule.question import Plan
+from optsched.schedule.problem import Plan
 
 __all__ = ["FORMULATION", "build", "supports"]
 

@@ -35,13 +35,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.arrays import members, offsets
-from optsched.curves import FloatArray, IntArray
-from optsched.formulation import Support
-from optsched.linear import LinearModel
+from optsched._util.arrays import FloatArray, IntArray, members, offsets
+from optsched.problem.formulation import Support
 from optsched.schedule.formulation import Timed, TimedFormulation
 from optsched.schedule.grid import Grid
-from optsched.schedule.question import Plan
+from optsched.schedule.problem import Plan
+from optsched.solvers.linear import LinearModel
 
 __all__ = ["FORMULATION", "build", "supports"]
 
@@ -70,9 +69,13 @@ def build(grid: Grid, plan: Plan | None = None, bound: float | None = None) -> T
     model = LinearModel()
     names = [one.id for one in question.instance.jobs]
     x = model.add_variables(
-        "x", len(row), upper=1.0, integer=True, cost=0.0 if least else -cost,
+        "x",
+        len(row),
+        upper=1.0,
+        integer=True,
+        cost=0.0 if least else -cost,
         label=lambda k: f"{names[job[k]]},{grid.row[row[k]]},{tick[k]}",
-    )  # fmt: skip
+    )
     must = question.must.astype(np.float64)
     model.add_rows("C1", (job, x, 1.0), lower=must, upper=1.0, size=question.jobs, label=names.__getitem__)
     _capacities(grid, model, x, row, tick)
@@ -81,9 +84,10 @@ def build(grid: Grid, plan: Plan | None = None, bound: float | None = None) -> T
         (m,) = model.add_variables("M", 1, lower=known, cost=-1.0).tolist()
         each = np.arange(question.jobs)
         entries = (
-            np.concatenate([job, each]), np.concatenate([x, np.full(len(each), m)]),
+            np.concatenate([job, each]),
+            np.concatenate([x, np.full(len(each), m)]),
             np.concatenate([-cost, np.ones(len(each))]),
-        )  # fmt: skip
+        )
         model.add_rows("C3", entries, lower=0.0, size=question.jobs, label=names.__getitem__)
 
     def read(values: FloatArray) -> tuple[IntArray, IntArray]:
@@ -114,9 +118,12 @@ def _capacities(grid: Grid, model: LinearModel, x: IntArray, row: IntArray, tick
         amount = need[row[column], k]
         some = amount > 0
         model.add_rows(
-            "C2", (covered[some], x[column[some]], amount[some]), upper=there, size=grid.slots,
+            "C2",
+            (covered[some], x[column[some]], amount[some]),
+            upper=there,
+            size=grid.slots,
             label=lambda t, name=name: f"{name},{t}",  # type: ignore[misc]
-        )  # fmt: skip
+        )
 
 
 FORMULATION = TimedFormulation(

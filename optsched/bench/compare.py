@@ -9,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
+from optsched._util.numeric import relative
 from optsched.bench.scores import TOLERANCE, Judged
 from optsched.bench.spec import Method
-from optsched.gaps import relative
 
 __all__ = ["Comparison", "Pair", "compare"]
 

@@ -18,11 +18,11 @@ from math import isnan
 
 import networkx as nx
 
-from optsched.checker.truth import Truth, close, keeps
+from optsched.checker.recompute import Truth, close, keeps
 from optsched.instance import Instance, Job, ObjectiveSpec, link_graph
-from optsched.instance.servers import Server, server_of
-from optsched.objectives import objective
-from optsched.solution import Allocation
+from optsched.instance.objectives import objective
+from optsched.instance.server_names import Server, server_of
+from optsched.instance.solution import Allocation
 
 __all__ = ["OBJECTIVES", "Exact", "exact"]
 
@@ -56,10 +56,11 @@ def exact(instance: Instance, allocations: Sequence[Allocation], spec: Objective
     """Add a plan up; raise KeyError for a job or a GPU type that the instance does not have (ask the checker first)."""
     truth = Truth(instance)
     over = [
-        *_counts(truth, allocations), *_pools(truth, allocations),
+        *_counts(truth, allocations),
+        *_pools(truth, allocations),
         *(_sites(truth, allocations) if instance.decides == "counts" else _servers(truth, allocations)),
         *(_network(truth, allocations) if instance.decides == "network" else ()),
-    ]  # fmt: skip
+    ]
     wanted = spec or instance.objective
     rational = wanted.name in OBJECTIVES and not wanted.parameters
     value = _objective(truth, allocations, wanted) if rational else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
-from optsched.configurations import tabulate
 from optsched.instance import Instance
-from optsched.objectives import objective
+from optsched.instance.objectives import objective
+from optsched.problem.configurations import tabulate
 
 __all__ = ["Features", "features"]
 
@@ -51,13 +51,19 @@ def features(instance: Instance) -> Features:
     ways = {"listed" if job.configurations else job.scaling for job in instance.jobs}
     most = np.array([_most(job.max_gpus, [c.gpus for c in job.configurations], gpus) for job in instance.jobs])
     return Features(
-        jobs=len(instance.jobs), gpus=gpus, gpu_types=len({g.gpu_type for g in groups if g.gpu_type}),
-        sites=len(instance.cluster.sites), servers=sum(group.count for group in groups),
-        links=len(instance.cluster.links), scaling="+".join(sorted(ways)),
+        jobs=len(instance.jobs),
+        gpus=gpus,
+        gpu_types=len({g.gpu_type for g in groups if g.gpu_type}),
+        sites=len(instance.cluster.sites),
+        servers=sum(group.count for group in groups),
+        links=len(instance.cluster.links),
+        scaling="+".join(sorted(ways)),
         configurations=len(tabulate(instance)) if len(instance.jobs) <= _LISTED else None,
-        load=round(float(most.sum()) / max(1, gpus), 3), decides=instance.decides, objective=instance.objective.name,
+        load=round(float(most.sum()) / max(1, gpus), 3),
+        decides=instance.decides,
+        objective=instance.objective.name,
         sense="least" if objective(instance.objective).sign < 0 else "most",
-    )  # fmt: skip
+    )
 
 
 def _most(limit: int | None, listed: list[int], there: int) -> int:

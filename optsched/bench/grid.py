@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from multiprocessing import active_children
 from pathlib import Path
 
+from optsched._util.executors import local_pool
+from optsched._util.files import read_bytes
 from optsched.bench.features import features
 from optsched.bench.machine import versions
 from optsched.bench.measure import measure, skeleton
 from optsched.bench.spec import Spec, Task, tasks
 from optsched.bench.table import Journal, Row
 from optsched.errors import InputError, OptschedError
-from optsched.executor import local_pool
-from optsched.files import read_bytes
 from optsched.instance import fingerprint, load
 
 __all__ = ["Done", "instance_files", "is_instance", "run"]
@@ -81,9 +81,13 @@ def _common(folders: Sequence[Path]) -> Path:
 
 
 def run(
-    spec: Spec, out: Path, *, workers: int = 1, executor: Executor | None = None,
+    spec: Spec,
+    out: Path,
+    *,
+    workers: int = 1,
+    executor: Executor | None = None,
     report: Callable[[int, int, Row], None] | None = None,
-) -> Done:  # fmt: skip
+) -> Done:
     """Measure what is not in the table yet, and write the table.
 
     Parameters

@@ -15,16 +15,16 @@ from typing import Literal
 
 import msgspec
 
+from optsched._util.files import decode, read_bytes
+from optsched._util.numeric import relative
 from optsched.bench.exact import exact
 from optsched.bench.grid import is_instance
 from optsched.bench.recipes import Recipe, made
 from optsched.checker import check
-from optsched.curves.fitted import load_curves
 from optsched.errors import InputError, shown
-from optsched.files import decode, read_bytes
-from optsched.gaps import relative
 from optsched.instance import Instance, ObjectiveSpec, load, save
-from optsched.result import Result, load_result
+from optsched.instance.result import Result, load_result
+from optsched.prediction.curves.fitted import load_curves
 
 __all__ = ["TAGS", "Known", "digest", "known_in", "plan_of", "recipes_in", "root_of", "solution", "tagged", "verify"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from optsched import __version__
-from optsched.formulation import GROUP
+from optsched.problem.formulation import GROUP
 
 __all__ = ["locked", "machine", "peak_memory", "versions"]
 

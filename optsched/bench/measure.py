@@ -16,17 +16,13 @@ from typing import Any
 
 import msgspec
 
-from optsched.backends import Progress, form_of, processes
+from optsched._util.numeric import relative
 from optsched.bench.features import Features, features
 from optsched.bench.machine import machine, peak_memory, versions
 from optsched.bench.spec import Task, unsupported
 from optsched.bench.table import Row, Trace
 from optsched.checker import check
 from optsched.errors import OptschedError
-from optsched.facade import solve
-from optsched.formulation import Choices, formulations
-from optsched.gaps import relative
-from optsched.guard import THREAD
 from optsched.instance import (
     Cluster,
     Configuration,
@@ -38,9 +34,14 @@ from optsched.instance import (
     fingerprint,
     load,
 )
-from optsched.objectives import objective
-from optsched.pose import pose
-from optsched.result import Result
+from optsched.instance.objectives import objective
+from optsched.instance.result import Result
+from optsched.problem.build import pose
+from optsched.problem.formulation import Choices, formulations
+from optsched.search.solve import solve
+from optsched.solvers import Progress, form_of
+from optsched.solvers.subprocess import pool as processes
+from optsched.solvers.watchdog import THREAD
 
 __all__ = ["measure", "skeleton"]
 
@@ -79,13 +80,27 @@ def skeleton(task: Task, found: Features) -> dict[str, Any]:
     method = task.method
     own = {name: getattr(found, name) for name in ("jobs", "gpus", "gpu_types", "sites", "servers", "links")}
     return {
-        **own, "key": task.key(versions()), "instance": task.name, "fingerprint": task.fingerprint,
-        "decides": found.decides, "configurations": found.configurations, "objective": _named(task),
-        "sense": "least" if objective(task.objective).sign < 0 else "most", "formulation": method.formulation,
-        "encoding": method.encoding, "without": ",".join(method.without), "backend": method.backend, "seed": task.seed,
-        "threads": task.threads, "time_limit": task.time_limit, "gap": task.gap, "memory_gb": task.memory_gb,
-        **versions(), **machine(), "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
+        **own,
+        "key": task.key(versions()),
+        "instance": task.name,
+        "fingerprint": task.fingerprint,
+        "decides": found.decides,
+        "configurations": found.configurations,
+        "objective": _named(task),
+        "sense": "least" if objective(task.objective).sign < 0 else "most",
+        "formulation": method.formulation,
+        "encoding": method.encoding,
+        "without": ",".join(method.without),
+        "backend": method.backend,
+        "seed": task.seed,
+        "threads": task.threads,
+        "time_limit": task.time_limit,
+        "gap": task.gap,
+        "memory_gb": task.memory_gb,
+        **versions(),
+        **machine(),
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
 
 
 def _named(task: Task) -> str:
@@ -157,28 +172,44 @@ def _obey() -> None:
 
 def _solved(instance: Instance, task: Task, seen: list[Progress]) -> Result:
     return solve(
-        instance, objective=task.objective, formulation=task.method.formulation, backend=task.method.backend,
-        choices=Choices(task.method.encoding, frozenset(task.method.without)), time_limit=task.time_limit, gap=task.gap,
-        seed=task.seed, threads=task.threads, memory_gb=task.memory_gb, progress=seen.append,
-    )  # fmt: skip
+        instance,
+        objective=task.objective,
+        formulation=task.method.formulation,
+        backend=task.method.backend,
+        choices=Choices(task.method.encoding, frozenset(task.method.without)),
+        time_limit=task.time_limit,
+        gap=task.gap,
+        seed=task.seed,
+        threads=task.threads,
+        memory_gb=task.memory_gb,
+        progress=seen.append,
+    )
 
 
 def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: float) -> dict[str, Any]:
     """Return what the result claims, and beside it what the checker finds, asked once more."""
     sign = objective(result.objective).sign
     claimed: dict[str, Any] = {
-        "claimed_status": result.status, "stopped": result.stopped, "claimed_objective": result.value,
-        "claimed_bound": result.bound, "claimed_gap": result.gap, "reason": result.reason, "hash": result.hash,
-        "build_s": result.build_s, "solve_s": result.solve_s, "notes": "; ".join(result.notes),
+        "claimed_status": result.status,
+        "stopped": result.stopped,
+        "claimed_objective": result.value,
+        "claimed_bound": result.bound,
+        "claimed_gap": result.gap,
+        "reason": result.reason,
+        "hash": result.hash,
+        "build_s": result.build_s,
+        "solve_s": result.solve_s,
+        "notes": "; ".join(result.notes),
         "solved_by": "/".join(part for part in (result.formulation, result.backend) if part),
-    }  # fmt: skip
+    }
     verified: dict[str, Any] = {"verified_status": "none"}
     if result.value is not None:
         report = check(instance, result.allocations, result.objective, result.value)
         verified = {
-            "verified_status": "feasible" if report.ok else "violated", "verified_objective": report.value,
+            "verified_status": "feasible" if report.ok else "violated",
+            "verified_objective": report.value,
             "violations": "; ".join(map(str, report.violations[:5])),
-        }  # fmt: skip
+        }
         if result.bound is not None:
             verified["verified_gap"] = relative(max(0.0, sign * (result.bound - report.value)), report.value)
     last = (total_s, result.value, result.bound)
@@ -214,11 +245,13 @@ def _warm(task: Task, instance: Instance) -> None:
     """
     way = Configuration(gpu_type="gpu", gpus=1, throughput=1.0)
     tiny = Instance(
-        format="optsched/1", jobs=(Job(id="job", configurations=(way,)),), decides=instance.decides,
+        format="optsched/1",
+        jobs=(Job(id="job", configurations=(way,)),),
+        decides=instance.decides,
         cluster=Cluster(
             gpu_types=(GpuType(id="gpu"),), servers=(ServerGroup(id="s", gpu_type="gpu", gpus=1, network_gbps=1.0),)
         ),
-    )  # fmt: skip
+    )
     name = task.method.formulation
     for one in {name, name if name in formulations() else _METHODS.get(instance.decides, "configuration")}:
         form = form_of(task.method.backend)

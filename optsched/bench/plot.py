@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from optsched._util.numeric import relative
+from optsched._util.plotting import altair, write_picture
 from optsched.bench.compare import Comparison
 from optsched.bench.scores import Judged, profile
-from optsched.gaps import relative
-from optsched.pictures import altair, write_picture
 
 __all__ = ["plot"]
 
@@ -72,11 +72,13 @@ def _gaps(alt: Any, runs: Sequence[Judged]) -> Any:
         alt.Chart(pl.DataFrame(points))
         .mark_line(interpolate="step-after")
         .encode(
-            x=alt.X("seconds:Q", scale=alt.Scale(type="log")), color="method:N",
-            y=alt.Y("gap:Q", title="median gap", scale=alt.Scale(type="log")), tooltip=["method", "seconds", "gap"],
+            x=alt.X("seconds:Q", scale=alt.Scale(type="log")),
+            color="method:N",
+            y=alt.Y("gap:Q", title="median gap", scale=alt.Scale(type="log")),
+            tooltip=["method", "seconds", "gap"],
         )
         .properties(title="Gap over time, as claimed", width=330, height=240)
-    )  # fmt: skip
+    )
 
 
 def _gap(value: float | None, bound: float | None) -> float:
@@ -89,21 +91,27 @@ def _times(alt: Any, runs: Sequence[Judged]) -> Any:
     """Return the time of every run."""
     points = [
         {
-            "method": str(run.method), "instance": run.row.instance, "seconds": max(1e-4, run.time_s),
-            "proven": run.proven, "gap": run.gap, "seed": run.row.seed,
+            "method": str(run.method),
+            "instance": run.row.instance,
+            "seconds": max(1e-4, run.time_s),
+            "proven": run.proven,
+            "gap": run.gap,
+            "seed": run.row.seed,
         }
         for run in runs
-    ]  # fmt: skip
+    ]
     return (
         alt.Chart(pl.DataFrame(points))
         .mark_point()
         .encode(
             x=alt.X("seconds:Q", scale=alt.Scale(type="log"), title="seconds until proven, or the limit"),
-            y=alt.Y("instance:N", title=None), color="method:N", shape="proven:N",
+            y=alt.Y("instance:N", title=None),
+            color="method:N",
+            shape="proven:N",
             tooltip=["method", "instance", "seed", "seconds", "proven", "gap"],
         )
         .properties(title="Each run", width=330)
-    )  # fmt: skip
+    )
 
 
 def _pairs(alt: Any, comparison: Comparison) -> Any:
@@ -111,13 +119,16 @@ def _pairs(alt: Any, comparison: Comparison) -> Any:
     points = pl.DataFrame(
         [
             {
-                "instance": pair.instance, "method": str(pair.method), "before": max(1e-4, pair.before_s),
-                "after": max(1e-4, pair.after_s), "verdict": "regressed" if pair.worse else pair.verdict,
+                "instance": pair.instance,
+                "method": str(pair.method),
+                "before": max(1e-4, pair.before_s),
+                "after": max(1e-4, pair.after_s),
+                "verdict": "regressed" if pair.worse else pair.verdict,
                 "why": pair.worse,
             }
             for pair in comparison.pairs
         ]
-    )  # fmt: skip
+    )
     low, high = (f(points["before"].to_list() + points["after"].to_list()) for f in (min, max))
     log = alt.Scale(type="log", domain=[low / 1.2, high * 1.2])
     line = pl.DataFrame({"before": [low, high], "after": [low, high]})
@@ -126,9 +137,10 @@ def _pairs(alt: Any, comparison: Comparison) -> Any:
         alt.Chart(points)
         .mark_point()
         .encode(
-            x=alt.X("before:Q", scale=log, title="seconds before"), color="verdict:N",
+            x=alt.X("before:Q", scale=log, title="seconds before"),
+            color="verdict:N",
             y=alt.Y("after:Q", scale=log, title="seconds after"),
             tooltip=["instance", "method", "before", "after", "why"],
         )
-    )  # fmt: skip
+    )
     return (equal + dots).properties(title="Before and after", width=330, height=330)

@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from optsched.curves.family import Positive, PositiveInt
-from optsched.curves.fitted import CurveFile
-from optsched.generate import generate
 from optsched.instance import Instance
-from optsched.placing import on_network
+from optsched.instance.generators.workload import generate
+from optsched.prediction.curves.base import Positive, PositiveInt
+from optsched.prediction.curves.fitted import CurveFile
 from optsched.schedule.generate import timed
+from optsched.search.placement import on_network
 
 __all__ = ["Network", "Recipe", "made"]
 
@@ -21,7 +21,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Network(_Record, frozen=True):
-    """The network that an instance is put on (:func:`optsched.placing.on_network`)."""
+    """The network that an instance is put on (:func:`optsched.search.placement.on_network`)."""
 
     racks: PositiveInt
     gbps: Positive
@@ -32,7 +32,7 @@ class Network(_Record, frozen=True):
 
 
 class Recipe(_Record, frozen=True):
-    """How to make an instance from fitted curves: :func:`optsched.generate.generate`, and what comes after it."""
+    """Parameters of :func:`optsched.instance.generators.workload.generate`, and the changes made to its instance."""
 
     jobs: int
     gpus: dict[str, int]

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optsched._util.arrays import FloatArray
+from optsched._util.numeric import relative
 from optsched.bench.spec import Method
 from optsched.bench.table import Row
-from optsched.curves import FloatArray
-from optsched.gaps import relative
 
 __all__ = [
     "Case",
@@ -118,9 +118,11 @@ def judged(rows: Sequence[Row], best: Mapping[tuple[str, str], float] | None = N
         refuted = _refuted(row, top)
         feasible = not refuted and row.verified_status == "feasible"
         within = row.verified_gap is not None and row.verified_gap <= row.gap + TOLERANCE
-        proven = row.outcome == "done" and not refuted and (
-            row.claimed_status == "infeasible" or (feasible and row.claimed_status == "optimal" and within)
-        )  # fmt: skip
+        proven = (
+            row.outcome == "done"
+            and not refuted
+            and (row.claimed_status == "infeasible" or (feasible and row.claimed_status == "optimal" and within))
+        )
         value = row.verified_objective
         reached = (proven and value is None) or (
             feasible and value is not None and top is not None and _distance(value, top) <= row.gap + TOLERANCE
@@ -129,11 +131,17 @@ def judged(rows: Sequence[Row], best: Mapping[tuple[str, str], float] | None = N
         known = feasible and row.verified_gap is not None
         found.append(
             Judged(
-                row, method_of(row), _case(row), refuted, proven, reached, taken if proven else max(limit, taken),
+                row,
+                method_of(row),
+                _case(row),
+                refuted,
+                proven,
+                reached,
+                taken if proven else max(limit, taken),
                 limit if refuted else primal_integral(row, top, limit),
                 min(1.0, row.verified_gap or 0.0) if known else 1.0,
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -254,12 +262,18 @@ def scores(rows: Sequence[Row], runs: Sequence[Judged], shift: float) -> list[Sc
         memory = [run.row.peak_mb for run in mine if run.row.peak_mb is not None]
         found.append(
             Score(
-                method, len(mine), refused[method], sum(run.row.outcome == "failed" for run in mine),
-                sum(bool(run.refuted) for run in mine), sum(run.proven for run in mine),
+                method,
+                len(mine),
+                refused[method],
+                sum(run.row.outcome == "failed" for run in mine),
+                sum(bool(run.refuted) for run in mine),
+                sum(run.proven for run in mine),
                 sum(run.reached for run in mine),
-                geometric_mean([run.time_s for run in mine], shift), float(np.exp(np.mean(logs))),
-                float(np.median([run.gap for run in mine])), float(np.mean([run.integral_s for run in mine])),
+                geometric_mean([run.time_s for run in mine], shift),
+                float(np.exp(np.mean(logs))),
+                float(np.median([run.gap for run in mine])),
+                float(np.mean([run.integral_s for run in mine])),
                 float(np.median(memory)) if memory else None,
             )
-        )  # fmt: skip
+        )
     return sorted(found, key=lambda score: (-score.proven / score.runs, score.to_best, score.method))

@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from optsched.backends import BACKENDS, MOST_SEED, MOST_THREADS, form_of
-from optsched.curves.family import Name, Positive
+from optsched._util.files import decode, read_bytes
 from optsched.errors import InputError, shown
-from optsched.facade import HEURISTICS
-from optsched.files import decode, read_bytes
-from optsched.formulation import Formulation, formulations
 from optsched.instance import ObjectiveSpec
+from optsched.prediction.curves.base import Name, Positive
+from optsched.problem.formulation import Formulation, formulations
+from optsched.search.solve import HEURISTICS
+from optsched.solvers import BACKENDS, MOST_SEED, MOST_THREADS, form_of
 
 __all__ = ["ALL", "Method", "Spec", "Task", "load_spec", "methods", "tasks", "unsupported"]
 
@@ -89,9 +89,16 @@ class Task:
     def key(self, versions: Mapping[str, str]) -> str:
         """Return a hash of all that the outcome depends on: what was measured with the same key is not run again."""
         parts = (
-            self.fingerprint, str(self.method), msgspec.to_builtins(self.objective), self.seed, self.time_limit,
-            self.gap, self.threads, self.memory_gb, dict(versions),
-        )  # fmt: skip
+            self.fingerprint,
+            str(self.method),
+            msgspec.to_builtins(self.objective),
+            self.seed,
+            self.time_limit,
+            self.gap,
+            self.threads,
+            self.memory_gb,
+            dict(versions),
+        )
         return hashlib.sha256(msgspec.json.encode(parts, order="deterministic")).hexdigest()[:16]
 
 

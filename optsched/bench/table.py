@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from optsched._util.files import read_bytes, write_bytes
 from optsched.bench.machine import locked
 from optsched.errors import InputError, shown
-from optsched.files import read_bytes, write_bytes
 
 __all__ = ["SUFFIXES", "Journal", "Row", "read_rows", "write_rows"]
 

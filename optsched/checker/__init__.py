@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.checker.places import capacity_rules, found_places, place_rules
+from optsched._util.arrays import FloatArray
+from optsched.checker.placement import capacity_rules, found_places, place_rules
+from optsched.checker.recompute import TOLERANCE, Truth, close, keeps
 from optsched.checker.rules import own_rules, plan_rules
 from optsched.checker.traffic import network_rules
-from optsched.checker.truth import TOLERANCE, Truth, close, keeps
 from optsched.checker.violation import Violation
-from optsched.curves import FloatArray
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.objectives import Rates, objective
-from optsched.solution import Allocation
+from optsched.instance.objectives import Rates, objective
+from optsched.instance.solution import Allocation
 
 __all__ = ["TOLERANCE", "Report", "Violation", "check"]
 

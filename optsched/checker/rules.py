@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from optsched.checker.recompute import TOLERANCE, Truth, close, keeps
 from optsched.checker.traffic import rate_rule
-from optsched.checker.truth import TOLERANCE, Truth, close, keeps
 from optsched.checker.violation import Violation
 from optsched.instance import Instance, Job
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
 
 __all__ = ["own_rules", "plan_rules"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import networkx as nx
 import numpy as np
 
-from optsched.checker.places import Places
-from optsched.checker.truth import TOLERANCE, Truth, close
+from optsched.checker.placement import Places
+from optsched.checker.recompute import TOLERANCE, Truth, close
 from optsched.checker.violation import Violation
 from optsched.instance import Cluster, Job, link_graph
-from optsched.instance.servers import Server
-from optsched.solution import Allocation
+from optsched.instance.server_names import Server
+from optsched.instance.solution import Allocation
 
 __all__ = ["Traffic", "network_rules", "rate_rule", "sent_by"]
 

@@ -13,22 +13,36 @@ from typing import Annotated, Any
 import typer
 
 from optsched import __version__
-from optsched.cli.bench import report, run
-from optsched.cli.explaining import audit, explain
-from optsched.cli.goals import pareto
-from optsched.cli.library import generate, instances
-from optsched.cli.listing import formulations, objectives, schema
-from optsched.cli.measuring import fit, predict, profile_plan
-from optsched.cli.plans import check, export, solve
-from optsched.cli.schedules import schedule
-from optsched.cli.shares import share
+from optsched.cli.commands.bench import report, run
+from optsched.cli.commands.explain import audit, explain
+from optsched.cli.commands.library import generate, instances
+from optsched.cli.commands.list import formulations, objectives, schema
+from optsched.cli.commands.pareto import pareto
+from optsched.cli.commands.predict import fit, predict, profile_plan
+from optsched.cli.commands.schedule import schedule
+from optsched.cli.commands.share import share
+from optsched.cli.commands.solve import check, export, solve
 
 __all__ = ["answer", "main"]
 
 _COMMANDS: tuple[Callable[..., int], ...] = (
-    solve, export, pareto, share, check, explain, audit, schedule, fit, predict, profile_plan, generate, instances,
-    objectives, formulations, schema,
-)  # fmt: skip
+    solve,
+    export,
+    pareto,
+    share,
+    check,
+    explain,
+    audit,
+    schedule,
+    fit,
+    predict,
+    profile_plan,
+    generate,
+    instances,
+    objectives,
+    formulations,
+    schema,
+)
 _BENCH: tuple[Callable[..., int], ...] = (run, report)
 
 

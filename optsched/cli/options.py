@@ -8,9 +8,19 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    "AsJson", "CurvesFile", "Encoding", "Gap", "InstanceFile", "Limits", "PlanFile", "Plot", "Seed", "Threads",
-    "TimeLimit", "Without",
-]  # fmt: skip
+    "AsJson",
+    "CurvesFile",
+    "Encoding",
+    "Gap",
+    "InstanceFile",
+    "Limits",
+    "PlanFile",
+    "Plot",
+    "Seed",
+    "Threads",
+    "TimeLimit",
+    "Without",
+]
 
 InstanceFile = Annotated[Path, typer.Argument(help="Instance file (optsched/1).", metavar="INSTANCE")]
 PlanFile = Annotated[

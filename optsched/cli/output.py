@@ -57,7 +57,7 @@ def print_checked(report: Report, true: str, *, same_instance: bool, as_json: bo
 
 def from_options(given: dict[str, Any], kind: type[T]) -> T:
     """Return a record of options by the names of its fields; raise InputError that names the option."""
-    from optsched.files import convert
+    from optsched._util.files import convert
 
     try:
         return convert(given, kind)

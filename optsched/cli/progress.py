@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
-from optsched.backends import Progress
-from optsched.gaps import relative
+from optsched._util.numeric import relative
+from optsched.solvers import Progress
 
 __all__ = ["progress_line", "shown_progress", "shown_steps"]
 

@@ -1,9 +1,8 @@
 """Explanations: why a job waits and what would change it, what is in conflict, what more would be worth, and audits."""
 
 from optsched.explain.conflict import conflict
-from optsched.explain.levers import Lever, lever_of, own_levers, relaxed, shared_levers
-from optsched.explain.named import constraints_of, without
-from optsched.explain.properties import DEFINITIONS, audit
+from optsched.explain.constraints import constraints_of, without
+from optsched.explain.fairness import DEFINITIONS, audit
 from optsched.explain.records import (
     Audit,
     Change,
@@ -22,9 +21,10 @@ from optsched.explain.records import (
     World,
     Worth,
 )
+from optsched.explain.relaxations import Lever, lever_of, own_levers, relaxed, shared_levers
 from optsched.explain.sensitivity import sensitivity, shifted
+from optsched.explain.shadow_prices import worths
 from optsched.explain.waiting import explain
-from optsched.explain.worth import worths
 
 __all__ = [
     "DEFINITIONS",

@@ -10,18 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from msgspec.structs import replace
 
-from optsched.backends import Limits, Watch
-from optsched.explain.asking import Asker, Report, Verdict
-from optsched.explain.floors import with_job
+from optsched.explain.bisection import smallest
+from optsched.explain.constraints import Constraint, constraints_of
+from optsched.explain.goodput_floors import with_job
 from optsched.explain.guesses import Guesser
-from optsched.explain.levers import Lever, lever_of, own_levers, relaxed, shared_levers
-from optsched.explain.named import Constraint, constraints_of
+from optsched.explain.oracle import Asker, Report, Verdict
 from optsched.explain.records import Change, Conflict, Named, Repair
-from optsched.explain.smallest import smallest
-from optsched.formulation import DEFAULT, formulation
-from optsched.infeasible import shortage
+from optsched.explain.relaxations import Lever, lever_of, own_levers, relaxed, shared_levers
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.pose import pose
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.infeasibility import shortage
+from optsched.solvers import Limits, Watch
 
 __all__ = ["conflict"]
 
@@ -80,8 +80,9 @@ def conflict(
             undecided.append(one.key)
     result = Conflict(
         status="minimal" if minimal and not undecided else "conflicting",
-        constraints=tuple(Named(key=one.key, text=one.text) for one in some), undecided=tuple(undecided),
-    )  # fmt: skip
+        constraints=tuple(Named(key=one.key, text=one.text) for one in some),
+        undecided=tuple(undecided),
+    )
     found_repairs = tuple(_repairs(instance, some, asker)) if repairs else ()
     return replace(result, repairs=found_repairs, questions=asker.questions, notes=asker.doubts())
 
@@ -111,8 +112,10 @@ def _repairs(instance: Instance, some: Sequence[Constraint], asker: Asker) -> It
         guess = _guess(instance, lever)
         answer = smallest(
             lambda steps, lever=lever: asker.possible(lever.change(instance, lever.amount(steps))),  # type: ignore[misc]
-            guess, lever.top, lever.whole,
-        )  # fmt: skip
+            guess,
+            lever.top,
+            lever.whole,
+        )
         if answer.verdict == "yes":
             said = lever.said(answer.steps)
             found.append(Repair(changes=(said,), size=said.amount / lever.size))
@@ -189,7 +192,7 @@ def _deadlines(instance: Instance, asker: Asker) -> Repair | None:
             lost = np.where((job.holds is not None) & ~table.kept[rows], job.restart_s, 0.0)
             end = free.now_s + lost + job.remaining_examples / table.ways.goodput[rows]
             late[rows] = np.maximum(0.0, end - bound[job.id])
-    from optsched.backends import highs
+    from optsched.solvers import highs
 
     name = "configuration" if instance.decides == "counts" else "placement"
     built = formulation(name).forms["linear"](dataclasses.replace(problem, value=-late / 3600), DEFAULT)

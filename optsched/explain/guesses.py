@@ -7,13 +7,13 @@ import time
 
 import numpy as np
 
-from optsched.configurations import tabulate
-from optsched.curves import FloatArray, IntArray
-from optsched.explain.floors import with_job
-from optsched.explain.levers import Lever
+from optsched._util.arrays import FloatArray, IntArray
+from optsched.explain.goodput_floors import with_job
+from optsched.explain.relaxations import Lever
 from optsched.instance import Instance
-from optsched.prices import price
-from optsched.problem import Problem
+from optsched.problem.configurations import tabulate
+from optsched.problem.problem import Problem
+from optsched.search.prices import price
 
 __all__ = ["Guesser"]
 

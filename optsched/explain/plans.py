@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from optsched.checker import check
-from optsched.checker.truth import Truth
-from optsched.configurations import tabulate
-from optsched.configurations.tabulate import kinds
-from optsched.configurations.ways import ways_of
+from optsched.checker.recompute import Truth
 from optsched.errors import InputError
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.pools import pools
-from optsched.solution import Allocation
+from optsched.instance.pools import pools
+from optsched.instance.solution import Allocation
+from optsched.problem.configurations import tabulate
+from optsched.problem.configurations.build import kinds
+from optsched.problem.configurations.enumerate import ways_of
 
 __all__ = ["claimed_anew", "confirmed", "entitlements", "goodputs"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from optsched.instance import ObjectiveSpec
-from optsched.solution import Allocation, Record
+from optsched.instance.solution import Allocation, Record
 
 __all__ = [
     "Audit",

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
+from optsched._util.arrays import FloatArray
+from optsched._util.numeric import relative
 from optsched.checker import check
-from optsched.curves import FloatArray, Points
-from optsched.curves.family import Z80, CurveBase
-from optsched.explain.asking import Asker, Report
+from optsched.explain.oracle import Asker, Report
 from optsched.explain.plans import claimed_anew, confirmed
 from optsched.explain.records import Flip, Sensitivity, World
-from optsched.gaps import relative
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
+from optsched.prediction.curves import Points
+from optsched.prediction.curves.base import Z80, CurveBase
 
 __all__ = ["sensitivity", "shifted"]
 
@@ -148,9 +149,15 @@ def _world(
         if relative(regret, value) <= asker.gap:
             flips = ()
     return World(
-        name=name, shift=shift, value=value, best=found.value, regret=regret, regret_bound=most, flips=flips,
+        name=name,
+        shift=shift,
+        value=value,
+        best=found.value,
+        regret=regret,
+        regret_bound=most,
+        flips=flips,
         broken=broken,
-    )  # fmt: skip
+    )
 
 
 def _flips(now: Sequence[Allocation], then: Sequence[Allocation]) -> Iterator[Flip]:

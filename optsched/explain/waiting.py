@@ -9,21 +9,21 @@ from functools import cached_property
 import numpy as np
 from msgspec.structs import replace
 
+from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
-from optsched.explain.asking import Asker, Report, Verdict, verdict
-from optsched.explain.floors import floored, with_job
+from optsched.explain.bisection import Smallest, smallest
+from optsched.explain.constraints import Constraint, constraints_of, own_constraints
+from optsched.explain.goodput_floors import floored, with_job
 from optsched.explain.guesses import Guesser
-from optsched.explain.levers import Lever, own_levers, shared_levers
-from optsched.explain.named import Constraint, constraints_of, own_constraints
+from optsched.explain.oracle import Asker, Report, Verdict, verdict
 from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Explanation, Meaning, Reason, Relaxation
-from optsched.explain.smallest import Smallest, smallest
-from optsched.gaps import relative
+from optsched.explain.relaxations import Lever, own_levers, shared_levers
 from optsched.instance import Instance, Job, ObjectiveSpec
-from optsched.pose import pose
-from optsched.problem import Problem
-from optsched.result import Result
-from optsched.solution import Allocation
+from optsched.instance.result import Result
+from optsched.instance.solution import Allocation
+from optsched.problem.build import pose
+from optsched.problem.problem import Problem
 
 __all__ = ["explain"]
 
@@ -79,9 +79,10 @@ def explain(
     progress = {a.job: a.progress for a in allocations}
     if jobs is None:
         jobs = [
-            job.id for job in instance.jobs
+            job.id
+            for job in instance.jobs
             if job.id not in progress or progress[job.id] < entitled.get(job.id, 0.0) * (1 - 1e-6)
-        ]  # fmt: skip
+        ]
     case = _Case(instance, tuple(allocations), pose(instance, spec), asker, meaning, more, levers)
     found = []
     for number, name in enumerate(jobs):
@@ -134,9 +135,12 @@ class _Case:
             raise InputError("the id of a job of the instance", path="job", value=shown(name))
         now, before = self.progress, self.asker.alone
         known = Explanation(
-            job=name, status="runs" if name in now else "waits", progress=now.get(name, 0.0), entitled=entitled,
+            job=name,
+            status="runs" if name in now else "waits",
+            progress=now.get(name, 0.0),
+            entitled=entitled,
             reasons=(),
-        )  # fmt: skip
+        )
         one = _One(self, job, self.goodput)
         if self.asker.late:
             undecided = tuple(lever.name for lever in one.levers())
@@ -264,9 +268,11 @@ class _One:
         said = ", ".join(f"{j} {before[j]:.3g} -> {then.get(j, 0.0):.3g}" for j in losers[:5])
         more = f" and {len(losers) - 5} more" if len(losers) > 5 else ""
         kind = "others" if case.problem.objective.aggregate == "sum" else "fairness"
-        what = _worse(asker, lost) if lost > 1e-9 * max(1.0, abs(mine)) else (
-            f"{asker.spec.name} would stay {forced.value:.4g}"
-        )  # fmt: skip
+        what = (
+            _worse(asker, lost)
+            if lost > 1e-9 * max(1.0, abs(mine))
+            else (f"{asker.spec.name} would stay {forced.value:.4g}")
+        )
         yield Reason(kind=kind, text=f"{must}, {what}" + (f"; progress of {said}{more}" if losers else ""))
 
     def relaxations(self, known: Explanation) -> Explanation:
@@ -333,10 +339,17 @@ class _One:
         held = {a.job: a.progress for a in plan.allocations} if plan is not None else {}
         said = lever.said(answer.steps)
         return Relaxation(
-            lever=said.lever, amount=said.amount, unit=said.unit, text=said.text, meaning=self.meaning,
-            less=lever.amount(answer.less), less_text=lever.text(lever.amount(answer.less)) if answer.less else "",
-            progress=held.get(self.job.id), value=None if plan is None else plan.value, proven=answer.proven,
-        )  # fmt: skip
+            lever=said.lever,
+            amount=said.amount,
+            unit=said.unit,
+            text=said.text,
+            meaning=self.meaning,
+            less=lever.amount(answer.less),
+            less_text=lever.text(lever.amount(answer.less)) if answer.less else "",
+            progress=held.get(self.job.id),
+            value=None if plan is None else plan.value,
+            proven=answer.proven,
+        )
 
 
 def _surely_runs(asker: Asker, instance: Instance, name: str, found: Result | None, aggregate: str) -> Verdict:

@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
+from optsched._util.files import decode, read_bytes, write_json
 from optsched.errors import InputError
-from optsched.files import decode, read_bytes, write_json
-from optsched.instance.model import (
+from optsched.instance.network import link_graph
+from optsched.instance.records import (
     Cluster,
     Configuration,
     Efficiency,
@@ -30,7 +31,6 @@ from optsched.instance.model import (
     Site,
     Tenant,
 )
-from optsched.instance.network import link_graph
 from optsched.instance.validate import validate
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import networkx as nx
 
-from optsched.instance.model import Cluster
+from optsched.instance.records import Cluster
 
 __all__ = ["link_graph", "places"]
 

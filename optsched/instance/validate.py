@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 import networkx as nx
 
 from optsched.errors import InputError, shown
-from optsched.instance.model import Cluster, Configuration, Instance, Job, ServerGroup
 from optsched.instance.network import link_graph, places
-from optsched.instance.servers import Server, server_of, split
+from optsched.instance.records import Cluster, Configuration, Instance, Job, ServerGroup
+from optsched.instance.server_names import Server, server_of, split
 
 __all__ = ["validate"]
 

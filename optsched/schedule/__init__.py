@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
-from optsched.schedule.check import check
-from optsched.schedule.facade import plan
-from optsched.schedule.model import Demand, Horizon, Reservation, Shared, load_horizon, save_horizon
+from optsched.schedule.checker import check
+from optsched.schedule.horizon import Demand, Horizon, Reservation, Shared, load_horizon, save_horizon
 from optsched.schedule.objectives import GOALS
 from optsched.schedule.records import Run, Schedule, load_schedule, save_schedule
+from optsched.schedule.solve import plan
 
 __all__ = [
     "GOALS",

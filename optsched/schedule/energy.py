@@ -15,10 +15,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from optsched.curves import FloatArray, IntArray
-from optsched.linear import LinearModel
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.schedule.objectives import SLACK
-from optsched.schedule.question import Plan, Question
+from optsched.schedule.problem import Plan, Question
+from optsched.solvers.linear import LinearModel
 
 __all__ = ["Energies", "Items", "available", "energies", "items", "overlap", "relaxation"]
 
@@ -134,9 +134,11 @@ def energies(question: Question, of: Items) -> Energies:
                 limit.append(there)
     whole = np.empty(0, dtype=np.int64)
     return Energies(
-        np.concatenate([whole, *window]), np.concatenate([whole, *item]), np.concatenate([[], *amount]),
+        np.concatenate([whole, *window]),
+        np.concatenate([whole, *item]),
+        np.concatenate([[], *amount]),
         np.array(limit, dtype=np.float64),
-    )  # fmt: skip
+    )
 
 
 def _spread(times: FloatArray) -> FloatArray:
@@ -161,8 +163,12 @@ def _sum(question: Question, plan: Plan | None) -> LinearModel:
     y = model.add_variables("y", len(of.row), upper=1.0, cost=-of.cost)
     owner = question.job[of.row]
     model.add_rows(
-        "one", (owner, y, 1.0), lower=question.must.astype(np.float64), upper=1.0, size=question.jobs,
-    )  # fmt: skip
+        "one",
+        (owner, y, 1.0),
+        lower=question.must.astype(np.float64),
+        upper=1.0,
+        size=question.jobs,
+    )
     rows = energies(question, of)
     model.add_rows("energy", (rows.window, y[rows.item], rows.amount), upper=rows.limit, size=len(rows.limit))
     return model
@@ -180,11 +186,13 @@ def _makespan(question: Question) -> LinearModel:
     model.add_rows(
         "end",
         (
-            np.concatenate([question.job, each]), np.concatenate([x, np.full(question.jobs, m)]),
+            np.concatenate([question.job, each]),
+            np.concatenate([x, np.full(question.jobs, m)]),
             np.concatenate([-ends, np.ones(question.jobs)]),
         ),
-        lower=0.0, size=question.jobs,
-    )  # fmt: skip
+        lower=0.0,
+        size=question.jobs,
+    )
     surely = np.minimum.reduceat(ends, question.first[:-1]).max(initial=0.0) if n else 0.0
     for a in _spread(np.append(question.earliest, 0.0)).tolist():
         after = np.minimum(question.duration, np.maximum(0.0, ends - a))
@@ -193,7 +201,9 @@ def _makespan(question: Question) -> LinearModel:
             energy = after * question.need[:, k]
             some = np.flatnonzero(energy > 0)
             model.add_rows(
-                "energy", (0, np.append(x[some], m), np.append(-energy[some], capacity)),
-                lower=capacity * a + taken, size=1,
-            )  # fmt: skip
+                "energy",
+                (0, np.append(x[some], m), np.append(-energy[some], capacity)),
+                lower=capacity * a + taken,
+                size=1,
+            )
     return model

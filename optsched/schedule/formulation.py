@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
-from optsched.formulation import Support, installed
+from optsched.problem.formulation import Support, installed
 from optsched.schedule.grid import Grid
-from optsched.schedule.question import Plan
+from optsched.schedule.problem import Plan
 
 __all__ = ["GROUP", "Timed", "TimedFormulation", "timed_formulation", "timed_formulations"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
-from optsched.configurations import tabulate
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, validate
-from optsched.pools import pools
+from optsched.instance.pools import pools
+from optsched.problem.configurations import tabulate
 
 __all__ = ["timed"]
 

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.arrays import positions
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, positions
 from optsched.schedule.objectives import SLACK
-from optsched.schedule.question import Plan, Question
+from optsched.schedule.problem import Plan, Question
 
 __all__ = ["Grid", "exact_tick", "gridded"]
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 import numpy as np
 
-from optsched.curves import FloatArray
+from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
 
 __all__ = ["GOALS", "SLACK", "Goal", "common_unit", "goal"]

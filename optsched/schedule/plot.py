@@ -8,9 +8,9 @@ from typing import Any
 
 import polars as pl
 
+from optsched._util.plotting import altair, write_picture
 from optsched.instance import Instance
-from optsched.pictures import altair, write_picture
-from optsched.pools import Pool, pools
+from optsched.instance.pools import Pool, pools
 from optsched.schedule.objectives import SLACK
 from optsched.schedule.records import Schedule
 
@@ -68,11 +68,16 @@ def _bars(instance: Instance, schedule: Schedule) -> Iterator[dict[str, Any]]:
             due = deadline.get(job)
             for low, high in _side_by_side(mine):
                 yield {
-                    "pool": str(pool), "job": job, "GPUs": gpus, "low": low, "high": high,
-                    "start": (max(start, now) - now) / 60, "end": (end - now) / 60,
+                    "pool": str(pool),
+                    "job": job,
+                    "GPUs": gpus,
+                    "low": low,
+                    "high": high,
+                    "start": (max(start, now) - now) / 60,
+                    "end": (end - now) / 60,
                     "deadline": None if due is None else (due - now) / 60,
                     "kind": "reserved" if job == "reserved" else "late" if due and end > due + SLACK else "in time",
-                }  # fmt: skip
+                }
 
 
 def _side_by_side(mine: list[int]) -> Iterator[tuple[int, int]]:
@@ -87,9 +92,16 @@ def _side_by_side(mine: list[int]) -> Iterator[tuple[int, int]]:
 def _chart(alt: Any, pool: Pool, bars: list[dict[str, Any]], last: float) -> Any:
     """Return the picture of one pool."""
     schema = {
-        "pool": pl.String, "job": pl.String, "GPUs": pl.String, "low": pl.Int64, "high": pl.Int64,
-        "start": pl.Float64, "end": pl.Float64, "deadline": pl.Float64, "kind": pl.String,
-    }  # fmt: skip
+        "pool": pl.String,
+        "job": pl.String,
+        "GPUs": pl.String,
+        "low": pl.Int64,
+        "high": pl.Int64,
+        "start": pl.Float64,
+        "end": pl.Float64,
+        "deadline": pl.Float64,
+        "kind": pl.String,
+    }
     data = pl.DataFrame(bars, schema=schema).with_columns(pl.col("end").clip(upper_bound=last))
     kinds = alt.Scale(domain=["in time", "late", "reserved"], range=["white", "crimson", "grey"])
     base = alt.Chart(data).encode(

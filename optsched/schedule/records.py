@@ -8,10 +8,10 @@ from typing import Literal
 
 import msgspec
 
-from optsched.curves.family import Count, Name, PositiveInt
-from optsched.files import decode, read_bytes, write_json
-from optsched.schedule.model import Horizon
-from optsched.solution import Record, Waiting
+from optsched._util.files import decode, read_bytes, write_json
+from optsched.instance.solution import Record, Waiting
+from optsched.prediction.curves.base import Count, Name, PositiveInt
+from optsched.schedule.horizon import Horizon
 
 __all__ = ["Run", "Schedule", "load_schedule", "runs_hash", "save_schedule"]
 
@@ -22,7 +22,7 @@ class Run(Record, frozen=True, kw_only=True):
     start_s, end_s
         On the clock of ``Instance.now_s``; from one to the other it holds all that it has.
     nodes, servers, local_batch, accumulation, throughput
-        As in :class:`optsched.solution.Allocation`.
+        As in :class:`optsched.instance.solution.Allocation`.
     """
 
     job: Name
@@ -46,7 +46,7 @@ class Schedule(Record, frozen=True, kw_only=True):
     horizon
         The question, with ``horizon_s`` filled in.
     status, stopped, reason, notes
-        As in :class:`optsched.result.Result`; stopped by ``rounding`` where the models are solved, and only
+        As in :class:`optsched.instance.result.Result`; stopped by ``rounding`` where the models are solved, and only
         shorter ticks could narrow the gap.
     value, bound, gap
         Objective on the true curves; a proven bound on any schedule's, what the rounding of times costs

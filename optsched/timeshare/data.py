@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from optsched.curves import FloatArray
+from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
 from optsched.timeshare.market import Market
 

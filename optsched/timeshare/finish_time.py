@@ -11,10 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from optsched.curves import FloatArray
+from optsched._util.arrays import FloatArray
 from optsched.timeshare.data import per_job
+from optsched.timeshare.linear_program import Needs
 from optsched.timeshare.market import Market, columns, merged
-from optsched.timeshare.programme import Needs
 from optsched.timeshare.shares import Shares, best_level, nothing, shares
 
 __all__ = ["finish_time"]
@@ -58,6 +58,14 @@ def finish_time(
     if found is None or not np.isfinite(found.reached):
         return nothing("finish-time fairness", market, "unknown", "no engine found shares")
     return shares(
-        "finish-time fairness", of, ways, kind, found.time, found.held, -found.reached, -found.bound,
-        found.point.prices, found.point.steps,
-    )  # fmt: skip
+        "finish-time fairness",
+        of,
+        ways,
+        kind,
+        found.time,
+        found.held,
+        -found.reached,
+        -found.bound,
+        found.point.prices,
+        found.point.steps,
+    )

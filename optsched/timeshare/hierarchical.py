@@ -4,7 +4,7 @@ All jobs' normalized throughputs ``rate_j / equal_j`` rise together: a tenant's 
 inside it in proportion to the jobs' weights (``"fair"``) or for the first job of its queue (``"fifo"``). A job
 that can rise no further leaves its part to the others of its tenant; a tenant without such jobs
 stops, and its part is not given to other tenants, which go on at their own pace. What stops whom is
-found by water filling (:mod:`optsched.timeshare.filling`): what jobs reach by themselves bends the path
+found by water filling (:mod:`optsched.timeshare.water_filling`): what jobs reach by themselves bends the path
 and takes no program.
 """
 
@@ -15,13 +15,13 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
+from optsched.timeshare.certificate import held, possible_gain, repaired
 from optsched.timeshare.data import per_job
-from optsched.timeshare.filling import fill
 from optsched.timeshare.market import Market, columns, merged
-from optsched.timeshare.proof import held, possible_gain, repaired
 from optsched.timeshare.shares import Shares, nothing, shares
+from optsched.timeshare.water_filling import fill
 
 __all__ = ["hierarchical"]
 
@@ -29,9 +29,13 @@ _INSIDE = ("fair", "fifo")
 
 
 def hierarchical(
-    market: Market, tenant: Sequence[Hashable], *, weight: dict[Hashable, float] | None = None,
-    inside: str | dict[Hashable, str] = "fair", place: ArrayLike | None = None,
-) -> Shares:  # fmt: skip
+    market: Market,
+    tenant: Sequence[Hashable],
+    *,
+    weight: dict[Hashable, float] | None = None,
+    inside: str | dict[Hashable, str] = "fair",
+    place: ArrayLike | None = None,
+) -> Shares:
     """Fill tenants by weight.
 
     The value is the least sum of normalized throughputs of a tenant per its weight; the bound is the value, raised by

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from optsched.timeshare.data import per_job
+from optsched.timeshare.linear_program import linear_needs
 from optsched.timeshare.market import Market, columns, merged
-from optsched.timeshare.programme import linear_needs
 from optsched.timeshare.shares import Shares, best_level, nothing, shares
 
 __all__ = ["makespan"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
 
 __all__ = ["Columns", "Market", "Pairs", "columns", "market", "merged"]
@@ -114,9 +114,14 @@ class Columns:
 
 
 def market(
-    throughput: ArrayLike, capacity: ArrayLike, *, gang: ArrayLike = 1.0, weight: ArrayLike = 1.0,
-    many: ArrayLike = 1.0, pairs: Pairs | None = None,
-) -> Market:  # fmt: skip
+    throughput: ArrayLike,
+    capacity: ArrayLike,
+    *,
+    gang: ArrayLike = 1.0,
+    weight: ArrayLike = 1.0,
+    many: ArrayLike = 1.0,
+    pairs: Pairs | None = None,
+) -> Market:
     """Return a market of arrays; numbers stand for all jobs. Types of capacity 0 may be given: nobody runs there.
 
     Raises
@@ -127,8 +132,11 @@ def market(
     rates = _numbers(throughput, "throughput")
     supply = _numbers(capacity, "capacity")
     if rates.ndim != 2 or supply.shape != rates.shape[1:] or 0 in rates.shape:
-        raise InputError("one row a job and one column a GPU type of the capacity", path="throughput",
-                         value=f"shapes {rates.shape} and {supply.shape}")  # fmt: skip
+        raise InputError(
+            "one row a job and one column a GPU type of the capacity",
+            path="throughput",
+            value=f"shapes {rates.shape} and {supply.shape}",
+        )
     fields: dict[str, FloatArray] = {}
     for name, given in (("gang", gang), ("weight", weight), ("many", many)):
         array = _numbers(given, name)
@@ -142,8 +150,9 @@ def market(
     fits = (supply > 0) & (fields["gang"][:, None] <= supply)
     rates = np.where(fits, rates, 0.0)
     if (stuck := np.flatnonzero(rates.max(axis=1) <= 0)).size:
-        raise InputError("a GPU type that the job runs on, and that has GPUs enough for it",
-                         path=f"throughput[{stuck[0]}]")  # fmt: skip
+        raise InputError(
+            "a GPU type that the job runs on, and that has GPUs enough for it", path=f"throughput[{stuck[0]}]"
+        )
     found = Market(rates, supply, fields["gang"], fields["weight"], fields["many"])
     return found if pairs is None else replace(found, pairs=_checked(pairs, found))
 
@@ -184,10 +193,13 @@ def columns(of: Market) -> Columns:
         return Columns(job, none, where, of.gang[job], rate, np.zeros(len(job)))
     two = of.pairs
     return Columns(
-        np.concatenate([job, two.job[:, 0]]), np.concatenate([none, two.job[:, 1]]),
-        np.concatenate([where, two.gpu_type]), of.gang[np.concatenate([job, two.job[:, 0]])],
-        np.concatenate([rate, two.throughput[:, 0]]), np.concatenate([np.zeros(len(job)), two.throughput[:, 1]]),
-    )  # fmt: skip
+        np.concatenate([job, two.job[:, 0]]),
+        np.concatenate([none, two.job[:, 1]]),
+        np.concatenate([where, two.gpu_type]),
+        of.gang[np.concatenate([job, two.job[:, 0]])],
+        np.concatenate([rate, two.throughput[:, 0]]),
+        np.concatenate([np.zeros(len(job)), two.throughput[:, 1]]),
+    )
 
 
 def merged(of: Market, *data: FloatArray) -> tuple[Market, IntArray, list[FloatArray]]:

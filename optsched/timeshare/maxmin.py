@@ -13,12 +13,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.curves import FloatArray
-from optsched.timeshare.filling import caps, fill
+from optsched._util.arrays import FloatArray
+from optsched.timeshare.certificate import held, possible_gain, repaired
+from optsched.timeshare.linear_program import linear_needs
 from optsched.timeshare.market import Market, columns, merged
-from optsched.timeshare.programme import linear_needs
-from optsched.timeshare.proof import held, possible_gain, repaired
 from optsched.timeshare.shares import Shares, best_level, nothing, shares
+from optsched.timeshare.water_filling import caps, fill
 
 __all__ = ["max_min"]
 

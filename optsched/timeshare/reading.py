@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from optsched.configurations import tabulate
-from optsched.curves import FloatArray
-from optsched.curves.measurements import read_table
+from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, Job
+from optsched.prediction.curves.measurements import read_table
+from optsched.problem.configurations import tabulate
 from optsched.timeshare.market import Market, Pairs, market
 
 __all__ = ["Read", "market_of", "with_pairs"]
@@ -75,9 +75,12 @@ def market_of(instance: Instance, gpus: int | None = None) -> Read:
     }
     return Read(
         market(rates[kept], capacity, gang=gang[kept], weight=[job.weight for job in jobs]),
-        jobs, tuple(map(str, table.pools)), tuple(pool.gpu_type for pool in table.pools),
-        np.array([pool.hourly_price for pool in table.pools]), others,
-    )  # fmt: skip
+        jobs,
+        tuple(map(str, table.pools)),
+        tuple(pool.gpu_type for pool in table.pools),
+        np.array([pool.hourly_price for pool in table.pools]),
+        others,
+    )
 
 
 def with_pairs(read: Read, path: Path | str) -> Read:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError
 from optsched.timeshare.market import Columns, Market, columns
 from optsched.timeshare.shares import Shares
@@ -106,7 +106,11 @@ def rounds(market: Market, shares: Shares, least: float = 1e-6) -> Rounds:
     share = np.concatenate([shares.fraction[ways.first[alone], ways.gpu_type[alone]], shares.paired])
     kept = share > least
     some = Columns(
-        ways.first[kept], ways.second[kept], ways.gpu_type[kept], ways.gang[kept],
-        ways.rate_first[kept], ways.rate_second[kept],
-    )  # fmt: skip
+        ways.first[kept],
+        ways.second[kept],
+        ways.gpu_type[kept],
+        ways.gang[kept],
+        ways.rate_first[kept],
+        ways.rate_second[kept],
+    )
     return Rounds(some, share[kept], market.capacity, np.zeros(int(kept.sum()), dtype=np.int64))

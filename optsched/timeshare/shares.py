@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from optsched.curves import FloatArray, IntArray
-from optsched.gaps import relative
-from optsched.timeshare import interior, vertex
+from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.numeric import relative
+from optsched.timeshare import interior_point as interior
+from optsched.timeshare import simplex as vertex
+from optsched.timeshare.certificate import Held, held, level_bound, repaired
+from optsched.timeshare.linear_program import Needs, Point, Programme, programme
 from optsched.timeshare.market import Columns, Market
-from optsched.timeshare.programme import Needs, Point, Programme, programme
-from optsched.timeshare.proof import Held, held, level_bound, repaired
 
 __all__ = ["GAP", "Level", "Shares", "best_level", "engine", "shares"]
 
@@ -85,9 +86,13 @@ class Level:
 
 
 def best_level(
-    of: Market, ways: Columns, needs: Callable[[float], Needs], reaches: Callable[[FloatArray], FloatArray],
-    start: float = 0.0, ceiling: float = np.inf,
-) -> Level | None:  # fmt: skip
+    of: Market,
+    ways: Columns,
+    needs: Callable[[float], Needs],
+    reaches: Callable[[FloatArray], FloatArray],
+    start: float = 0.0,
+    ceiling: float = np.inf,
+) -> Level | None:
     """Return times that lift the level z of convex needs as far as can be; None if no engine finds any.
 
     Parameters
@@ -114,9 +119,18 @@ def best_level(
 
 
 def shares(
-    policy: str, of: Market, ways: Columns, kind: IntArray, time: FloatArray, now: Held, value: float, bound: float,
-    prices: FloatArray, steps: int, notes: tuple[str, ...] = (),
-) -> Shares:  # fmt: skip
+    policy: str,
+    of: Market,
+    ways: Columns,
+    kind: IntArray,
+    time: FloatArray,
+    now: Held,
+    value: float,
+    bound: float,
+    prices: FloatArray,
+    steps: int,
+    notes: tuple[str, ...] = (),
+) -> Shares:
     """Return shares of the jobs from checked times of their kinds' columns.
 
     Parameters
@@ -129,15 +143,31 @@ def shares(
     fraction[ways.first[alone], ways.gpu_type[alone]] = time[alone] / of.many[ways.first[alone]]
     gap = relative(abs(bound - value), value)
     return Shares(
-        policy, "optimal" if gap <= GAP else "feasible", fraction[kind], time[~alone], now.rate[kind],
-        value, bound, prices, steps, "", notes,
-    )  # fmt: skip
+        policy,
+        "optimal" if gap <= GAP else "feasible",
+        fraction[kind],
+        time[~alone],
+        now.rate[kind],
+        value,
+        bound,
+        prices,
+        steps,
+        "",
+        notes,
+    )
 
 
 def nothing(policy: str, of: Market, status: Status, reason: str) -> Shares:
     """Return that there are no shares."""
     none = np.zeros(0 if of.pairs is None else len(of.pairs))
     return Shares(
-        policy, status, np.zeros((of.jobs, of.types)), none, np.zeros(of.jobs), np.nan, np.nan, np.zeros(of.types),
+        policy,
+        status,
+        np.zeros((of.jobs, of.types)),
+        none,
+        np.zeros(of.jobs),
+        np.nan,
+        np.nan,
+        np.zeros(of.types),
         reason=reason,
-    )  # fmt: skip
+    )

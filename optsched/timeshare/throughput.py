@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from optsched.curves import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError
+from optsched.timeshare.certificate import Held, held, repaired, value_bound
 from optsched.timeshare.data import per_job, per_type
+from optsched.timeshare.linear_program import Point, fixed_needs, linear_needs, programme
 from optsched.timeshare.market import Columns, Market, columns, merged
-from optsched.timeshare.programme import Point, fixed_needs, linear_needs, programme
-from optsched.timeshare.proof import Held, held, repaired, value_bound
 from optsched.timeshare.shares import GAP, Shares, best_level, engine, nothing, shares
 
 __all__ = ["cost", "first_in_first_out", "throughput"]
@@ -140,9 +140,11 @@ def _without(name: str, of: Market, market: Market, least: FloatArray) -> Shares
     asked = least > 0
     if asked.any():
         found = best_level(
-            of, columns(of), linear_needs(np.zeros(of.jobs), least),
+            of,
+            columns(of),
+            linear_needs(np.zeros(of.jobs), least),
             lambda rate: np.where(asked, rate / np.where(asked, least, 1.0), np.inf),
-        )  # fmt: skip
+        )
         if found is not None and found.bound < 1.0:
             short: IntArray = np.flatnonzero(found.point.prices * of.capacity > 1e-6 * found.bound)
             what = f"GPU types {', '.join(map(str, short))} are short" if len(short) else "a job cannot run so fast"

@@ -15,13 +15,13 @@ import msgspec
 import pytest
 
 from optsched import save
-from optsched.backends import BACKENDS
 from optsched.bench import Method, Row, Spec, Task, load_spec, methods, read_rows, run, write_rows
 from optsched.bench.measure import measure
-from optsched.cli.bench import report
+from optsched.cli.commands.bench import report
 from optsched.errors import InputError
-from optsched.facade import HEURISTICS
-from optsched.formulation import formulations
+from optsched.problem.formulation import formulations
+from optsched.search.solve import HEURISTICS
+from optsched.solvers import BACKENDS
 from tests.bench.rows import row
 from tests.builders import instance, job, listed
 
@@ -105,10 +105,13 @@ def test_the_methods_of_a_grid() -> None:
         formulations=("configuration", "prices", "auto"), backends=("highs", "cpsat"), encodings=("auto", "segments")
     )
     assert methods(spec) == [
-        Method("configuration", "auto", "highs"), Method("configuration", "segments", "highs"),
-        Method("configuration", "auto", "cpsat"), Method("configuration", "segments", "cpsat"), Method("prices"),
+        Method("configuration", "auto", "highs"),
+        Method("configuration", "segments", "highs"),
+        Method("configuration", "auto", "cpsat"),
+        Method("configuration", "segments", "cpsat"),
+        Method("prices"),
         Method("auto"),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,9 +138,21 @@ def test_a_spec_as_a_file(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
     out = tmp_path / "runs.csv"
     command = [
-        sys.executable, "-m", "optsched", "bench", "run", str(MICRO / "affinity.json"), "--formulations", "prices",
-        "--seeds", ",".join(map(str, range(200))), "--time-limit", "10", "--out", str(out),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "optsched",
+        "bench",
+        "run",
+        str(MICRO / "affinity.json"),
+        "--formulations",
+        "prices",
+        "--seeds",
+        ",".join(map(str, range(200))),
+        "--time-limit",
+        "10",
+        "--out",
+        str(out),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         while "3/200" not in process.stdout.readline():

@@ -40,20 +40,23 @@ def test_profile() -> None:
     """The first proves both cases in 1 and 4 s, the second one of them in 2 s."""
     runs = judged(
         [
-            row("one", "i", total_s=1.0), row("one", "k", total_s=4.0), row("two", "i", total_s=2.0),
+            row("one", "i", total_s=1.0),
+            row("one", "k", total_s=4.0),
+            row("two", "i", total_s=2.0),
             row("two", "k", claimed_status="feasible", verified_gap=0.5, total_s=10.0),
             row("two", "n", outcome="unsupported"),
         ]
-    )  # fmt: skip
+    )
     found = {method.formulation: [part.tolist() for part in curve] for method, curve in profile(runs).items()}
     assert found == {"one": [[1.0, 1.0], [0.5, 1.0]], "two": [[2.0], [0.5]]}
 
 
 def test_what_does_not_end_counts_at_the_limit() -> None:
     rows = [
-        row("slow", total_s=3.0, claimed_status="feasible", verified_gap=0.5), row("fast"),
+        row("slow", total_s=3.0, claimed_status="feasible", verified_gap=0.5),
+        row("fast"),
         row("gone", outcome="failed", total_s=None, verified_status="", claimed_status="", trace=()),
-    ]  # fmt: skip
+    ]
     found = {score.method.formulation: score for score in scores(rows, judged(rows), 1.0)}
     assert [found[name].time_s for name in ("fast", "slow", "gone")] == pytest.approx([1.0, 10.0, 10.0])
     assert [found[name].proven for name in ("fast", "slow", "gone")] == [1, 0, 0]
@@ -97,10 +100,13 @@ def test_the_last_run_counts() -> None:
 def test_comparison() -> None:
     before = [row("a"), row("b"), row("c"), row("d"), row("e"), row("f", "gone")]
     after = [
-        row("a", total_s=1.1), row("b", total_s=9.0), row("c", total_s=0.0),
+        row("a", total_s=1.1),
+        row("b", total_s=9.0),
+        row("c", total_s=0.0),
         row("d", verified_objective=9.0, claimed_objective=9.0, claimed_bound=10.0, verified_gap=0.11),
-        row("e", claimed_status="feasible", claimed_bound=11.0, verified_gap=0.1, total_s=9.9), row("g"),
-    ]  # fmt: skip
+        row("e", claimed_status="feasible", claimed_bound=11.0, verified_gap=0.1, total_s=9.9),
+        row("g"),
+    ]
     found = compare(judged(before), judged(after), threshold=1.5, shift=1.0)
     pairs = {pair.method.formulation: pair for pair in found.pairs}
     assert set(pairs) == set("abcde")

@@ -23,10 +23,16 @@ def run(script: str, *arguments: object) -> str:
 @pytest.mark.parametrize(
     "script",
     [
-        "build_and_solve.py", "divisible.py", "encodings.py", "fairness.py", "heuristics.py", "prices.py",
-        "timeshare.py", "schedule.py",
+        "build_and_solve.py",
+        "divisible.py",
+        "piecewise_encodings.py",
+        "fairness.py",
+        "heuristics.py",
+        "prices.py",
+        "timeshare.py",
+        "schedule.py",
     ],
-)  # fmt: skip
+)
 def test_solving(script: str) -> None:
     assert "HiGHS" in (out := run(script)) or "Pyomo" in out
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import optsched
-from optsched.backends import worker
+from optsched.solvers.subprocess import client as worker
 from tests.trust import faults
 
 INSTANCE = Path(__file__).parents[2] / "instances" / "micro" / "shared-link.json"

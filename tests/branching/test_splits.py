@@ -8,15 +8,16 @@ import time
 import numpy as np
 import pytest
 
-from formulations.joint.sharing import patterns_of
-from formulations.joint.splits import Class, Held, Meeting, Splits
-from optsched.backends import Limits, Watch, tree
-from optsched.backends.highs import dense, request_of
+from formulations.network.branching import Class, Held, Meeting, Splits
+from formulations.network.server_patterns import patterns_of
 from optsched.checker import check
-from optsched.formulation import formulation
-from optsched.placing.levels import CHOICES
-from optsched.pose import pose
-from optsched.problem import allocate
+from optsched.problem.build import pose
+from optsched.problem.formulation import formulation
+from optsched.problem.problem import allocate
+from optsched.search.placement.rate_levels import CHOICES
+from optsched.solvers import Limits, Watch
+from optsched.solvers import branch_and_bound as tree
+from optsched.solvers.highs import dense, request_of
 from tests.cross.placement_oracle import best_placed
 from tests.placement.made import made
 

@@ -8,11 +8,13 @@ import time
 import numpy as np
 import pytest
 
-from optsched.backends import Limits, Watch, tree, worker
-from optsched.backends.highs import request_of
-from optsched.backends.relaxation import Relaxation
-from optsched.linear import LinearModel
-from optsched.linear.disjunctions import Row, Side
+from optsched.solvers import Limits, Watch
+from optsched.solvers import branch_and_bound as tree
+from optsched.solvers.disjunctions import Row, Side
+from optsched.solvers.highs import request_of
+from optsched.solvers.linear import LinearModel
+from optsched.solvers.lp_relaxation import Relaxation
+from optsched.solvers.subprocess import client as worker
 from tests.trust import faults
 
 
@@ -171,9 +173,9 @@ def test_going_on_from_a_basis_of_before_rows_were_forgotten_changes_nothing(see
     """Whatever is in the relaxation, the bound of a node is that of the node."""
     model, *_ = made(seed, columns=7, rows=6)
     cliques = Cliques(list(itertools.combinations(range(7), 2)))
-    monkeypatch.setattr("optsched.backends.relaxation._GROWN", 0)
+    monkeypatch.setattr("optsched.solvers.lp_relaxation._GROWN", 0)
     forgetful = Relaxation(request_of(model), cliques.sides)
-    monkeypatch.setattr("optsched.backends.relaxation._GROWN", 1000)
+    monkeypatch.setattr("optsched.solvers.lp_relaxation._GROWN", 1000)
     other = Relaxation(request_of(model), cliques.sides)
     for pair in cliques.pairs:
         row = Row(np.array(pair), np.ones(2), 1.0)

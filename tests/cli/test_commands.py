@@ -266,7 +266,7 @@ def test_goodput_and_time_to_a_target(run: Run, tmp_path: Path) -> None:
     (tmp_path / "queries.csv").write_text("model,gpu_type,nodes,gpus,local_batch\nbert,t4,1,2,8\nncf,t4,1,1,512\n")
     predicted = run(
         "predict", "curves.json", "queries.csv", "--out", "p.csv", "--convergence", "runs.csv", "--target", 80
-    )  # fmt: skip
+    )
     assert predicted.returncode == 0, predicted.stderr
     bert, ncf = pl.read_csv(tmp_path / "p.csv").to_dicts()
     rate = bert["predicted_throughput_examples_s"]

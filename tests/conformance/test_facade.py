@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 import optsched
-from optsched.backends import Progress
 from optsched.errors import InputError, OptschedError, SolverError
 from optsched.instance import ObjectiveSpec
+from optsched.solvers import Progress
 from tests.builders import instance, job
 
 CASE = instance(job("a"), job("b", arrival_s=5.0))

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import setuptools
 
-from optsched.formulation import formulations
 from optsched.instance import save
+from optsched.problem.formulation import formulations
 from tests.builders import instance, job
 
 ROOT = Path(__file__).parents[2]
@@ -24,15 +24,15 @@ NEW_ENOUGH = tuple(map(int, setuptools.__version__.split(".")[:2])) >= (70, 1)
 USE = """
 import sys
 import optsched
-from optsched.formulation import DEFAULT, formulations
+from optsched.problem.formulation import DEFAULT, formulations
 print(*sorted(formulations()))
 case = optsched.load(sys.argv[1])
 result = optsched.solve(case, formulation="one-gpu")
 print(result.formulation, result.status, result.value, *(f"{a.job}:{a.gpus}" for a in result.allocations))
 print(*result.notes)
-from optsched.backends import Limits, Watch
-from optsched.backends import highs
-from optsched.pose import pose
+from optsched.solvers import Limits, Watch
+from optsched.solvers import highs
+from optsched.problem.build import pose
 problem = pose(case)
 built = formulations()["one-gpu"].forms["linear"](problem, DEFAULT)
 rows = built.read(highs.solve(built.model, Watch(Limits())).values).rows

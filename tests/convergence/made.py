@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.convergence import Run, efficiency
+from optsched.prediction.convergence import Run, efficiency
 
 BASE = 32.0
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optsched.convergence import StalenessPrior, fit_staleness, learn_convergence, learn_staleness
-from optsched.convergence.batches import BatchPrior, examples_by_gain, examples_needed, odometer
-from optsched.convergence.curves import optimus_curve, power_curve
-from optsched.convergence.forecast import History, arrival, chance_by, forecast
-from optsched.convergence.runs import examples_to, metric_at, progress_to
+from optsched.prediction.convergence import StalenessPrior, fit_staleness, learn_convergence, learn_staleness
+from optsched.prediction.convergence.batch_size import BatchPrior, examples_by_gain, examples_needed, odometer
+from optsched.prediction.convergence.forecast import History, arrival, chance_by, forecast
+from optsched.prediction.convergence.power_law import optimus_curve, power_curve
+from optsched.prediction.convergence.runs import examples_to, metric_at, progress_to
 from tests.convergence.made import BASE, family, run
 
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optsched.convergence import best_batches, efficiency, gain, noise_scale
-from optsched.convergence.efficiency import noise_scale_from_steps, repaired
-from optsched.curves.allreduce import AllReduce
-from optsched.curves.points import Points
+from optsched.prediction.convergence import best_batches, efficiency, gain, noise_scale
+from optsched.prediction.convergence.efficiency import noise_scale_from_steps, repaired
+from optsched.prediction.curves.allreduce import AllReduce
+from optsched.prediction.curves.configurations import Points
 from tests.convergence.made import run
 
 
@@ -47,9 +47,15 @@ def test_repair_trusts_counters_at_large_batches_and_lifts_the_first_value_at_sm
 
 def curve(local: float = 1e-3, passes: float = 0.1, most: int | None = None) -> AllReduce:
     return AllReduce(
-        pass_s=passes, example_s=local, local_sync_s=0.0, local_exponent=0.0, sync_s=0.0, node_exponent=0.0,
-        gpu_exponent=0.0, max_local_batch=most,
-    )  # fmt: skip
+        pass_s=passes,
+        example_s=local,
+        local_sync_s=0.0,
+        local_exponent=0.0,
+        sync_s=0.0,
+        node_exponent=0.0,
+        gpu_exponent=0.0,
+        max_local_batch=most,
+    )
 
 
 def test_best_batch_balances_throughput_and_efficiency() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optsched.convergence import learn_convergence, read_runs
 from optsched.errors import InputError
+from optsched.prediction.convergence import learn_convergence, read_runs
 
 HEAD = "model,global_batch,epoch,progress,metric,grad_sqr,grad_var"
 ROWS = (

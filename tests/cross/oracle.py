@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from optsched.curves import AllReduce, Amdahl, Curve, Table
 from optsched.instance import Instance, Job
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
+from optsched.prediction.curves import AllReduce, Amdahl, Curve, Table
 
 __all__ = ["Way", "best_plan", "plans", "pools", "raw", "ways"]
 
@@ -38,10 +38,17 @@ class Way:
     @property
     def allocation(self) -> Allocation:
         return Allocation(
-            job=self.job.id, site=self.site, gpu_type=self.gpu_type, gpus=self.gpus, nodes=self.nodes,
-            servers=self.servers, local_batch=self.batch, accumulation=self.passes,
-            throughput=self.throughput, progress=self.progress,
-        )  # fmt: skip
+            job=self.job.id,
+            site=self.site,
+            gpu_type=self.gpu_type,
+            gpus=self.gpus,
+            nodes=self.nodes,
+            servers=self.servers,
+            local_batch=self.batch,
+            accumulation=self.passes,
+            throughput=self.throughput,
+            progress=self.progress,
+        )
 
 
 def speed(curve: Curve, gpus: int, nodes: int, batch: float | None, passes: int, servers: int) -> float | None:

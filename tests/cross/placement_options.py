@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.instance import Holding, Instance, Job, ServerGroup
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
 from tests.cross.rates_oracle import speed
 
 __all__ = ["Option", "options_of", "servers_of", "sides"]
@@ -79,11 +79,20 @@ class Option:
         site, gpu_type, gpus, nodes, servers, batch, passes = self.way
         rate = float(self.rate(gbps))
         return Allocation(
-            job=self.job.id, site=site, gpu_type=gpu_type, gpus=gpus, nodes=nodes, servers=servers, local_batch=batch,
-            accumulation=passes, gbps=gbps if self.asks else None, placement=self.placement,
-            server_placement=self.server_placement or None, throughput=rate,
+            job=self.job.id,
+            site=site,
+            gpu_type=gpu_type,
+            gpus=gpus,
+            nodes=nodes,
+            servers=servers,
+            local_batch=batch,
+            accumulation=passes,
+            gbps=gbps if self.asks else None,
+            placement=self.placement,
+            server_placement=self.server_placement or None,
+            throughput=rate,
             progress=rate * self.efficiency * self.share / self.reference,
-        )  # fmt: skip
+        )
 
 
 def servers_of(instance: Instance) -> list[Server]:
@@ -319,11 +328,22 @@ def options_of(
             if at(most) < needed * (1 - 1e-12):
                 continue
             yield Option(
-                job=job, number=number, way=way, rate=at, efficiency=efficiency,
-                share=max(0.0, 1 - lost / instance.round_s), reference=base, kept=kept,
-                least=least_rate(at, needed, least, most), most=most, sends=tuple(sends), uses=tuple(uses),
-                placement=placement, server_placement=server_placement, asks=asks,
-            )  # fmt: skip
+                job=job,
+                number=number,
+                way=way,
+                rate=at,
+                efficiency=efficiency,
+                share=max(0.0, 1 - lost / instance.round_s),
+                reference=base,
+                kept=kept,
+                least=least_rate(at, needed, least, most),
+                most=most,
+                sends=tuple(sends),
+                uses=tuple(uses),
+                placement=placement,
+                server_placement=server_placement,
+                asks=asks,
+            )
 
 
 def least_rate(rate: Callable[[float], float], needed: float, low: float, high: float) -> float:

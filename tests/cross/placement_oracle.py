@@ -9,7 +9,7 @@ import itertools
 import math
 
 from optsched.instance import Instance
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
 from tests.cross.placement_options import Option, options_of, servers_of, sides
 from tests.cross.rates_oracle import Rated, best_rates
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.curves import AllReduce, Amdahl, Curve, ParameterServer, Table
+from optsched.prediction.curves import AllReduce, Amdahl, Curve, ParameterServer, Table
 
 __all__ = ["Rated", "best_rates", "speed"]
 

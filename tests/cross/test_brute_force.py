@@ -7,13 +7,13 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 import optsched
-from optsched.backends import Watch, cpsat, highs, pyomo
-from optsched.backends.base import Limits
 from optsched.checker import check
-from optsched.formulation import DEFAULT, formulation
-from optsched.infeasible import impossible
-from optsched.pose import pose
-from optsched.problem import allocate
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.infeasibility import impossible
+from optsched.problem.problem import allocate
+from optsched.solvers import Watch, cpsat, highs, pyomo
+from optsched.solvers.base import Limits
 from tests.cross.oracle import best_plan, ways
 from tests.strategies import instances
 

@@ -6,8 +6,8 @@ import pytest
 
 import optsched
 from optsched.checker import check
-from optsched.formulation import DEFAULT, formulation
-from optsched.pose import pose
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
 from tests.builders import ALLREDUCE, cluster, instance, job, listed, table
 from tests.cross.oracle import best_plan
 
@@ -144,9 +144,7 @@ def test_a_batch_that_is_held_on_servers_without_names_goes_on_on_any_number_of_
         job(f"j{n}", local_batches=[32], required=True, holds={"gpu_type": "v", "gpus": 1, "placement": {f"s{n}": 1}})
         for n in range(2)
     ]
-    case = instance(
-        wide, *small, cluster=cluster(2, 2), curves={"c": ALLREDUCE}, decides="placement", max_moves=0
-    )  # fmt: skip
+    case = instance(wide, *small, cluster=cluster(2, 2), curves={"c": ALLREDUCE}, decides="placement", max_moves=0)
     result = optsched.solve(case, backend=backend)
     assert result.status == "optimal"
     assert {a.job: a.nodes for a in result.allocations}["w"] == 2

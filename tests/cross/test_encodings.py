@@ -7,14 +7,14 @@ import pytest
 from hypothesis import event, given, settings
 
 from formulations.allocation import ENCODED
-from optsched.backends import Watch, highs, pyomo
-from optsched.backends.base import Limits
 from optsched.checker import check
 from optsched.errors import InputError
-from optsched.formulation import Choices, formulation
-from optsched.infeasible import impossible
-from optsched.pose import pose
-from optsched.problem import Plan, allocate
+from optsched.problem.build import pose
+from optsched.problem.formulation import Choices, formulation
+from optsched.problem.infeasibility import impossible
+from optsched.problem.problem import Plan, allocate
+from optsched.solvers import Watch, highs, pyomo
+from optsched.solvers.base import Limits
 from tests.builders import instance, job, residuals
 from tests.cross.oracle import best_plan
 from tests.cross.test_brute_force import near

@@ -7,8 +7,8 @@ import contextlib
 import pytest
 
 import optsched
-from optsched.formulation import Choices, formulation
 from optsched.instance import Instance
+from optsched.problem.formulation import Choices, formulation
 from tests.cross.placement_oracle import best_placed
 from tests.placement.made import made
 

@@ -8,12 +8,12 @@ from concurrent.futures import Future
 import numpy as np
 import pytest
 
-from optsched.backends import Limits, Watch
 from optsched.checker import check
 from optsched.instance import ObjectiveSpec
-from optsched.placing import first_plan, improved, worth_of
-from optsched.pose import pose
-from optsched.problem import Plan, allocate
+from optsched.problem.build import pose
+from optsched.problem.problem import Plan, allocate
+from optsched.search.placement import first_plan, improved, worth_of
+from optsched.solvers import Limits, Watch
 from tests.cross.placement_oracle import best_placed
 from tests.placement.made import made
 

@@ -9,19 +9,19 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from formulations.joint.model import build
-from formulations.joint.patterns import full_patterns, holds
-from optsched.backends import Limits, Watch, highs
+from formulations.network.model import build
+from formulations.network.patterns import full_patterns, holds
 from optsched.checker import check
-from optsched.formulation import Choices
 from optsched.instance import ObjectiveSpec
-from optsched.places import Room
-from optsched.placing import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
-from optsched.placing.levels import ENDS
-from optsched.placing.nets import Nets
-from optsched.placing.stands import stands_of
-from optsched.pose import pose
-from optsched.problem import allocate
+from optsched.instance.topology import Room
+from optsched.problem.build import pose
+from optsched.problem.formulation import Choices
+from optsched.problem.problem import allocate
+from optsched.search.placement import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
+from optsched.search.placement.domains import stands_of
+from optsched.search.placement.rate_levels import ENDS
+from optsched.search.placement.reduced_costs import Nets
+from optsched.solvers import Limits, Watch, highs
 from tests.cross.placement_oracle import best_placed
 from tests.placement.made import made
 
@@ -93,9 +93,18 @@ def test_a_plan_in_intervals_is_the_plan(seed):
 def _request(model):
     matrix = model.matrix()
     return highs.Request(
-        model.offset, model.cost, model.lower, model.upper, model.integer, matrix.start, matrix.column,
-        matrix.coefficient, matrix.lower, matrix.upper, None,
-    )  # fmt: skip
+        model.offset,
+        model.cost,
+        model.lower,
+        model.upper,
+        model.integer,
+        matrix.start,
+        matrix.column,
+        matrix.coefficient,
+        matrix.lower,
+        matrix.upper,
+        None,
+    )
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import event, given, settings
 from pyomo.repn import generate_standard_repn
 
-from optsched.formulation import DEFAULT, formulation
-from optsched.infeasible import impossible
-from optsched.pose import pose
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.infeasibility import impossible
 from tests.builders import cluster, instance, job, listed
 from tests.strategies import instances
 
@@ -44,9 +44,7 @@ def of_pyomo(model):
     for c in model.component_data_objects(pyo.Constraint, active=True):
         body, constant = entries(c.body)
         low, high = (pyo.value(side) if side is not None else None for side in (c.lower, c.upper))
-        rows[named(c)] = (
-            -np.inf if low is None else low - constant, np.inf if high is None else high - constant, body
-        )  # fmt: skip
+        rows[named(c)] = (-np.inf if low is None else low - constant, np.inf if high is None else high - constant, body)
     (goal,) = model.component_data_objects(pyo.Objective, active=True)
     assert goal.sense == pyo.maximize
     return columns, rows, entries(goal.expr)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.backends import Limits, Watch, highs
-from optsched.formulation import DEFAULT, formulation
-from optsched.least import tightened
-from optsched.linear import LinearModel
-from optsched.pose import pose
-from optsched.problem import Places, Plan
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.problem import Places, Plan
+from optsched.search.max_min import tightened
+from optsched.solvers import Limits, Watch, highs
+from optsched.solvers.linear import LinearModel
 from tests.builders import residuals
 from tests.placement.made import made
 

@@ -6,15 +6,22 @@ import msgspec
 import numpy as np
 import pytest
 
-from optsched.curves import AllReduce, Points
-from optsched.curves.allreduce.compress import compress
-from optsched.curves.allreduce.curve import parameters
-from optsched.curves.allreduce.formula import SIZE, step
-from optsched.curves.allreduce.measured import merge
-from optsched.curves.allreduce.population import from_record, generic_prior, prior_for, to_record
-from optsched.curves.allreduce.posterior import fit
-from optsched.curves.allreduce.transfer import EXPECTED, effects, learn, prior_of_others, summarize, wide_prior
-from optsched.curves.design import measure_next
+from optsched.prediction.curves import AllReduce, Points
+from optsched.prediction.curves.allreduce.compress import compress
+from optsched.prediction.curves.allreduce.curve import parameters
+from optsched.prediction.curves.allreduce.formula import SIZE, step
+from optsched.prediction.curves.allreduce.measured import merge
+from optsched.prediction.curves.allreduce.population import from_record, generic_prior, prior_for, to_record
+from optsched.prediction.curves.allreduce.posterior import fit
+from optsched.prediction.curves.allreduce.transfer import (
+    EXPECTED,
+    effects,
+    learn,
+    prior_of_others,
+    summarize,
+    wide_prior,
+)
+from optsched.prediction.curves.experiment_design import measure_next
 
 THETA = np.array([-3, -3.5, -6, -4, -0.5, -3, -0.7, -1, 0.3, -2, -2, -0.3, 0.2, 0.9])
 

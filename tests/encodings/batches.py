@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optsched.backends import Limits, Watch, highs
-from optsched.linear import LinearModel
-from optsched.linear.piecewise import Pieces, encode
+from optsched.problem.piecewise import Pieces, encode
+from optsched.solvers import Limits, Watch, highs
+from optsched.solvers.linear import LinearModel
 
 CURVED = ("concave", "convex", "neither")
 
@@ -84,7 +84,5 @@ def built(pieces, method, sense, argument=None, on=1.0, switch=True, sign=1.0, s
     t = model.add_variables("t", pieces.functions * pieces.dims, lower=low, upper=high, cost=pull)
     t = t.reshape(pieces.functions, pieces.dims)
     y = model.add_variables("y", pieces.functions, lower=-span, upper=span, cost=sign)
-    encoded = encode(
-        model, "E", pieces, argument=t, value=y, switch=s if switch else None, sense=sense, method=method
-    )  # fmt: skip
+    encoded = encode(model, "E", pieces, argument=t, value=y, switch=s if switch else None, sense=sense, method=method)
     return Built(model, s, t, y, encoded)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.linear.piecewise import Pieces
-from optsched.linear.piecewise.cover import cover_curve, cover_grid
+from optsched.problem.piecewise import Pieces
+from optsched.problem.piecewise.cover import cover_curve, cover_grid
 
 
 def drawn(random, shape, bumps=(0.0, 0.01, 0.3)):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from optsched.backends import Limits, Watch, highs
 from optsched.errors import InputError
-from optsched.linear import LinearModel
-from optsched.linear.piecewise import ENCODINGS, Pieces, choose, encode
+from optsched.problem.piecewise import ENCODINGS, Pieces, choose, encode
+from optsched.solvers import Limits, Watch, highs
+from optsched.solvers.linear import LinearModel
 from tests.builders import residuals
 from tests.encodings.batches import CURVED, built, curves, grids, inside
 
@@ -175,9 +175,16 @@ def test_names_are_unique_and_say_the_function():
 
 @pytest.mark.parametrize(
     ("method", "count"),
-    [("hypograph", 0), ("incremental", 8), ("multiple-choice", 9), ("convex-combination", 9), ("disaggregated", 9),
-     ("logarithmic", 4), ("disaggregated-logarithmic", 4)],
-)  # fmt: skip
+    [
+        ("hypograph", 0),
+        ("incremental", 8),
+        ("multiple-choice", 9),
+        ("convex-combination", 9),
+        ("disaggregated", 9),
+        ("logarithmic", 4),
+        ("disaggregated-logarithmic", 4),
+    ],
+)
 def test_binaries(method, count):
     pieces = curves(np.random.default_rng(8), [9], ["concave"])
     assert int(built(pieces, method, "at-most").model.integer.sum()) == count + 1

@@ -7,9 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
-from optsched.linear.piecewise import Pieces
-from optsched.linear.piecewise.gray import bits, gray, length
-from optsched.linear.piecewise.logarithmic import codes
+from optsched.problem.piecewise import Pieces
+from optsched.problem.piecewise.gray import bits, gray, length
+from optsched.problem.piecewise.logarithmic import codes
 from tests.encodings.batches import curves, grids, inside
 
 
@@ -55,9 +55,10 @@ def test_a_code_leaves_the_corners_of_its_polytope(size):
     assert len(own) == len(simplices)
     for word in itertools.product([False, True], repeat=int(width[0])):
         left = {
-            v for v, near in enumerate(adjacent)
+            v
+            for v, near in enumerate(adjacent)
             if all(any(c[bit] == word[bit] for c in near) for bit in range(len(word)))
-        }  # fmt: skip
+        }
         if word in own:
             assert left == own[word]
         else:
@@ -80,9 +81,7 @@ def test_interpolation():
     pieces = curves(random, [1, 4, 9], ["neither"] * 3)
     for _ in range(20):
         t = inside(random, pieces)
-        expected = [
-            np.interp(t[k, 0], pieces.at[pieces.of == k, 0], pieces.value[pieces.of == k]) for k in range(3)
-        ]  # fmt: skip
+        expected = [np.interp(t[k, 0], pieces.at[pieces.of == k, 0], pieces.value[pieces.of == k]) for k in range(3)]
         np.testing.assert_allclose(pieces(t), expected)
     flat = Pieces.grids(np.zeros(3, int), np.arange(3), np.zeros(2, int), np.arange(2), [0.0, 1, 2, 3, 4, 5])
     for x, y in random.uniform(0, 1, (20, 2)) * (2, 1):

@@ -9,11 +9,11 @@ from msgspec.structs import replace
 
 import optsched
 from optsched.checker import check
-from optsched.curves import Points
-from optsched.curves.family import Z80
 from optsched.explain import Change, audit, relaxed, sensitivity, shared_levers, shifted, worths
 from optsched.explain.plans import entitlements, goodputs
 from optsched.instance import Instance, ObjectiveSpec
+from optsched.prediction.curves import Points
+from optsched.prediction.curves.base import Z80
 from tests.builders import AMDAHL, cluster, instance, job, listed
 from tests.cross.oracle import best_plan, plans
 from tests.placement.made import made
@@ -177,9 +177,10 @@ def test_who_is_envied_is_held(one: Instance) -> None:
     for envy in audit(one, result.allocations).envy:
         theirs = held[envy.of]
         alone = replace(
-            one, max_moves=None,
+            one,
+            max_moves=None,
             jobs=tuple(replace(each, sites=None if each.id == envy.job else (), required=False) for each in one.jobs),
-        )  # fmt: skip
+        )
         there = [
             way.progress
             for ways in plans(alone)
@@ -210,8 +211,10 @@ def test_of_equal_holdings_the_one_of_least_weight_is_envied() -> None:
     found = audit(one, optsched.solve(one).allocations).envy
     # each progresses 1.0 on a GPU; by weight, those who gave most for it get least
     assert [(e.job, e.of, e.progress, e.other) for e in found] == [
-        ("a", "c", 0.5, 2.0), ("b", "c", 1.0, 2.0), ("d", "c", 0.25, 2.0)
-    ]  # fmt: skip
+        ("a", "c", 0.5, 2.0),
+        ("b", "c", 1.0, 2.0),
+        ("d", "c", 0.25, 2.0),
+    ]
 
 
 SPREAD = {**AMDAHL, "spread": 0.2}
@@ -247,8 +250,9 @@ def test_flips_and_regret() -> None:
     assert worlds["fast low"].regret == pytest.approx(9.0 - 10.0 / factor)
     assert worlds["slow high"].regret == pytest.approx(9.0 * factor - 10.0)
     assert {flip.job: (flip.now, flip.then) for flip in worlds["fast low"].flips} == {
-        "fast": ("1 v@main", "waits"), "slow": ("waits", "1 v@main"),
-    }  # fmt: skip
+        "fast": ("1 v@main", "waits"),
+        "slow": ("waits", "1 v@main"),
+    }
     assert found.flips["fast"] == found.flips["slow"] >= 2
     assert found.worst_regret == max(world.regret for world in found.worlds)
     for name in ("draw 0", "draw 1", "draw 2"):

@@ -51,8 +51,9 @@ def test_too_many() -> None:
     pair = listed(0, 1.0)
     one = instance(
         *(job(name, configurations=pair, required=True, remaining_examples=1.0, deadline_s=9.0) for name in "abc"),
-        job("free", configurations=pair), cluster=cluster(5),
-    )  # fmt: skip
+        job("free", configurations=pair),
+        cluster=cluster(5),
+    )
     found = conflict(one)
     assert found.status == "minimal"
     assert keys(found) == {"gpus:v@main", "required:a", "required:b", "required:c"}
@@ -94,7 +95,7 @@ def test_two_pools_together() -> None:
     one = instance(
         *(job(f"{gpu}{k}", configurations=listed(1.0, gpu_type=gpu), required=True) for gpu in "vw" for k in range(2)),
         cluster={**types, "servers": servers},
-    )  # fmt: skip
+    )
     found = conflict(one)
     assert found.status == "minimal"
     (repair,) = found.repairs
@@ -112,9 +113,10 @@ def test_moves_and_limits() -> None:
     is_minimal(one, found)
     dear = {**cluster(4), "gpu_types": [{"id": "v", "hourly_price": 2.0}]}
     two = instance(
-        job("a", configurations=listed(0, 1.0), required=True), cluster=dear,
+        job("a", configurations=listed(0, 1.0), required=True),
+        cluster=dear,
         limits=[{"objective": {"name": "cost"}, "at_most": 3.0}],
-    )  # fmt: skip
+    )
     found = conflict(two)
     assert keys(found) == {"limit:0", "required:a"}
     assert [repair.changes[0].amount for repair in found.repairs] == [1.0]
@@ -124,9 +126,10 @@ def test_moves_and_limits() -> None:
 def test_anti_affinity() -> None:
     """Four GPUs, one on a server, and two servers."""
     one = instance(
-        job("apart", min_gpus=4, max_gpus=4, max_gpus_per_server=1, required=True), cluster=cluster(4, 4),
+        job("apart", min_gpus=4, max_gpus=4, max_gpus_per_server=1, required=True),
+        cluster=cluster(4, 4),
         decides="placement",
-    )  # fmt: skip
+    )
     found = conflict(one)
     assert keys(found) == {"gpus:v@main", "max_gpus_per_server:apart", "min_gpus:apart", "required:apart"}
     amounts = {repair.changes[0].lever: repair.changes[0].amount for repair in found.repairs}
@@ -137,9 +140,10 @@ def test_anti_affinity() -> None:
 
 def test_sites_memory_and_arrival() -> None:
     two = {
-        "gpu_types": [{"id": "v"}], "sites": [{"id": "main"}, {"id": "south"}],
+        "gpu_types": [{"id": "v"}],
+        "sites": [{"id": "main"}, {"id": "south"}],
         "servers": [{"id": "m", "gpu_type": "v", "gpus": 1}, {"id": "s", "site": "south", "gpu_type": "v", "gpus": 4}],
-    }  # fmt: skip
+    }
     one = instance(job("here", configurations=listed(0, 1.0), sites=["main"], required=True), cluster=two)
     found = conflict(one)
     assert "sites:here" in keys(found)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 import optsched
 from optsched.errors import InputError
 from optsched.explain import Change, Explanation, explain, relaxed
-from optsched.explain.floors import floored
+from optsched.explain.goodput_floors import floored
 from optsched.explain.plans import goodputs
 from optsched.instance import Instance
 from tests.builders import cluster, instance, job, listed, table
@@ -23,9 +23,16 @@ from tests.strategies import instances
 
 LEVERS = ["servers", "link", "deadline", "moves"]
 RING = {
-    "family": "allreduce", "example_s": 0.01, "pass_s": 0.0, "local_sync_s": 0.0, "local_exponent": 0.0, "sync_s": 0.08,
-    "node_exponent": 0.0, "gpu_exponent": 0.0, "reference_gbps": 10.0,
-}  # fmt: skip
+    "family": "allreduce",
+    "example_s": 0.01,
+    "pass_s": 0.0,
+    "local_sync_s": 0.0,
+    "local_exponent": 0.0,
+    "sync_s": 0.08,
+    "node_exponent": 0.0,
+    "gpu_exponent": 0.0,
+    "reference_gbps": 10.0,
+}
 
 
 def explained(problem: Instance, name: str, **options: Any) -> Explanation:
@@ -140,8 +147,9 @@ def test_cores() -> None:
     few["servers"][0]["cpu_cores"] = 6.0
     one = instance(
         job("a", weight=3.0, configurations=listed(1.0), cpu_cores_per_gpu=4.0),
-        job("b", configurations=listed(1.0), cpu_cores_per_gpu=4.0), cluster=few,
-    )  # fmt: skip
+        job("b", configurations=listed(1.0), cpu_cores_per_gpu=4.0),
+        cluster=few,
+    )
     found = explained(one, "b", meaning="nobody-loses")
     assert kinds(found) == ["capacity", "others"]
     assert "CPU cores" in found.reasons[0].text
@@ -155,8 +163,9 @@ def test_moves() -> None:
     holds = {"gpu_type": "v", "gpus": 4}
     one = instance(
         job("stays", configurations=listed(1.0, 1.0, 1.0, 1.5), holds=holds, reference={"goodput": 1.0}),
-        job("waits", configurations=listed(1.0), reference={"goodput": 1.0}), max_moves=0,
-    )  # fmt: skip
+        job("waits", configurations=listed(1.0), reference={"goodput": 1.0}),
+        max_moves=0,
+    )
     found = explained(one, "waits")
     assert "blocked" in kinds(found)
     assert by_lever(found) == {"gpus:v@main": 1.0, "moves": 1.0}
@@ -166,9 +175,11 @@ def test_moves() -> None:
 def test_a_limit() -> None:
     dear = {**cluster(2), "gpu_types": [{"id": "v", "hourly_price": 2.0}]}
     one = instance(
-        job("a", weight=2.0, configurations=listed(1.0)), job("b", configurations=listed(1.0)), cluster=dear,
+        job("a", weight=2.0, configurations=listed(1.0)),
+        job("b", configurations=listed(1.0)),
+        cluster=dear,
         limits=[{"objective": {"name": "cost"}, "at_most": 3.0}],
-    )  # fmt: skip
+    )
     found = explained(one, "b", levers=["limit"])
     assert "limit" in kinds(found)
     assert by_lever(found) == {"limit:0:at_most": pytest.approx(1.0)}
@@ -185,9 +196,11 @@ def test_its_own_curve() -> None:
 def test_fairness() -> None:
     """The least progress would fall."""
     one = instance(
-        job("a", configurations=listed(1.0, 2.0, 3.0)), job("b", configurations=listed(1.0, 2.0, 3.0)),
-        cluster=cluster(4), objective={"name": "max-min"},
-    )  # fmt: skip
+        job("a", configurations=listed(1.0, 2.0, 3.0)),
+        job("b", configurations=listed(1.0, 2.0, 3.0)),
+        cluster=cluster(4),
+        objective={"name": "max-min"},
+    )
     found = explained(one, "a")
     assert kinds(found) == ["capacity", "fairness"]
     assert "max-min would lose 1" in found.reasons[1].text
@@ -231,9 +244,15 @@ def linked(capacity: float) -> Instance:
     }
     # 2 GPUs run at 200 B / (B + 10): at 2 Gb/s 100/3 a second, 3 s for 100 examples
     both = {
-        "curves": {"v": "ring"}, "min_gpus": 2, "max_gpus": 2, "local_batches": [8], "max_gpus_per_server": 1,
-        "remaining_examples": 100.0, "deadline_s": 3.0, "reference": {"goodput": 100.0},
-    }  # fmt: skip
+        "curves": {"v": "ring"},
+        "min_gpus": 2,
+        "max_gpus": 2,
+        "local_batches": [8],
+        "max_gpus_per_server": 1,
+        "remaining_examples": 100.0,
+        "deadline_s": 3.0,
+        "reference": {"goodput": 100.0},
+    }
     jobs = (job("a", weight=9.0, **both), job("b", **both))
     return instance(*jobs, cluster=racks, curves={"ring": RING}, decides="network")
 
@@ -291,7 +310,7 @@ def test_an_interrupt_ends_all_questions(monkeypatch: pytest.MonkeyPatch) -> Non
         asked.append(options)
         return replace(optsched.solve(*args, **options), stopped="interrupted")
 
-    monkeypatch.setattr("optsched.explain.asking.solve", interrupted)
+    monkeypatch.setattr("optsched.explain.oracle.solve", interrupted)
     (found,) = explain(one, plan)
     assert len(asked) == 1
     assert set(found.undecided) == {"weight of light", "GPUs of v@main"}
@@ -336,7 +355,7 @@ def test_random_places(seed: int, decides: str) -> None:
 @given(instances(most_jobs=3))
 def test_floors_say_what_they_mean(one: Instance) -> None:
     """The ways that a floor leaves are those that have the goodput, net of a restart, and were eligible before."""
-    from optsched.pose import pose
+    from optsched.problem.build import pose
 
     plan = optsched.solve(one)
     net = goodputs(one, plan.allocations)

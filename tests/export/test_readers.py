@@ -10,12 +10,12 @@ import pytest
 
 import optsched
 from formulations.allocation import ENCODED
-from optsched.backends import Limits, Watch, cpsat, highs
-from optsched.exporting.linear import lp_text, mps_text
-from optsched.formulation import DEFAULT, Choices, formulation
 from optsched.instance import ObjectiveSpec
-from optsched.linear import LinearModel
-from optsched.pose import pose
+from optsched.model_files.linear import lp_text, mps_text
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, Choices, formulation
+from optsched.solvers import Limits, Watch, cpsat, highs
+from optsched.solvers.linear import LinearModel
 from tests.export.readers import READERS, lp_of
 from tests.placement.made import made
 

@@ -11,7 +11,7 @@ import pytest
 
 from optsched.errors import InputError
 from optsched.instance import load, loads, save
-from optsched.result import load_result
+from optsched.instance.result import load_result
 from tests.builders import instance, job
 from tests.faults.table import FAULTS
 

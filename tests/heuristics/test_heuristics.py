@@ -10,22 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optsched import solve
-from optsched.backends import Limits, Watch, highs
 from optsched.errors import InputError
-from optsched.facade import HEURISTICS
-from optsched.formulation import DEFAULT, formulation
-from optsched.heuristics.greedy import price_greedy
-from optsched.heuristics.leftover import handed_out
-from optsched.heuristics.marginal import better, improve, marginal_gain, used
-from optsched.heuristics.neighbourhoods import neighbourhoods
-from optsched.heuristics.partition import of_jobs, partitioned, shares
-from optsched.heuristics.rounding import lp_rounding
-from optsched.heuristics.speedup import speed_up
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.least import highest_level
-from optsched.pose import pose
-from optsched.prices import relaxed
-from optsched.problem import Plan, Problem
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.problem import Plan, Problem
+from optsched.search.heuristics.fill_idle import handed_out
+from optsched.search.heuristics.greedy import price_greedy
+from optsched.search.heuristics.lns import neighbourhoods
+from optsched.search.heuristics.lp_rounding import lp_rounding
+from optsched.search.heuristics.marginal_gain import better, improve, marginal_gain, used
+from optsched.search.heuristics.pop import of_jobs, partitioned, shares
+from optsched.search.heuristics.speedup import speed_up
+from optsched.search.max_min import highest_level
+from optsched.search.prices import relaxed
+from optsched.search.solve import HEURISTICS
+from optsched.solvers import Limits, Watch, highs
 from tests.builders import cluster, instance, job, listed
 from tests.prices.arrays import Row, problem_of, problems
 from tests.strategies import instances

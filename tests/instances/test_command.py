@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from optsched import load
-from optsched.cli.library import generate, instances
+from optsched.cli.commands.library import generate, instances
 from optsched.errors import InputError
 
 LIBRARY = Path(__file__).resolve().parents[2] / "instances"

@@ -12,8 +12,8 @@ import optsched
 from optsched.bench.exact import exact
 from optsched.bench.library import known_in, plan_of, verify
 from optsched.instance import Instance
-from optsched.result import load_result, save_result
-from optsched.solution import Allocation
+from optsched.instance.result import load_result, save_result
+from optsched.instance.solution import Allocation
 from tests.builders import instance, job, listed
 
 LIBRARY = Path(__file__).resolve().parents[2] / "instances"
@@ -57,9 +57,7 @@ def test_the_sum_of_thirds() -> None:
     ],
 )
 def test_what_is_broken_is_named(plan: list[Allocation], says: str) -> None:
-    small = instance(
-        *(job(name, configurations=listed(1, 2, 3)) for name in "ab")
-    )  # fmt: skip
+    small = instance(*(job(name, configurations=listed(1, 2, 3)) for name in "ab"))
     assert any(says in said for said in exact(small, plan).violations)
 
 

@@ -13,8 +13,8 @@ from optsched.bench.features import features
 from optsched.bench.grid import is_instance
 from optsched.bench.library import TAGS, digest, known_in, recipes_in, verify
 from optsched.bench.recipes import made
-from optsched.curves.fitted import load_curves
 from optsched.instance import save
+from optsched.prediction.curves.fitted import load_curves
 from optsched.timeshare.policies import POLICIES
 from optsched.timeshare.reading import market_of, with_pairs
 

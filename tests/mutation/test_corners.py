@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from optsched.checker import check
-from optsched.pose import pose
+from optsched.problem.build import pose
 from tests.builders import cluster, instance, job, listed, plan
 
 replace = msgspec.structs.replace

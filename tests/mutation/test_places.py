@@ -9,7 +9,7 @@ import pytest
 
 from optsched.checker import check
 from optsched.instance import Instance
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
 from tests.builders import instance, listed
 
 replace = msgspec.structs.replace
@@ -42,13 +42,18 @@ CURVES = {
         "reference_gbps": 10,
         "members": [
             {
-                "form": "sync-incast", "fixed_s": 0.02, "example_s": 0.01, "update_s": 0, "transfer_s": 0.1,
-                "worker_s": 0, "sharpness": 1,
+                "form": "sync-incast",
+                "fixed_s": 0.02,
+                "example_s": 0.01,
+                "update_s": 0,
+                "transfer_s": 0.1,
+                "worker_s": 0,
+                "sharpness": 1,
             }
         ],
     },
     "flat": {"family": "amdahl", "single": 10, "serial": 0},
-}  # fmt: skip
+}
 
 ONE = {"reference": {"goodput": 1.0}}
 BATCH = {"local_batches": [8], **ONE}
@@ -61,9 +66,13 @@ def ringing(name="a", curve="ring", **more):
 def served(name="a", **more):
     wanted = {"minimum": 1, "maximum": 2, "cpu_cores": 2, "memory_gb": 16}
     return {
-        "id": name, "curves": {"v": "star"}, "scaling": "parameter_servers", "parameter_servers": wanted,
-        **BATCH, **more,
-    }  # fmt: skip
+        "id": name,
+        "curves": {"v": "star"},
+        "scaling": "parameter_servers",
+        "parameter_servers": wanted,
+        **BATCH,
+        **more,
+    }
 
 
 def flat(name="a", **more):
@@ -191,7 +200,9 @@ CASES = {
     ),
     "a rate of a curve without a network": changed("rate", case(flat()), even("a", {"s/0": 1, "s/1": 1}), gbps=5.0),
     "a rate where only places are decided": changed(
-        "rate", case(ringing(), decides="placement"), replace(ring("a", {"s/0": 1, "s/1": 1}, 10), gbps=None),
+        "rate",
+        case(ringing(), decides="placement"),
+        replace(ring("a", {"s/0": 1, "s/1": 1}, 10), gbps=None),
         gbps=10.0,
     ),
     "a rate where only counts are decided": changed(
@@ -254,10 +265,12 @@ CASES = {
     ),
     "a parameter server is moved": changed("moves", KEPT, AT_C, server_placement={"c/1": 1}),
     "a worker is moved": changed(
-        "moves", case(flat(holds={"gpu_type": "v", "gpus": 2, "placement": {"s/0": 2}}), max_moves=0), TWO,
+        "moves",
+        case(flat(holds={"gpu_type": "v", "gpus": 2, "placement": {"s/0": 2}}), max_moves=0),
+        TWO,
         placement={"s/1": 2},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

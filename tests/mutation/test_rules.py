@@ -14,8 +14,8 @@ import pytest
 import optsched.checker
 from optsched.checker import check
 from optsched.instance import Instance
-from optsched.pose import pose
-from optsched.solution import Allocation
+from optsched.instance.solution import Allocation
+from optsched.problem.build import pose
 from tests.builders import ALLREDUCE, cluster, instance, job, listed, plan
 from tests.mutation.test_places import CASES as PLACES
 
@@ -217,8 +217,30 @@ def test_every_rule_of_the_checker_is_broken_here():
     for rule, whole in named:
         assert rule in covered if whole else sum(c.startswith(rule) for c in covered) >= 2, rule
     assert covered == {
-        "unknown-job", "one-allocation", "site", "arrival", "configuration", "gpu-count", "parameter-servers", "memory",
-        "batch", "nodes", "deadline", "budget", "capacity", "placement", "spread", "required", "moves", "limit",
-        "even", "apart", "one-rack", "rate", "network",
-        "claimed-throughput", "claimed-progress", "claimed-objective",
-    }  # fmt: skip
+        "unknown-job",
+        "one-allocation",
+        "site",
+        "arrival",
+        "configuration",
+        "gpu-count",
+        "parameter-servers",
+        "memory",
+        "batch",
+        "nodes",
+        "deadline",
+        "budget",
+        "capacity",
+        "placement",
+        "spread",
+        "required",
+        "moves",
+        "limit",
+        "even",
+        "apart",
+        "one-rack",
+        "rate",
+        "network",
+        "claimed-throughput",
+        "claimed-progress",
+        "claimed-objective",
+    }

@@ -15,18 +15,34 @@ from tests.strategies import instances
 __all__ = ["POLICIES", "best", "policy_instances", "total", "vector"]
 
 POLICIES: list[tuple[str, dict[str, Any]]] = [
-    ("progress", {}), ("goodput", {}), ("running", {}), ("max-min", {}), ("proportional", {"epsilon": 0.1}),
-    ("alpha-fair", {"alpha": 0.0}), ("alpha-fair", {"alpha": 0.5}), ("alpha-fair", {"alpha": 1.0}),
-    ("alpha-fair", {"alpha": 2.0, "epsilon": 0.25}), ("alpha-fair", {"alpha": "inf"}),
-    ("sia", {}), ("sia", {"p": 0.5, "penalty": 0.2}), ("finish-time", {}), ("least-attained-service", {}),
-    ("dominant-share", {}), ("dominant-share", {"among": "tenants"}), ("tenants", {}),
-    ("tenants", {"inner": "proportional", "parameters": {"epsilon": 0.5}}), ("profit", {"worth": 3.0}),
-    ("cost", {}), ("energy", {}), ("kept", {}),
-]  # fmt: skip
+    ("progress", {}),
+    ("goodput", {}),
+    ("running", {}),
+    ("max-min", {}),
+    ("proportional", {"epsilon": 0.1}),
+    ("alpha-fair", {"alpha": 0.0}),
+    ("alpha-fair", {"alpha": 0.5}),
+    ("alpha-fair", {"alpha": 1.0}),
+    ("alpha-fair", {"alpha": 2.0, "epsilon": 0.25}),
+    ("alpha-fair", {"alpha": "inf"}),
+    ("sia", {}),
+    ("sia", {"p": 0.5, "penalty": 0.2}),
+    ("finish-time", {}),
+    ("least-attained-service", {}),
+    ("dominant-share", {}),
+    ("dominant-share", {"among": "tenants"}),
+    ("tenants", {}),
+    ("tenants", {"inner": "proportional", "parameters": {"epsilon": 0.5}}),
+    ("profit", {"worth": 3.0}),
+    ("cost", {}),
+    ("energy", {}),
+    ("kept", {}),
+]
 LEXICOGRAPHIC: list[tuple[str, dict[str, Any]]] = [
-    ("max-min", {"lexicographic": True}), ("finish-time", {"lexicographic": True}),
+    ("max-min", {"lexicographic": True}),
+    ("finish-time", {"lexicographic": True}),
     ("dominant-share", {"lexicographic": True}),
-]  # fmt: skip
+]
 
 
 @st.composite
@@ -34,8 +50,10 @@ def policy_instances(draw: st.DrawFn, policies: list[tuple[str, dict[str, Any]]]
     """Draw an instance with what policies need: tenants, watts, what jobs have had so far, and an objective."""
     base = draw(instances(**more))
     name, parameters = draw(st.sampled_from(policies))
-    types = [GpuType(id=g.id, hourly_price=g.hourly_price, watts=w) for g, w in zip(
-        base.cluster.gpu_types, (300.0, 150.0), strict=False)]  # fmt: skip
+    types = [
+        GpuType(id=g.id, hourly_price=g.hourly_price, watts=w)
+        for g, w in zip(base.cluster.gpu_types, (300.0, 150.0), strict=False)
+    ]
     jobs = []
     for job in base.jobs:
         left = job.remaining_examples
@@ -43,20 +61,26 @@ def policy_instances(draw: st.DrawFn, policies: list[tuple[str, dict[str, Any]]]
             left = 120.0
         jobs.append(
             replace(
-                job, tenant=draw(st.sampled_from(["red", "blue"])), remaining_examples=left,
+                job,
+                tenant=draw(st.sampled_from(["red", "blue"])),
+                remaining_examples=left,
                 arrival_s=job.arrival_s if job.arrival_s > base.now_s else draw(st.sampled_from([0.0, 80.0, 100.0])),
                 attained_gpu_s=draw(st.sampled_from([0.0, 1800.0, 7200.0])),
-                done_examples=draw(st.sampled_from([0.0, 40.0])), restarts=draw(st.sampled_from([0, 1, 2])),
+                done_examples=draw(st.sampled_from([0.0, 40.0])),
+                restarts=draw(st.sampled_from([0, 1, 2])),
                 efficiency=None if name == "throughput" else job.efficiency,
             )
-        )  # fmt: skip
+        )
     tenants = draw(st.sampled_from([(), (Tenant(id="red", weight=2.0), Tenant(id="blue", weight=1.0))]))
     return validate(
         replace(
-            base, cluster=replace(base.cluster, gpu_types=tuple(types)), jobs=tuple(jobs), tenants=tenants,
+            base,
+            cluster=replace(base.cluster, gpu_types=tuple(types)),
+            jobs=tuple(jobs),
+            tenants=tenants,
             objective=ObjectiveSpec(name=name, parameters=parameters),
         )
-    )  # fmt: skip
+    )
 
 
 def goodputs(instance: Instance, job: Job) -> dict[tuple[str, str, int], float]:

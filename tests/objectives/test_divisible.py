@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog, minimize
 
-from optsched.divisible import dominant_shares, nash_welfare, shares
 from optsched.errors import InputError
+from optsched.timeshare.divisible import dominant_shares, nash_welfare, shares
 
 NSDI = np.array([[1.0, 4.0], [3.0, 1.0]]), np.array([9.0, 18.0])
 """Ghodsi et al., NSDI'11, sec. 4.1: tasks of <1 CPU, 4 GB> and <3 CPUs, 1 GB> on 9 CPUs and 18 GB."""
@@ -64,10 +64,14 @@ def test_nash_welfare_is_what_another_solver_finds(seed):
     assert np.all(tasks @ demand <= capacity * (1 + 1e-12))
     assert gap <= 1e-7
     other = minimize(
-        lambda x: -weight @ np.log(x), np.full(5, 0.05), jac=lambda x: -weight / x, method="SLSQP",
-        bounds=[(1e-6, None)] * 5, options={"maxiter": 500, "ftol": 1e-13},
+        lambda x: -weight @ np.log(x),
+        np.full(5, 0.05),
+        jac=lambda x: -weight / x,
+        method="SLSQP",
+        bounds=[(1e-6, None)] * 5,
+        options={"maxiter": 500, "ftol": 1e-13},
         constraints={"type": "ineq", "fun": lambda x: capacity - x @ demand, "jac": lambda x: -demand.T},
-    )  # fmt: skip
+    )
     assert -other.fun <= weight @ np.log(tasks) + 1e-6 * weight.sum()
 
 
@@ -123,10 +127,14 @@ def test_log_shares_are_what_another_solver_finds(seed):
     limit = np.append(np.ones(jobs), capacity)
     start = np.full(jobs * types, float(min(1 / types, (capacity / jobs).min())) * 0.9)
     best = minimize(
-        lost, start, jac=slope, method="SLSQP", bounds=[(0, 1)] * (jobs * types),
+        lost,
+        start,
+        jac=slope,
+        method="SLSQP",
+        bounds=[(0, 1)] * (jobs * types),
         constraints={"type": "ineq", "fun": lambda x: limit - rows @ x, "jac": lambda x: -rows},
         options={"maxiter": 400, "ftol": 1e-12},
-    )  # fmt: skip
+    )
     reached = np.clip(best.x, 0, None).reshape(jobs, types)
     reached = reached * np.minimum(1, capacity / np.maximum(reached.sum(axis=0), 1e-12))
     reached = reached / np.maximum(1, reached.sum(axis=1, keepdims=True))
@@ -145,11 +153,15 @@ def test_where_there_is_enough_everybody_has_the_best():
 @pytest.mark.parametrize(
     ("rate", "capacity", "weight", "utility"),
     [
-        ([[1.0, -1.0]], [1.0, 1.0], [1.0], "linear"), ([[1.0, np.nan]], [1.0, 1.0], [1.0], "linear"),
-        ([[1.0]], [1.0, 1.0], [1.0], "linear"), ([[1.0]], [0.0], [1.0], "linear"), ([[1.0]], [1.0], [0.0], "linear"),
-        ([[0.0]], [1.0], [1.0], "log"), ([[1.0]], [1.0], [1.0], "square"),
+        ([[1.0, -1.0]], [1.0, 1.0], [1.0], "linear"),
+        ([[1.0, np.nan]], [1.0, 1.0], [1.0], "linear"),
+        ([[1.0]], [1.0, 1.0], [1.0], "linear"),
+        ([[1.0]], [0.0], [1.0], "linear"),
+        ([[1.0]], [1.0], [0.0], "linear"),
+        ([[0.0]], [1.0], [1.0], "log"),
+        ([[1.0]], [1.0], [1.0], "square"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_problem_is_refused(rate, capacity, weight, utility):
     with pytest.raises(InputError):
         shares(np.array(rate), np.array(capacity), np.array(weight), utility=utility)

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 import optsched
 from optsched.checker import check
 from optsched.errors import InputError
-from optsched.goals import in_order, limit_of, objectives_of, pareto
 from optsched.instance import Instance, Limit, ObjectiveSpec
+from optsched.search.multiobjective import in_order, limit_of, objectives_of, pareto
 from tests.builders import cluster, instance, job, listed
 from tests.conftest import ROOT
 from tests.cross.oracle import plans
@@ -83,8 +83,11 @@ def test_a_frontier_by_hand() -> None:
     """Progress 1 at 1 GPU and 1.6 at 2: 2.6 for 3, 2 for 2, 1 for 1 and 0 for nothing; 1.6 for 2 is never bought."""
     frontier = pareto(two(), (ObjectiveSpec(name="progress"), ObjectiveSpec(name="cost")), points=4)
     assert [p.values for p in frontier.points] == [
-        (pytest.approx(2.6), 3.0), (pytest.approx(2.0), 2.0), (pytest.approx(1.0), 1.0), (0.0, 0.0),
-    ]  # fmt: skip
+        (pytest.approx(2.6), 3.0),
+        (pytest.approx(2.0), 2.0),
+        (pytest.approx(1.0), 1.0),
+        (0.0, 0.0),
+    ]
     assert all(p.result.status == "optimal" for p in frontier.points)
 
 
@@ -178,9 +181,17 @@ def test_the_commands(run, quickstart, tmp_path) -> None:
     assert "claimed-objective: progress" in false.stdout
 
     traced = run(
-        "pareto", quickstart, "--objectives", "progress,max-min", "--points", 3, "--out", "points.json",
-        "--plot", "points.html",
-    )  # fmt: skip
+        "pareto",
+        quickstart,
+        "--objectives",
+        "progress,max-min",
+        "--points",
+        3,
+        "--out",
+        "points.json",
+        "--plot",
+        "points.html",
+    )
     assert traced.returncode == 0, traced.stderr
     assert "each checked" in traced.stdout
     points = json.loads((tmp_path / "points.json").read_text())["points"]

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 import optsched
-from optsched.backends import Limits, Watch, cpsat, highs, pyomo
 from optsched.checker import check
-from optsched.formulation import DEFAULT, formulation
-from optsched.infeasible import impossible
 from optsched.instance import Instance, Limit, ObjectiveSpec
-from optsched.objectives import OBJECTIVES, objective
-from optsched.pose import pose
-from optsched.problem import allocate
+from optsched.instance.objectives import OBJECTIVES, objective
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.infeasibility import impossible
+from optsched.problem.problem import allocate
+from optsched.solvers import Limits, Watch, cpsat, highs, pyomo
 from tests.cross.oracle import plans
 from tests.objectives.policies import LEXICOGRAPHIC, POLICIES, best, policy_instances, total, vector
 

@@ -10,9 +10,9 @@ import pytest
 import optsched
 from optsched.errors import InputError
 from optsched.instance import ObjectiveSpec
-from optsched.objectives import OBJECTIVES, objective
-from optsched.pose import pose
-from optsched.problem import Plan
+from optsched.instance.objectives import OBJECTIVES, objective
+from optsched.problem.build import pose
+from optsched.problem.problem import Plan
 from tests.builders import best_rows, cluster, instance, job, listed
 
 PRICED = {"gpu_types": [{"id": "v", "hourly_price": 2.0, "watts": 300.0}], "servers": cluster(4)["servers"]}

@@ -13,9 +13,16 @@ from tests.builders import AMDAHL
 __all__ = ["made"]
 
 RING = {
-    "family": "allreduce", "pass_s": 0.01, "example_s": 0.002, "local_sync_s": 0.01, "local_exponent": 0.5,
-    "sync_s": 0.06, "node_exponent": 0.5, "gpu_exponent": 0.25, "reference_gbps": 10,
-}  # fmt: skip
+    "family": "allreduce",
+    "pass_s": 0.01,
+    "example_s": 0.002,
+    "local_sync_s": 0.01,
+    "local_exponent": 0.5,
+    "sync_s": 0.06,
+    "node_exponent": 0.5,
+    "gpu_exponent": 0.25,
+    "reference_gbps": 10,
+}
 
 
 def star(**form: Any) -> dict[str, Any]:
@@ -47,11 +54,17 @@ CURVES: dict[str, dict[str, Any]] = {
         form="sync-incast", fixed_s=0.02, example_s=0.002, update_s=0.02, transfer_s=0.05, worker_s=0.001, sharpness=3
     ),
     "capacity": star(
-        form="sync-capacity", fixed_s=0.02, example_s=0.002, update_s=0.01, transfer_s=0.04, worker_s=0.002,
-        sharpness=2, server_exponent=0.8,
+        form="sync-capacity",
+        fixed_s=0.02,
+        example_s=0.002,
+        update_s=0.01,
+        transfer_s=0.04,
+        worker_s=0.002,
+        sharpness=2,
+        server_exponent=0.8,
     ),
     "async": star(form="async-capacity", example_s=0.004, server_s=0.05, transfer_share=0.7, sharpness=4),
-}  # fmt: skip
+}
 COUNTS = ("flat", "linear", "packs", "spreads")
 RINGS = ("ring", "overlapping", "hosted", "unrated")
 STARS = ("incast", "capacity", "async")
@@ -200,10 +213,16 @@ def made(seed: int, decides: str, jobs: int | None = None) -> Instance:
     while True:
         there = cluster(draw)
         record = {
-            "format": "optsched/1", "cluster": there, "curves": CURVES, "now_s": 100.0, "round_s": 360.0,
-            "jobs": [job(draw, f"j{k}", there, kinds) for k in range(jobs or number)], "decides": decides,
-            "objective": {"name": draw.choice(["progress", "progress", "throughput", "max-min"])}, "name": str(seed),
-        }  # fmt: skip
+            "format": "optsched/1",
+            "cluster": there,
+            "curves": CURVES,
+            "now_s": 100.0,
+            "round_s": 360.0,
+            "jobs": [job(draw, f"j{k}", there, kinds) for k in range(jobs or number)],
+            "decides": decides,
+            "objective": {"name": draw.choice(["progress", "progress", "throughput", "max-min"])},
+            "name": str(seed),
+        }
         if any("holds" in one for one in record["jobs"]) and draw.random() < 0.5:
             record["max_moves"] = draw.randint(0, 2)
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from formulations.joint.apart import Apart
-from formulations.joint.patterns import full_patterns, holds
+from formulations.network.patterns import full_patterns, holds
+from formulations.network.separation import Apart
 
 RATES = (0.0, 2.5, 5.0, 7.5, 10.0)
 

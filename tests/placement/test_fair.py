@@ -7,14 +7,14 @@ import pytest
 from msgspec.structs import replace
 
 import optsched
-from optsched.backends import Limits, Watch
-from optsched.configurations import same_rows
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.placing import needed, part_of
-from optsched.pose import pose
-from optsched.search.fair import by_fair_sums
-from optsched.search.placed import by_kernels, by_rack_prices, one_by_one
-from optsched.search.state import Board, Search
+from optsched.problem.build import pose
+from optsched.problem.configurations import same_rows
+from optsched.search.placement import needed, part_of
+from optsched.search.strategies.max_min_placement import by_fair_sums
+from optsched.search.strategies.placement import by_kernels, by_rack_prices, one_by_one
+from optsched.search.strategies.state import Board, Search
+from optsched.solvers import Limits, Watch
 from tests.conftest import ROOT
 from tests.cross.placement_oracle import best_placed
 from tests.placement.made import made

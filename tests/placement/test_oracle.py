@@ -105,7 +105,11 @@ def test_rates_are_as_good_as_those_of_another_method(least_counts):
         if least_counts:
             rules.append({"type": "ineq", "fun": lambda x, h=height, c=bend: h * x[:-1] / (x[:-1] + c) - x[-1]})
         found = minimize(
-            goal, [*[0.5] * number, 0.0], bounds=[*[(0.1, 10.0)] * number, (0.0, 10.0)], constraints=rules,
-            method="SLSQP", options={"ftol": 1e-13, "maxiter": 500},
-        )  # fmt: skip
+            goal,
+            [*[0.5] * number, 0.0],
+            bounds=[*[(0.1, 10.0)] * number, (0.0, 10.0)],
+            constraints=rules,
+            method="SLSQP",
+            options={"ftol": 1e-13, "maxiter": 500},
+        )
         assert value == pytest.approx(-found.fun, rel=1e-6)

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from optsched.places import Crossing, Parted, Room, ServerClass
+from optsched.instance.topology import Crossing, Parted, Room, ServerClass
 
 
 def made(random):

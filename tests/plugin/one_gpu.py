@@ -26,9 +26,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.formulation import Choices, Formulated, Formulation, Support, counts_only
-from optsched.linear import LinearModel
-from optsched.problem import Plan, Problem, rows_of
+from optsched.problem.formulation import Choices, Formulated, Formulation, Support, counts_only
+from optsched.problem.problem import Plan, Problem, rows_of
+from optsched.solvers.linear import LinearModel
 
 __all__ = ["FORMULATION"]
 

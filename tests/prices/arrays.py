@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from optsched.arrays import offsets
-from optsched.configurations import Configurations, Ways
+from optsched._util.arrays import offsets
 from optsched.instance import Cluster, GpuType, Holding, Instance, Job, ObjectiveSpec, ServerGroup
-from optsched.objectives import objective
-from optsched.problem import Problem
+from optsched.instance.objectives import objective
+from optsched.problem.configurations import Configurations, Ways
+from optsched.problem.problem import Problem
 
 __all__ = ["Row", "problem_of", "problems"]
 
@@ -39,12 +39,19 @@ def problem_of(
     held = [Holding(gpu_type="v", gpus=1) if any(row.kept for row in own) else None for own in jobs]
     must = np.isin(np.arange(len(jobs)), required or [])
     table = Configurations(
-        job=job, ways=Ways(whole - 1, whole, whole, whole - 1, real, whole, real, real, np.full_like(real, np.nan)),
-        kept=np.array([row.kept for row in rows], dtype=bool), share=real, slowest=np.full_like(real, np.nan),
-        first=offsets(size), reference=np.ones(len(jobs)), pools=(),
-        used=(used[0], used[1], taken[used]), capacity=np.array(capacity, dtype=np.float64),
-        resource_names=tuple(f"r{k}" for k in range(len(capacity))), reasons={},
-    )  # fmt: skip
+        job=job,
+        ways=Ways(whole - 1, whole, whole, whole - 1, real, whole, real, real, np.full_like(real, np.nan)),
+        kept=np.array([row.kept for row in rows], dtype=bool),
+        share=real,
+        slowest=np.full_like(real, np.nan),
+        first=offsets(size),
+        reference=np.ones(len(jobs)),
+        pools=(),
+        used=(used[0], used[1], taken[used]),
+        capacity=np.array(capacity, dtype=np.float64),
+        resource_names=tuple(f"r{k}" for k in range(len(capacity))),
+        reasons={},
+    )
     instance = Instance(
         format="optsched/1",
         cluster=Cluster(gpu_types=(GpuType(id="v"),), servers=(ServerGroup(id="s", gpu_type="v", gpus=1),)),
@@ -52,9 +59,14 @@ def problem_of(
         max_moves=max_moves,
     )
     return Problem(
-        instance=instance, objective=objective(ObjectiveSpec(name="progress")), configurations=table, error=0.0,
-        value=np.array([row.value for row in rows], dtype=np.float64), weight=np.ones(len(jobs)), required=must,
-    )  # fmt: skip
+        instance=instance,
+        objective=objective(ObjectiveSpec(name="progress")),
+        configurations=table,
+        error=0.0,
+        value=np.array([row.value for row in rows], dtype=np.float64),
+        weight=np.ones(len(jobs)),
+        required=must,
+    )
 
 
 @st.composite

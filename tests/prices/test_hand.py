@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.prices import price, search
-from optsched.prices.equal import grouped
-from optsched.prices.passes import dual_bound, look
-from optsched.prices.smooth import descend, first_guess
-from optsched.prices.table import table_of
+from optsched.search.prices import polish as search
+from optsched.search.prices import price
+from optsched.search.prices.dual import dual_bound, look
+from optsched.search.prices.grouping import grouped
+from optsched.search.prices.newton import descend, first_guess
+from optsched.search.prices.table import table_of
 from tests.prices.arrays import Row, problem_of
 
 

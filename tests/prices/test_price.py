@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from formulations.configuration import build
-from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
 from optsched.instance import Instance
-from optsched.pose import pose
-from optsched.prices import Priced, price, search
-from optsched.problem import Plan, Problem, allocate
+from optsched.problem.build import pose
+from optsched.problem.problem import Plan, Problem, allocate
+from optsched.search.prices import Priced, price
+from optsched.search.prices import polish as search
+from optsched.solvers import Limits, Watch, highs
 from tests.prices.arrays import problems
 from tests.strategies import instances
 

@@ -10,8 +10,8 @@ import pytest
 from benchmarks.prices import next_round, problem
 from optsched import load, solve
 from optsched.errors import InputError
-from optsched.pose import pose
-from optsched.prices import named, numbered, price
+from optsched.problem.build import pose
+from optsched.search.prices import named, numbered, price
 from tests.builders import instance, job
 
 QUICKSTART = Path(__file__).parents[2] / "instances" / "quickstart.json"
@@ -56,8 +56,15 @@ def test_results_keep_the_prices_of_what_is_limited() -> None:
 
 def test_one_more_gpu_is_worth_its_price() -> None:
     """Jobs of one GPU each, worth 5, 4, 3, 2, for two GPUs: what a third adds is 3."""
-    jobs = [job(f"j{k}", configurations=[{"gpu_type": "v", "gpus": 1, "throughput": 1.0}], weight=5.0 - k,
-                reference={"goodput": 1.0}) for k in range(4)]  # fmt: skip
+    jobs = [
+        job(
+            f"j{k}",
+            configurations=[{"gpu_type": "v", "gpus": 1, "throughput": 1.0}],
+            weight=5.0 - k,
+            reference={"goodput": 1.0},
+        )
+        for k in range(4)
+    ]
     two = instance(*jobs, cluster={"gpu_types": [{"id": "v"}], "servers": [{"id": "s", "gpu_type": "v", "gpus": 2}]})
     found = solve(two, formulation="prices")
     assert found.value == pytest.approx(9.0)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from optsched.backends import Limits, Watch, highs
 from optsched.checker import check
-from optsched.formulation import DEFAULT, formulation
-from optsched.infeasible import impossible
-from optsched.pose import pose
-from optsched.problem import Plan, allocate
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.infeasibility import impossible
+from optsched.problem.problem import Plan, allocate
+from optsched.solvers import Limits, Watch, highs
 from tests.builders import residuals
 from tests.strategies import instances
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 import optsched
 from optsched.instance import Instance, fingerprint, load, loads, save
-from optsched.result import load_result, save_result
+from optsched.instance.result import load_result, save_result
 from tests.builders import instance, job, record
 from tests.strategies import instances
 

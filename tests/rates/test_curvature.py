@@ -9,24 +9,37 @@ import numpy as np
 import pytest
 
 import optsched
-from optsched.curves import Points
-from optsched.curves.allreduce import AllReduce
-from optsched.curves.allreduce.correction import Kernel
-from optsched.curves.allreduce.curve import Correction
-from optsched.curves.servers import AsyncCapacity, ParameterServer, SyncCapacity, SyncIncast, SyncSerial
 from optsched.instance import ObjectiveSpec, load
-from optsched.pose import pose
-from optsched.rates import rate_breakpoints
+from optsched.prediction.curves import Points
+from optsched.prediction.curves.allreduce import AllReduce
+from optsched.prediction.curves.allreduce.correction import Kernel
+from optsched.prediction.curves.allreduce.curve import Correction
+from optsched.prediction.curves.parameter_servers import (
+    AsyncCapacity,
+    ParameterServer,
+    SyncCapacity,
+    SyncIncast,
+    SyncSerial,
+)
+from optsched.problem.build import pose
+from optsched.problem.placement.rate_breakpoints import rate_breakpoints
 from tests.placement.made import made
 
 
 def ring(draw):
     low, high = draw.uniform(0, 0.2, 2)
     return AllReduce(
-        example_s=float(draw.uniform(1e-4, 0.01)), pass_s=float(low), local_sync_s=float(draw.uniform(0, 0.1)),
-        local_exponent=0.5, sync_s=float(high + 0.01), node_exponent=0.3, serial=float(draw.uniform(0, 1)),
-        overlap=float(1 + draw.exponential(2)), reference_gbps=10.0, host_s_per_gbit=float(draw.choice([0.0, 0.05])),
-    )  # fmt: skip
+        example_s=float(draw.uniform(1e-4, 0.01)),
+        pass_s=float(low),
+        local_sync_s=float(draw.uniform(0, 0.1)),
+        local_exponent=0.5,
+        sync_s=float(high + 0.01),
+        node_exponent=0.3,
+        serial=float(draw.uniform(0, 1)),
+        overlap=float(1 + draw.exponential(2)),
+        reference_gbps=10.0,
+        host_s_per_gbit=float(draw.choice([0.0, 0.05])),
+    )
 
 
 def star(draw):
@@ -49,9 +62,13 @@ def test_curves_bend_no_more_than_they_claim(seed):
     x = np.linspace(np.log(0.1), np.log(100), 4001)
     servers = 0 if seed % 2 else int(draw.integers(1, 4))
     points = Points.of(
-        8, nodes=int(draw.integers(2, 5)), local_batch=int(draw.integers(1, 64)), accumulation=int(draw.integers(1, 4)),
-        servers=servers, gbps=np.exp(x),
-    )  # fmt: skip
+        8,
+        nodes=int(draw.integers(2, 5)),
+        local_batch=int(draw.integers(1, 64)),
+        accumulation=int(draw.integers(1, 4)),
+        servers=servers,
+        gbps=np.exp(x),
+    )
     bend = np.diff(np.log(curve.throughput(points)), 2) / (x[1] - x[0]) ** 2
     assert np.abs(bend).max() <= curve.rate_curvature(points)[0] + 1e-4
 
@@ -76,10 +93,13 @@ def corrected(draw, times):
         return tuple((times * draw.normal(0, 0.1, count)).tolist())
 
     correction = Correction(
-        kernel=tuple(astuple(Kernel())), batch=tuple(np.log([4.0, 16.0, 64.0]).tolist()), batch_weights=weights(3),
-        resource=tuple(tuple(row) for row in draw.uniform(0, 1, (3, 3)).tolist()), resource_weights=weights(3),
+        kernel=tuple(astuple(Kernel())),
+        batch=tuple(np.log([4.0, 16.0, 64.0]).tolist()),
+        batch_weights=weights(3),
+        resource=tuple(tuple(row) for row in draw.uniform(0, 1, (3, 3)).tolist()),
+        resource_weights=weights(3),
         joint=((0, 1, 0.05),),
-    )  # fmt: skip
+    )
     return msgspec.structs.replace(ring(draw), correction=correction)
 
 
@@ -92,9 +112,12 @@ def test_what_is_said_to_rise_with_the_rate_never_falls(times):
         curve = star(draw) if number % 5 == 0 else corrected(draw, times)
         nodes = int(draw.integers(2, 6))
         points = Points.of(
-            nodes * int(draw.integers(1, 5)), nodes=nodes, local_batch=int(draw.integers(1, 200)),
-            servers=int(isinstance(curve, ParameterServer)), gbps=rates,
-        )  # fmt: skip
+            nodes * int(draw.integers(1, 5)),
+            nodes=nodes,
+            local_batch=int(draw.integers(1, 200)),
+            servers=int(isinstance(curve, ParameterServer)),
+            gbps=rates,
+        )
         fallen = bool(np.any(np.diff(np.log(curve.throughput(points))) < -1e-12))
         rises = curve.rate_rises(points)
         assert rises.all() or not rises.any()

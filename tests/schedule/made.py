@@ -41,10 +41,14 @@ def small(seed: int, objective: str) -> tuple[Instance, Horizon, dict[str, float
             more |= {"holds": {"gpu_type": "v", "gpus": held["gpus"], "nodes": 1}, "restart_s": 1.0}
         jobs.append(
             job(
-                f"j{k}", configurations=listed, remaining_examples=60.0, arrival_s=float(arrival),
-                weight=float(random.choice([0.5, 1.0, 2.0])), **more,
+                f"j{k}",
+                configurations=listed,
+                remaining_examples=60.0,
+                arrival_s=float(arrival),
+                weight=float(random.choice([0.5, 1.0, 2.0])),
+                **more,
             )
-        )  # fmt: skip
+        )
     if random.random() < 0.3:  # equal jobs
         jobs[1] = {**jobs[0], "id": "j1"}
     reserved, shared = [], []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from optsched.backends import Limits, Watch, cpsat, highs
 from optsched.schedule import GOALS, check, plan
 from optsched.schedule.energy import relaxation
 from optsched.schedule.formulation import timed_formulation
 from optsched.schedule.grid import gridded
-from optsched.schedule.lists import list_schedules
-from optsched.schedule.question import pose, runs, tightened
+from optsched.schedule.list_scheduling import list_schedules
+from optsched.schedule.problem import pose, runs, tightened
+from optsched.solvers import Limits, Watch, cpsat, highs
 from tests.schedule.made import LENGTH, small
 from tests.schedule.oracle import best
 

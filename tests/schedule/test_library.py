@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import optsched
-from optsched.curves.fitted import load_curves
-from optsched.generate import generate
+from optsched.instance.generators.workload import generate
+from optsched.prediction.curves.fitted import load_curves
 from optsched.schedule import check, plan
 from optsched.schedule.generate import timed
 

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from optsched.backends import Progress
 from optsched.instance import Instance, load
 from optsched.schedule import GOALS, Demand, Horizon, Reservation, Shared, check, plan
 from optsched.schedule.grid import gridded
-from optsched.schedule.lists import list_schedules
+from optsched.schedule.list_scheduling import list_schedules
 from optsched.schedule.plot import lanes, plot
-from optsched.schedule.question import pose, runs
+from optsched.schedule.problem import pose, runs
+from optsched.solvers import Progress
 from tests.builders import cluster, instance, job, listed
 
 DEADLINES = Path(__file__).resolve().parents[2] / "instances" / "schedule" / "deadlines-10.json"
@@ -31,10 +31,14 @@ def uneven(seed: int) -> Instance:
         arrival, seconds = float(random.uniform(0, 4)), np.sort(random.uniform(1, 7, 3))[::-1]
         jobs.append(
             job(
-                f"j{k}", configurations=listed(*(100 / seconds)), remaining_examples=100.0, arrival_s=arrival,
-                deadline_s=arrival + float(seconds[0] * random.uniform(0.8, 2)), weight=float(random.uniform(0.5, 2)),
+                f"j{k}",
+                configurations=listed(*(100 / seconds)),
+                remaining_examples=100.0,
+                arrival_s=arrival,
+                deadline_s=arrival + float(seconds[0] * random.uniform(0.8, 2)),
+                weight=float(random.uniform(0.5, 2)),
             )
-        )  # fmt: skip
+        )
     return instance(*jobs, cluster=cluster(4))
 
 

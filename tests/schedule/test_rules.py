@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-import optsched.schedule.check
+import optsched.schedule.checker
 from optsched.errors import InputError
 from optsched.instance import Instance
 from optsched.schedule import Demand, Horizon, Reservation, Run, Shared, check, plan
@@ -77,24 +77,34 @@ CASES: dict[str, tuple[str, Instance, Horizon, Callable[[Runs], Runs]]] = {
     "a required job left out": ("required", MUST, ON_TIME, lambda r: tuple(x for x in r if x.job != "a")),
     "a job left out that may not be": ("required", TWO, MAKESPAN, lambda r: r[:1]),
     "too many GPUs at once": ("capacity", TWO, MAKESPAN, wide),
-    "too many GPUs of one": ("gpu-count", instance(job("a", **{**WORK, "max_gpus": 2}), cluster=cluster(4)), MAKESPAN,
-                             shortened("a", 4, 7.0)),
+    "too many GPUs of one": (
+        "gpu-count",
+        instance(job("a", **{**WORK, "max_gpus": 2}), cluster=cluster(4)),
+        MAKESPAN,
+        shortened("a", 4, 7.0),
+    ),
     "reserved GPUs": ("capacity", ALONE, RESERVED, lambda r: shortened("a", 4, 7.0)(one("a", start_s=0.0)(r))),
     "reserved network": (
-        "capacity", ALONE,
+        "capacity",
+        ALONE,
         replace(NET, reservations=(Reservation(resource="net", amount=1.0, start_s=0, end_s=5),)),
         lambda r: shortened("a", 4, 7.0)(one("a", start_s=0.0)(r)),
     ),
     "too much of a further resource": (
-        "capacity", instance(job("a", **WORK), job("b", **WORK), cluster=cluster(4, 4)), NET, wide,
+        "capacity",
+        instance(job("a", **WORK), job("b", **WORK), cluster=cluster(4, 4)),
+        NET,
+        wide,
     ),
     "too many CPU cores": (
-        "capacity", instance(job("a", cpu_cores_per_gpu=2.0, **WORK), cluster=CPUS), MAKESPAN,
+        "capacity",
+        instance(job("a", cpu_cores_per_gpu=2.0, **WORK), cluster=CPUS),
+        MAKESPAN,
         shortened("a", 3, 8.0),
     ),
     "a configuration of no curve": ("configuration", ALONE, MAKESPAN, one("a", gpu_type="w")),
     "a throughput that is not true": ("claimed-throughput", ALONE, MAKESPAN, one("a", throughput=1.0)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -129,13 +139,15 @@ def test_a_false_claim_is_named(objective: str) -> None:
 
 
 def test_every_rule_is_broken_here() -> None:
-    source = ast.parse(inspect.getsource(optsched.schedule.check))
+    source = ast.parse(inspect.getsource(optsched.schedule.checker))
     named = {
         node.args[0].value
         for node in ast.walk(source)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Violation"
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Violation"
         and isinstance(node.args[0], ast.Constant)
-    }  # fmt: skip
+    }
     assert named <= {rule for rule, *_ in CASES.values()} | {"claimed-objective"}
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optsched.curves.points import FloatArray, Points
-from optsched.curves.servers import Form, ParameterServer, ServerRows
-from optsched.curves.servers.forms import ASYNC_FORMS, SYNC_FORMS
+from optsched._util.arrays import FloatArray
+from optsched.prediction.curves.configurations import Points
+from optsched.prediction.curves.parameter_servers import Form, ParameterServer, ServerRows
+from optsched.prediction.curves.parameter_servers.forms import ASYNC_FORMS, SYNC_FORMS
 
 FORMS = [*ASYNC_FORMS, *SYNC_FORMS]
 

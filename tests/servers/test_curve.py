@@ -8,10 +8,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from optsched.curves.points import Points
-from optsched.curves.servers import AsyncMva, ParameterServer, fit_servers
+from optsched._util.files import decode
 from optsched.errors import InputError
-from optsched.files import decode
+from optsched.prediction.curves.configurations import Points
+from optsched.prediction.curves.parameter_servers import AsyncMva, ParameterServer, fit_servers
 from tests.servers.made import grid, measured
 
 BY_HAND = b"""{"family": "parameter-server", "members": [

@@ -9,12 +9,20 @@ import numpy as np
 import polars as pl
 import pytest
 
-from optsched.curves.points import Points
-from optsched.curves.servers import AsyncCapacity, AsyncMva, Form, ParameterServer, ServerRows, SyncIncast, fit_servers
-from optsched.curves.servers.fit import fit_form, wide_prior
-from optsched.curves.servers.form import FormBase
-from optsched.curves.servers.rows import MOST_ROWS, merged
 from optsched.errors import InputError
+from optsched.prediction.curves.configurations import Points
+from optsched.prediction.curves.parameter_servers import (
+    AsyncCapacity,
+    AsyncMva,
+    Form,
+    ParameterServer,
+    ServerRows,
+    SyncIncast,
+    fit_servers,
+)
+from optsched.prediction.curves.parameter_servers.fit import fit_form, wide_prior
+from optsched.prediction.curves.parameter_servers.form import FormBase
+from optsched.prediction.curves.parameter_servers.rows import MOST_ROWS, merged
 from tests.servers.made import FORMS, data, grid, measured, needs_data, rates
 
 every_form = pytest.mark.parametrize("form", FORMS, ids=lambda f: f.name())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.curves.points import Points
-from optsched.curves.servers import AsyncCapacity, AsyncMva, SyncIncast, SyncSerial
-from optsched.curves.servers.form import FormBase
-from optsched.curves.servers.forms import ASYNC_FORMS
-from optsched.curves.servers.rows import Layout
+from optsched.prediction.curves.configurations import Points
+from optsched.prediction.curves.parameter_servers import AsyncCapacity, AsyncMva, SyncIncast, SyncSerial
+from optsched.prediction.curves.parameter_servers.form import FormBase
+from optsched.prediction.curves.parameter_servers.forms import ASYNC_FORMS
+from optsched.prediction.curves.parameter_servers.rows import Layout
 from tests.servers.made import FORMS, rates
 
 every_form = pytest.mark.parametrize("form", FORMS, ids=lambda f: f.name())

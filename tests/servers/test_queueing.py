@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from optsched.curves.servers.queueing import closed_throughput
+from optsched.prediction.curves.parameter_servers.queueing import closed_throughput
 
 
 def product_form(customers: int, think: float, demands: list[float]) -> float:

@@ -33,8 +33,14 @@ def random_market(seed: int, *, pairs: bool = False, kinds: bool = True) -> Mark
                     both.append((rates[a, k] * slow[0], rates[b, k] * slow[1]))
     if not job:
         return made
-    return market(rates, made.capacity, gang=gang, weight=weight, many=many,
-                  pairs=Pairs(np.array(job), np.array(where), np.array(both)))  # fmt: skip
+    return market(
+        rates,
+        made.capacity,
+        gang=gang,
+        weight=weight,
+        many=many,
+        pairs=Pairs(np.array(job), np.array(where), np.array(both)),
+    )
 
 
 class Dense:
@@ -42,8 +48,9 @@ class Dense:
 
     def __init__(self, of: Market) -> None:
         self.of = of
-        ways = [(k, ((j, of.throughput[j, k]),)) for j in range(of.jobs) for k in range(of.types)
-                if of.throughput[j, k] > 0]  # fmt: skip
+        ways = [
+            (k, ((j, of.throughput[j, k]),)) for j in range(of.jobs) for k in range(of.types) if of.throughput[j, k] > 0
+        ]
         if of.pairs is not None:
             two = of.pairs
             ways += [
@@ -65,18 +72,17 @@ class Dense:
     def solve(self, value: np.ndarray, least: np.ndarray) -> tuple[float, np.ndarray] | None:
         """The same for a value of the times."""
         found = linprog(
-            -value, A_ub=np.vstack([self.busy, self.use, -self.rate]),
+            -value,
+            A_ub=np.vstack([self.busy, self.use, -self.rate]),
             b_ub=np.concatenate([np.ones(self.of.jobs), self.of.capacity, -least]),
-        )  # fmt: skip
+        )
         return (-found.fun, self.rate @ found.x) if found.status == 0 else None
 
     def level(self, slope: np.ndarray, base: np.ndarray | None = None) -> float:
         """Return the largest z with rates at least ``base + slope z``."""
         value = np.append(np.zeros(self.rate.shape[1]), 1.0)
         limits = np.vstack([self.busy, self.use])
-        rows = np.vstack([
-            np.column_stack([limits, np.zeros(len(limits))]), np.column_stack([-self.rate, slope])
-        ])  # fmt: skip
+        rows = np.vstack([np.column_stack([limits, np.zeros(len(limits))]), np.column_stack([-self.rate, slope])])
         right = np.concatenate([np.ones(self.of.jobs), self.of.capacity, -base if base is not None else 0 * slope])
         found = linprog(-value, A_ub=rows, b_ub=right, bounds=[(0, None)] * self.rate.shape[1] + [(None, None)])
         assert found.status == 0

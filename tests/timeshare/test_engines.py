@@ -7,10 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from optsched.timeshare import Market, interior, makespan, market, max_min, vertex
+from optsched.timeshare import Market, makespan, market, max_min
+from optsched.timeshare import interior_point as interior
+from optsched.timeshare import simplex as vertex
+from optsched.timeshare.certificate import Stage, held, level_bound, possible_gain, repaired
+from optsched.timeshare.linear_program import linear_needs, programme
 from optsched.timeshare.market import columns, merged
-from optsched.timeshare.programme import linear_needs, programme
-from optsched.timeshare.proof import Stage, held, level_bound, possible_gain, repaired
 
 
 def large(seed: int, jobs: int = 300, types: int = 4) -> Market:

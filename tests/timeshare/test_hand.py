@@ -15,7 +15,7 @@ from optsched.timeshare import (
     market,
     max_min,
     throughput,
-)  # fmt: skip
+)
 
 GAVEL = market([[40, 10], [12, 4], [100, 50]], [1, 1])
 """Gavel, sec. 4.1: three jobs on one V100 and one K80, steps/s."""

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optsched.timeshare import Market, Shares, finish_time, hierarchical, makespan, market, max_min, throughput
+from optsched.timeshare.certificate import level_bound, value_bound
+from optsched.timeshare.linear_program import Point
 from optsched.timeshare.market import columns
-from optsched.timeshare.programme import Point
-from optsched.timeshare.proof import level_bound, value_bound
 from tests.timeshare.markets import Dense, random_market
 
 few = settings(max_examples=20, deadline=None)
@@ -40,9 +40,13 @@ def test_shares_fit(seed: int, pairs: bool) -> None:
     of = random_market(seed, pairs=pairs)
     work = np.random.default_rng(seed).uniform(1, 9, of.jobs)
     for found in (
-        max_min(of), max_min(of, lexicographic=True), makespan(of, work), finish_time(of, work, work / 2),
-        throughput(of), hierarchical(of, [j % 2 for j in range(of.jobs)]),
-    ):  # fmt: skip
+        max_min(of),
+        max_min(of, lexicographic=True),
+        makespan(of, work),
+        finish_time(of, work, work / 2),
+        throughput(of),
+        hierarchical(of, [j % 2 for j in range(of.jobs)]),
+    ):
         fits(of, found)
         assert found.gap <= 1e-6 or found.status != "optimal"
 

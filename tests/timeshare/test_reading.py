@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from optsched import load
-from optsched.cli.shares import share
+from optsched.cli.commands.share import share
 from optsched.errors import InputError
 from optsched.timeshare import Pairs, cost, hierarchical, makespan, market, max_min
 from optsched.timeshare.policies import POLICIES

@@ -39,8 +39,10 @@ def test_first_come_the_largest_shares() -> None:
     state = of_shares(EXAMPLE)
     ran = state.next()
     assert [(int(j), int(k)) for j, k in zip(state.ways.first[ran], state.ways.gpu_type[ran], strict=True)] == [
-        (0, 0), (1, 1), (2, 2),
-    ]  # fmt: skip
+        (0, 0),
+        (1, 1),
+        (2, 2),
+    ]
     assert state.after(ran).priority.min() < np.inf
 
 

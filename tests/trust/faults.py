@@ -21,13 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
-from optsched.backends import cpsat, highs
+from optsched.solvers import cpsat, highs
 
 HOME = __name__
 
 
 def entry(fault):
-    """Return what names a fault in ``optsched.backends.worker.ENTRIES``."""
+    """Return what names a fault in ``optsched.solvers.subprocess.client.ENTRIES``."""
     return f"{HOME}:{fault.__name__}"
 
 
@@ -186,8 +186,9 @@ def nothing_is_optimal(request, watch):
     outcome = honest(request, watch)
     if outcome.values is None:
         return outcome
-    return replace(outcome, status="optimal", stopped="gap", values=np.zeros_like(outcome.values), objective=0.0,
-                   bound=0.0)  # fmt: skip
+    return replace(
+        outcome, status="optimal", stopped="gap", values=np.zeros_like(outcome.values), objective=0.0, bound=0.0
+    )
 
 
 def infeasible(request, watch):
@@ -202,14 +203,29 @@ def unbounded(request, watch):
 
 ENDS = (segfault, killed, aborts_with_a_message, exits, crashes_after_its_best)
 HANGS = (
-    hangs, hangs_with_the_interpreter, hangs_after_its_best, hangs_with_a_child_and_a_file, answers_too_late, floods,
-)  # fmt: skip
+    hangs,
+    hangs_with_the_interpreter,
+    hangs_after_its_best,
+    hangs_with_a_child_and_a_file,
+    answers_too_late,
+    floods,
+)
 ERRORS = (raises, leaves, eats_memory)
 NONSENSE = (
-    answers_nothing, answers_what_no_pickle_knows, talks_nonsense, answers_a_point_of_another_size, answers_no_numbers,
-)  # fmt: skip
+    answers_nothing,
+    answers_what_no_pickle_knows,
+    talks_nonsense,
+    answers_a_point_of_another_size,
+    answers_no_numbers,
+)
 LIES = (
-    everything_at_once, wrong_objective, bound_too_low, bound_too_high, wrong_duals, nothing_is_optimal, infeasible,
+    everything_at_once,
+    wrong_objective,
+    bound_too_low,
+    bound_too_high,
+    wrong_duals,
+    nothing_is_optimal,
+    infeasible,
     unbounded,
-)  # fmt: skip
+)
 FAULTS = {fault.__name__: fault for fault in (*ENDS, *HANGS, *ERRORS, *NONSENSE, *LIES)}

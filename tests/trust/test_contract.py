@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 
 import optsched
-from optsched.backends import processes, worker
-from optsched.curves.fitted import load_curves
 from optsched.errors import InputError
-from optsched.generate import generate
-from optsched.guard import beside, watched
-from optsched.infeasible import proven_infeasible
-from optsched.opening import nobody, pieces
-from optsched.pose import pose
+from optsched.instance.generators.workload import generate
+from optsched.prediction.curves.fitted import load_curves
+from optsched.problem.build import pose
+from optsched.problem.infeasibility import proven_infeasible
+from optsched.search.warm_start import nobody, pieces
+from optsched.solvers.subprocess import client as worker
+from optsched.solvers.subprocess import pool as processes
+from optsched.solvers.watchdog import beside, watched
 from tests.builders import cluster, instance, job, listed
 from tests.trust import faults
 
@@ -99,7 +100,7 @@ def test_a_second_solver_is_asked_where_the_first_one_crashes(faulty, case):
     faulty(faults.segfault, "highs")
     made = msgspec.structs.replace(made, objective=optsched.ObjectiveSpec(name="throughput"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optsched.prices.price", _no_prices)
+        patch.setattr("optsched.search.prices.price", _no_prices)
         result = optsched.solve(made)
     assert result.status == "optimal"
     assert any("SIGSEGV" in note for note in result.notes)
@@ -108,7 +109,7 @@ def test_a_second_solver_is_asked_where_the_first_one_crashes(faulty, case):
 
 
 def _no_prices(problem, **_):
-    from optsched.prices import Priced
+    from optsched.search.prices import Priced
 
     return Priced(None, None, np.inf, np.zeros(len(problem.configurations.capacity)))
 
@@ -118,7 +119,7 @@ def test_infeasible_is_not_believed_on_one_word(backend, faulty):
     made = instance(*(job(name, required=True) for name in "abc"))
     faulty(faults.infeasible, backend)
     with pytest.MonkeyPatch.context() as patch:
-        nothing = "optsched.search.heuristic.marginal_gain"
+        nothing = "optsched.search.strategies.heuristic.marginal_gain"
         patch.setattr(nothing, lambda problem, _: np.full(problem.configurations.jobs, -1))
         result = optsched.solve(made, backend=backend)
     assert result.status in ("optimal", "feasible")
@@ -146,7 +147,7 @@ def test_infeasible_where_only_integers_show_it():
 
 
 def optsched_limits():
-    from optsched.backends import Limits
+    from optsched.solvers import Limits
 
     return Limits()
 
@@ -170,12 +171,12 @@ def test_nobody_runs_where_there_is_no_time():
 
 
 def test_many_jobs_are_planned_in_pieces(monkeypatch):
-    monkeypatch.setattr("optsched.opening.SMALL", 10)
-    monkeypatch.setattr("optsched.opening.FIRST", 4)
+    monkeypatch.setattr("optsched.search.warm_start.SMALL", 10)
+    monkeypatch.setattr("optsched.search.warm_start.FIRST", 4)
     must = job("z", required=True, weight=0.01)
     made = instance(*(job(f"j{k}", weight=1.0 + k) for k in range(40)), must, cluster=cluster(4, 4))
-    monkeypatch.setattr("optsched.opening.price", lambda *_, **__: time.sleep(0.1) or _no_prices(pose(made)))
-    from optsched.backends import Limits, Watch
+    monkeypatch.setattr("optsched.search.warm_start.price", lambda *_, **__: time.sleep(0.1) or _no_prices(pose(made)))
+    from optsched.solvers import Limits, Watch
 
     found = []
     pieces(made, None, Watch(Limits(deadline=time.monotonic() + 2)), found.append)
@@ -190,9 +191,9 @@ def test_many_jobs_are_planned_in_pieces(monkeypatch):
 
 
 def test_a_piece_counts_where_the_whole_takes_too_long(monkeypatch):
-    monkeypatch.setattr("optsched.opening.SMALL", 10)
-    monkeypatch.setattr("optsched.opening.FIRST", 4)
-    monkeypatch.setattr("optsched.facade.pose", lambda *_, **__: time.sleep(60))
+    monkeypatch.setattr("optsched.search.warm_start.SMALL", 10)
+    monkeypatch.setattr("optsched.search.warm_start.FIRST", 4)
+    monkeypatch.setattr("optsched.search.solve.pose", lambda *_, **__: time.sleep(60))
     made = instance(*(job(f"j{k}", weight=1.0 + k) for k in range(40)), cluster=cluster(4, 4))
     result = optsched.solve(made, time_limit=1.0)
     assert (result.status, result.stopped) == ("feasible", "time_limit")
@@ -204,9 +205,10 @@ def test_a_piece_counts_where_the_whole_takes_too_long(monkeypatch):
 
 INTERRUPTED = """
 import optsched, signal, sys, threading, os, time
-from optsched.backends import processes, worker
-from optsched.generate import generate
-from optsched.curves.fitted import load_curves
+from optsched.solvers.subprocess import pool as processes
+from optsched.solvers.subprocess import client as worker
+from optsched.instance.generators.workload import generate
+from optsched.prediction.curves.fitted import load_curves
 from tests.trust import faults
 made = generate(load_curves("instances/curves.json"), {"t4": 8, "v100": 4}, 12, seed=3)
 worker.ENTRIES["highs"] = faults.entry(faults.hangs)
@@ -233,7 +235,7 @@ def test_an_interrupt_just_at_the_end_of_a_search_is_told(monkeypatch):
         watch.interrupted = True
         return found
 
-    monkeypatch.setattr("optsched.facade.watched", interrupted)
+    monkeypatch.setattr("optsched.search.solve.watched", interrupted)
     result = optsched.solve(instance(job()))
     assert (result.status, result.stopped) == ("optimal", "interrupted")
 
@@ -247,13 +249,13 @@ def test_errors_of_the_search_reach_the_caller(monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr("optsched.facade.pose", broken)
+    monkeypatch.setattr("optsched.search.solve.pose", broken)
     with pytest.raises(ZeroDivisionError, match="a mistake of ours"):
         optsched.solve(instance(job()))
 
 
 def test_a_search_that_is_late_is_abandoned():
-    from optsched.backends import Limits, Watch
+    from optsched.solvers import Limits, Watch
 
     ended = threading.Event()
 
@@ -272,7 +274,7 @@ def test_a_search_that_is_late_is_abandoned():
 
 
 def test_what_runs_beside_is_asked_to_stop_and_its_errors_arrive():
-    from optsched.backends import Limits, Watch
+    from optsched.solvers import Limits, Watch
 
     with beside(lambda own: own.stop.wait(60), Watch(Limits())) as future:
         assert not future.done()
@@ -282,7 +284,7 @@ def test_what_runs_beside_is_asked_to_stop_and_its_errors_arrive():
 
 
 def test_solvers_beside_stop_with_the_search(monkeypatch):
-    from optsched.backends import Limits, Watch, highs
+    from optsched.solvers import Limits, Watch, highs
     from tests.trust.test_workers import MODEL
 
     monkeypatch.setitem(worker.ENTRIES, "highs", faults.entry(faults.hangs))
@@ -294,12 +296,12 @@ def test_solvers_beside_stop_with_the_search(monkeypatch):
 
 LATE = """
 import optsched, time
-import optsched.facade
+import optsched.search.solve
 from tests.builders import instance, job
 def endless(*_, **__):
     while True:
         sum(range(1000))
-optsched.facade.pose = endless
+optsched.search.solve.pose = endless
 result = optsched.solve(instance(job()), time_limit=0.1)
 print(result.status, result.stopped)
 """
@@ -314,7 +316,7 @@ def test_a_process_whose_search_was_late_ends_well():
 
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals come to the main thread")
 def test_an_interrupt_of_the_caller_sets_the_stop():
-    from optsched.backends import Limits, Watch
+    from optsched.solvers import Limits, Watch
 
     watch = Watch(Limits())
     threading.Timer(0.1, signal.raise_signal, (signal.SIGINT,)).start()

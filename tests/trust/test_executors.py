@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import optsched
-from optsched.curves.fitted import load_curves
-from optsched.executor import Blocks, RayExecutor, local_pool
-from optsched.generate import generate
-from optsched.pose import pose
-from optsched.prices import price
-from optsched.prices import smooth as smoothing
-from optsched.prices.smooth import Spread, descend, first_guess
-from optsched.prices.table import table_of
+from optsched._util.executors import Blocks, RayExecutor, local_pool
+from optsched.instance.generators.workload import generate
+from optsched.prediction.curves.fitted import load_curves
+from optsched.problem.build import pose
+from optsched.search.prices import newton as smoothing
+from optsched.search.prices import price
+from optsched.search.prices.newton import Spread, descend, first_guess
+from optsched.search.prices.table import table_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,9 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optsched.backends import Limits, Watch, highs, processes, worker
 from optsched.errors import SolverError
-from optsched.linear import LinearModel
+from optsched.solvers import Limits, Watch, highs
+from optsched.solvers.linear import LinearModel
+from optsched.solvers.subprocess import client as worker
+from optsched.solvers.subprocess import pool as processes
 from tests.trust import faults
 
 ROOT = Path(__file__).parents[2]
@@ -213,14 +215,14 @@ def test_the_bound_of_a_relaxation_is_proven_by_its_duals(fault, faulty, optimum
 
 
 def test_an_unknown_solver_of_pyomo_is_refused():
-    from optsched.backends import pyomo
+    from optsched.solvers import pyomo
 
     with pytest.raises(SolverError, match="'abacus'"):
         pyomo.solve(pyomo.PyomoModel(None, []), Watch(Limits()), "abacus")
 
 
 def test_pyomo_leaves_no_child_and_no_file(faulty):
-    from optsched.backends import pyomo
+    from optsched.solvers import pyomo
 
     folder = Path(tempfile.gettempdir())
     empty = pyomo.PyomoModel(None, [])
@@ -255,7 +257,11 @@ def _group(process):
 
 PARENT = """
 import sys, threading, time
-from optsched.backends import Limits, Watch, highs, pyomo, processes, worker
+from optsched.solvers import highs
+from optsched.solvers import pyomo
+from optsched.solvers.subprocess import pool as processes
+from optsched.solvers.subprocess import client as worker
+from optsched.solvers import Limits, Watch
 from optsched.errors import SolverError
 from tests.trust import faults
 from tests.trust.test_workers import MODEL
@@ -279,9 +285,12 @@ if sys.argv[1] == "stays":
 def test_processes_end_with_their_parent(end, tmp_path):
     """Also when it is killed, and when a solver hangs with the interpreter's lock."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, end], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-c", PARENT, end],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "TMPDIR": str(tmp_path)},
-    )  # fmt: skip
+    )
     children = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(children) == 2
     if end == "stays":
@@ -314,13 +323,18 @@ def test_a_forked_process_has_workers_of_its_own(optimum):
 def test_a_script_without_a_guard_runs_once(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from optsched.backends import Limits, Watch, highs\nfrom tests.trust.test_workers import MODEL\n"
+        "from optsched.solvers import Limits, Watch, highs\nfrom tests.trust.test_workers import MODEL\n"
         "print(highs.solve(MODEL, Watch(Limits())).status)\n"
     )
     done = subprocess.run(
-        [sys.executable, script], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True,
-        text=True, check=True, timeout=60,
-    )  # fmt: skip
+        [sys.executable, script],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
     assert done.stdout.splitlines() == ["optimal"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.arrays import by_group, distinct, foremost, members, offsets, positions, run_starts, stretches
+from optsched._util.arrays import by_group, distinct, foremost, members, offsets, positions, run_starts, stretches
 
 
 @pytest.mark.parametrize("count", [[], [0], [3], [2, 0, 3], [0, 0, 1, 4, 0]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.configurations import tabulate
+from optsched.problem.configurations import tabulate
 from tests.builders import ALLREDUCE, cluster, instance, job, listed, table
 
 
@@ -153,17 +153,20 @@ def test_efficiency_without_a_batch_is_one():
 
 def test_listed_configurations_stand_wherever_they_fit():
     both = {
-        "gpu_types": [{"id": "v"}, {"id": "w"}], "sites": [{"id": "north"}, {"id": "south"}],
+        "gpu_types": [{"id": "v"}, {"id": "w"}],
+        "sites": [{"id": "north"}, {"id": "south"}],
         "servers": [
             {"id": "a", "site": "north", "gpu_type": "v", "gpus": 2},
             {"id": "b", "site": "south", "gpu_type": "v", "gpus": 4},
             {"id": "c", "site": "south", "gpu_type": "w", "gpus": 4},
         ],
-    }  # fmt: skip
+    }
     found = rows(job(configurations=listed(3, 0, 8)), cluster=both)
     assert [(str(found.pools[p]), g) for p, g in zip(found.ways.pool, found.ways.gpus, strict=True)] == [
-        ("v@north", 1), ("v@south", 1), ("v@south", 3),
-    ]  # fmt: skip
+        ("v@north", 1),
+        ("v@south", 1),
+        ("v@south", 3),
+    ]
     assert len(rows(job(configurations=listed(3, site="south"), sites=["north"]), cluster=both)) == 0
     assert len(rows(job(configurations=listed(3, site="south")), cluster=both)) == 1
 
@@ -186,8 +189,13 @@ def test_listed_nodes_that_are_too_few_are_left_out():
 
 def test_use_of_resources():
     workers = job("a", cpu_cores_per_gpu=3, max_gpus=2)
-    served = job("b", max_gpus=1, scaling="parameter_servers", memory_gb_per_gpu=5,
-                 parameter_servers={"minimum": 1, "maximum": 2, "cpu_cores": 4, "memory_gb": 7})  # fmt: skip
+    served = job(
+        "b",
+        max_gpus=1,
+        scaling="parameter_servers",
+        memory_gb_per_gpu=5,
+        parameter_servers={"minimum": 1, "maximum": 2, "cpu_cores": 4, "memory_gb": 7},
+    )
     limited = cluster(4)
     limited["servers"][0] |= {"cpu_cores": 20, "memory_gb": 64}
     found = rows(workers, served, cluster=limited)

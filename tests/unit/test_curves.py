@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optsched.curves import AllReduce, Amdahl, Points, Table, TableRow
+from optsched.prediction.curves import AllReduce, Amdahl, Points, Table, TableRow
 from tests.builders import ALLREDUCE
 
 CURVE = AllReduce(**{name: x for name, x in ALLREDUCE.items() if name != "family"})
@@ -68,8 +68,9 @@ def test_table_is_exact_where_it_has_rows_and_unknown_elsewhere():
             TableRow(gpus=4, local_batch=32.0, servers=1, throughput=7.0),
         )
     )
-    points = Points.of([2, 2, 4, 4, 4, 3], nodes=[1, 2, 1, 1, 1, 1], local_batch=[8, 8, 32, 64, 32, 8],
-                       servers=[0, 0, 1, 1, 0, 0])  # fmt: skip
+    points = Points.of(
+        [2, 2, 4, 4, 4, 3], nodes=[1, 2, 1, 1, 1, 1], local_batch=[8, 8, 32, 64, 32, 8], servers=[0, 0, 1, 1, 0, 0]
+    )
     np.testing.assert_array_equal(curve.throughput(points), [5, 4, 7, np.nan, np.nan, np.nan])
 
 

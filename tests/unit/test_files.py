@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from optsched._util.files import read_bytes, write_bytes
 from optsched.errors import InputError, shown
-from optsched.files import read_bytes, write_bytes
 
 
 def test_a_file_is_replaced_whole(tmp_path):

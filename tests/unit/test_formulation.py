@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from optsched.errors import OptschedError
-from optsched.formulation import Formulation, Support, installed
+from optsched.problem.formulation import Formulation, Support, installed
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from optsched.formulation import Formulation, Support, installed
 )
 def test_broken_entry_points(monkeypatch: pytest.MonkeyPatch, values: list[str], says: str) -> None:
     points = [EntryPoint(f"point-{k}", value, "a.group") for k, value in enumerate(values)]
-    monkeypatch.setattr("optsched.formulation.entry_points", lambda group: points)
+    monkeypatch.setattr("optsched.problem.formulation.entry_points", lambda group: points)
     with pytest.raises(OptschedError, match=says):
         installed("a.group", Formulation)
 

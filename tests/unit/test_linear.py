@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.linear import LinearModel
+from optsched.solvers.linear import LinearModel
 
 
 def model():

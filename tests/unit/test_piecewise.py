@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optsched.curves.concave import concave_lines, concave_runs
-from optsched.curves.piecewise import on_integers, on_interval
+from optsched.prediction.curves.concave import concave_lines, concave_runs
+from optsched.prediction.curves.piecewise import on_integers, on_interval
 
 SIDES = ["on", "under", "over", "within"]
 NEAR = st.sampled_from([2.0, 2.1, 2.3, 2.6, 3.0, 3.3, 4.0])
@@ -109,9 +109,16 @@ def test_outside_the_pieces_nothing_is_claimed():
 
 @pytest.mark.parametrize(
     ("x", "y", "error"),
-    [([], [], 0.1), ([1, 1], [1, 2], 0.1), ([2, 1], [1, 2], 0.1), ([1, 2], [1, 0], 0.1), ([1], [np.inf], 0.1),
-     ([1], [np.nan], 0.1), ([1], [1], -0.1)],
-)  # fmt: skip
+    [
+        ([], [], 0.1),
+        ([1, 1], [1, 2], 0.1),
+        ([2, 1], [1, 2], 0.1),
+        ([1, 2], [1, 0], 0.1),
+        ([1], [np.inf], 0.1),
+        ([1], [np.nan], 0.1),
+        ([1], [1], -0.1),
+    ],
+)
 def test_curves_that_are_none_are_refused(x, y, error):
     with pytest.raises(ValueError, match="increasing x, positive finite y"):
         on_integers(np.array(x), np.array(y, dtype=float), error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.pools import pools, resources
+from optsched.instance.pools import pools, resources
 from tests.builders import cluster, instance, job
 
 
@@ -52,7 +52,11 @@ def test_pools_by_site_and_type_in_the_order_of_the_file():
 def test_resources_are_unlimited_where_a_server_does_not_say():
     found = {r.name: r.capacity for r in resources(instance(job(), cluster=TWO_SITES))}
     assert found == {
-        "GPUs of v@north": 2, "GPUs of w@north": 8, "GPUs of v@south": 8,
-        "CPU cores in north": 104, "CPU cores in south": 32,
-        "GB of memory in north": np.inf, "GB of memory in south": 200,
-    }  # fmt: skip
+        "GPUs of v@north": 2,
+        "GPUs of w@north": 8,
+        "GPUs of v@south": 8,
+        "CPU cores in north": 104,
+        "CPU cores in south": 32,
+        "GB of memory in north": np.inf,
+        "GB of memory in south": 200,
+    }

@@ -10,7 +10,7 @@ import pytest
 import optsched
 from formulations.cpsat.scaling import SAFE, whole_values
 from optsched.instance import ObjectiveSpec
-from optsched.pose import pose
+from optsched.problem.build import pose
 from tests.builders import instance, job, listed
 
 VALUES = {

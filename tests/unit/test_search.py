@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from optsched.backends import Limits, Watch, highs
-from optsched.backends.base import Progress
 from optsched.checker import check
-from optsched.formulation import DEFAULT, formulation
-from optsched.heuristics.marginal import improve, marginal_gain
-from optsched.infeasible import impossible, why_infeasible
 from optsched.instance import ObjectiveSpec
-from optsched.least import tightened
-from optsched.pose import pose
-from optsched.problem import Plan, allocate
+from optsched.problem.build import pose
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.infeasibility import impossible, why_infeasible
+from optsched.problem.problem import Plan, allocate
+from optsched.search.heuristics.marginal_gain import improve, marginal_gain
+from optsched.search.max_min import tightened
+from optsched.solvers import Limits, Watch, highs
+from optsched.solvers.base import Progress
 from tests.builders import best_rows, cluster, instance, job, listed
 from tests.strategies import instances
 

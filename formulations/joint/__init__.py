@@ -1,5 +1,0 @@
-"""What the formulations of places share: sets, the linear model, and the way from its values to a plan."""
-
-from formulations.joint.model import build
-
-__all__ = ["build"]

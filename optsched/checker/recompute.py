@@ -1,0 +1,299 @@
+"""True numbers: what allocations really yield, recomputed from the instance and its curves alone."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
+
+import numpy as np
+
+from optsched._util.arrays import FloatArray
+from optsched.instance import Configuration, Instance, Job
+from optsched.instance.objectives import Base
+from optsched.instance.server_names import split
+from optsched.instance.solution import Allocation
+from optsched.prediction.curves import Points
+
+__all__ = ["TOLERANCE", "Truth", "close", "keeps"]
+
+TOLERANCE = 1e-6
+"""Largest relative difference between two numbers that count as equal."""
+
+
+def close(a: float, b: float) -> bool:
+    """Tell whether two numbers are equal within the tolerance."""
+    return abs(a - b) <= TOLERANCE * max(abs(a), abs(b), 1e-9)
+
+
+def keeps(job: Job, a: Allocation) -> bool:
+    """Tell whether an allocation is what the job holds now, as far as that is known."""
+    if (h := job.holds) is None or (h.site, h.gpu_type, h.gpus, h.servers) != (
+        a.site,
+        a.gpu_type,
+        a.gpus,
+        a.servers,
+    ):
+        return False
+    same_batch = h.local_batch is None or (a.local_batch is not None and close(h.local_batch, a.local_batch))
+    same_places = _same(h.placement, a.placement) and _same(h.server_placement, a.server_placement)
+    return h.nodes in (None, a.nodes) and same_batch and same_places
+
+
+def _same(held: dict[str, int] | None, named: dict[str, int] | None) -> bool:
+    """Tell whether two mean the same servers, or one of them none that is known."""
+    if held is None or named is None:
+        return True
+    return {split(name): count for name, count in held.items()} == {split(n): count for n, count in named.items()}
+
+
+class Truth:
+    """The facts of one instance, looked up again and again while a plan is checked."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.jobs = {job.id: job for job in instance.jobs}
+        self.groups = {group.id: group for group in instance.cluster.servers}
+        self.prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
+        self._references: dict[Hashable, float] = {}
+
+    @cached_property
+    def _held_by(self) -> dict[tuple[str, str], list[int]]:
+        """GPUs on the n + 1 largest servers of each (site, GPU type)."""
+        sizes: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for group in self.instance.cluster.servers:
+            if group.gpu_type is not None:
+                sizes[group.site, group.gpu_type] += [group.gpus] * group.count
+        return {pool: list(accumulate(sorted(each, reverse=True))) for pool, each in sizes.items()}
+
+    def gpus(self, site: str, gpu_type: str) -> int:
+        """Return the GPUs of a type in a site."""
+        return self._held_by.get((site, gpu_type), [0])[-1]
+
+    def servers(self, site: str, gpu_type: str) -> int:
+        """Return the servers with GPUs of a type in a site."""
+        return len(self._held_by.get((site, gpu_type), []))
+
+    def fewest_nodes(self, job: Job, site: str, gpu_type: str, gpus: int) -> int:
+        """Return the fewest servers that hold so many of a job's GPUs; one more than there are where none do."""
+        held = self._held_by.get((site, gpu_type), [])
+        if (most := job.max_gpus_per_server) is not None:
+            sizes = [b - a for a, b in zip([0, *held], held, strict=False)]
+            held = list(accumulate(min(size, most) for size in sizes))
+        return bisect_left(held, gpus) + 1
+
+    def throughputs(self, allocations: Sequence[Allocation]) -> FloatArray:
+        """Return the true examples/s of each allocation; nan where it is none of the job's configurations."""
+        rates = np.full(len(allocations), np.nan)
+        by_curve: dict[str, list[int]] = defaultdict(list)
+        for number, a in enumerate(allocations):
+            job = self.jobs[a.job]
+            if (listed := self.listed(job, a)) is not None:
+                rates[number] = listed.throughput
+            elif a.gpu_type in job.curves:
+                by_curve[job.curves[a.gpu_type]].append(number)
+        for name, numbers in by_curve.items():
+            chosen = [allocations[n] for n in numbers]
+            points = Points.of(
+                [a.gpus for a in chosen],
+                nodes=[a.nodes for a in chosen],
+                local_batch=[np.nan if a.local_batch is None else a.local_batch for a in chosen],
+                accumulation=[a.accumulation for a in chosen],
+                servers=[a.servers for a in chosen],
+                gbps=[a.gbps if a.gbps is not None and 0 < a.gbps < np.inf else np.nan for a in chosen],
+            )
+            rates[numbers] = self.instance.curves[name].throughput(points)
+        return rates
+
+    def listed(self, job: Job, a: Allocation) -> Configuration | None:
+        """Return the listed configuration that an allocation means; None where it is none of them.
+
+        Of several that differ in their rates only, it is the one whose network rate it has (where that is decided,
+        and it meets the network or names a rate), and then the one whose throughput is claimed.
+        """
+        rated = self.instance.decides == "network" and (a.nodes > 1 or a.servers > 0 or a.gbps is not None)
+
+        def strangeness(c: Configuration) -> tuple[bool, float, float]:
+            return rated and c.gbps != a.gbps, abs(c.throughput - a.throughput), -c.efficiency
+
+        matching = [
+            c
+            for c in job.configurations
+            if (c.gpu_type, c.gpus, c.servers, c.accumulation) == (a.gpu_type, a.gpus, a.servers, a.accumulation)
+            and c.site in (None, a.site)
+            and (c.nodes or self.fewest_nodes(job, a.site, a.gpu_type, a.gpus)) == a.nodes
+            and c.local_batch == a.local_batch
+        ]
+        return min(matching, key=strangeness, default=None)
+
+    def efficiency(self, job: Job, a: Allocation) -> float:
+        """Return the progress per example of an allocation's batch."""
+        if (listed := self.listed(job, a)) is not None:
+            return listed.efficiency
+        if job.efficiency is None or a.local_batch is None:
+            return 1.0
+        noise, reference = job.efficiency.noise_scale, job.efficiency.reference_batch
+        return min(1.0, (noise + reference) / (noise + a.gpus * a.local_batch * a.accumulation))
+
+    def lost_seconds(self, job: Job, a: Allocation) -> float:
+        """Return what a restart takes, if the allocation is not what the job holds."""
+        return 0.0 if job.holds is None or keeps(job, a) else job.restart_s
+
+    def share(self, job: Job, a: Allocation) -> float:
+        """Return the part of the round that an allocation trains."""
+        return 1.0 - min(1.0, self.lost_seconds(job, a) / self.instance.round_s)
+
+    def reference(self, job: Job) -> float:
+        """Return the goodput that progress 1.0 means for a job (see ``Job.reference``)."""
+        return float(self.references([job])[0])
+
+    def references(self, jobs: Sequence[Job]) -> FloatArray:
+        """Return the goodput that progress 1.0 means for each job, shape ``(jobs,)``; curves are evaluated together."""
+        keys = [self._kind(job) for job in jobs]
+        waiting = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._references}
+        counts = {key: self._counts_of_reference(job) for key, job in waiting.items()}
+        while waiting:  # the next number of GPUs of each kind, until one can run
+            pairs, known = [], defaultdict[tuple[Hashable, ...], list[float]](list)
+            for key, job in list(waiting.items()):
+                if job.reference is not None and job.reference.goodput is not None:
+                    found, gpus = job.reference.goodput, 0
+                else:
+                    found, gpus = 1.0, next(counts[key], 0)
+                if gpus == 0:
+                    self._references[key] = found
+                    del waiting[key]
+                    continue
+                for pool in self._pools_of_reference(job):
+                    if gpus <= self.gpus(*pool):
+                        known[key] += self._listed_goodputs(job, *pool, gpus)
+                        pairs += [(key, a) for a in self._by_curve(job, *pool, gpus)]
+            for (key, a), rate in zip(pairs, self.throughputs([a for _, a in pairs]).tolist(), strict=True):
+                if not np.isnan(rate):
+                    known[key].append(rate * self.efficiency(waiting[key], a))
+            for key, found_here in known.items():
+                if found_here:
+                    self._references[key] = max(found_here)
+                    del waiting[key]
+        return np.array([self._references[key] for key in keys], dtype=np.float64)
+
+    @staticmethod
+    def _kind(job: Job) -> tuple[Hashable, ...]:
+        """Return what decides the goodputs of a job's ways, and which of them is its reference."""
+        return (
+            tuple(job.curves.items()),
+            job.configurations,
+            job.sites,
+            job.min_gpus,
+            job.max_gpus,
+            job.gpu_multiple,
+            job.global_batches,
+            job.local_batches,
+            job.parameter_servers,
+            job.efficiency,
+            job.reference,
+            job.max_gpus_per_server,
+        )
+
+    def measures(self, jobs: Sequence[Job], base: Base) -> FloatArray:
+        """Return the goodput that an objective measures each job by (see :data:`optsched.instance.objectives.Base`)."""
+        if base == "reference":
+            return self.references(jobs)
+        return np.array([self._measure(job, base) for job in jobs], dtype=np.float64)
+
+    def _measure(self, job: Job, base: Base) -> float:
+        key = (base, *self._kind(job))
+        if key not in self._references:
+            there = sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs)
+            found = []
+            for site, gpu in self._held_by:
+                if job.sites is not None and site not in job.sites:
+                    continue
+                most = self.gpus(site, gpu)
+                listed = sorted({c.gpus for c in job.configurations})
+                for gpus in listed or range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
+                    if gpus <= most and (rates := list(self._goodputs(job, site, gpu, gpus))):
+                        part = min(1.0, most / max(1, there) / gpus) if base == "isolated" else 1.0
+                        found.append(max(rates) * part)
+            pick = min if base == "least" else max
+            self._references[key] = pick(found, default=1.0)
+        return self._references[key]
+
+    def dominant_share(self, job: Job, a: Allocation) -> float:
+        """Return the largest part that an allocation takes of its pool's GPUs and of its site's cores and memory."""
+        ps = job.parameter_servers
+        parts = [a.gpus / self.gpus(a.site, a.gpu_type)]
+        for field, per_gpu, per_server in (
+            ("cpu_cores", job.cpu_cores_per_gpu, ps.cpu_cores if ps else 0.0),
+            ("memory_gb", job.memory_gb_per_gpu, ps.memory_gb if ps else 0.0),
+        ):
+            each = [(s.count, getattr(s, field)) for s in self.instance.cluster.servers if s.site == a.site]
+            wanted = per_gpu * a.gpus + per_server * a.servers
+            if wanted > 0 and all(x is not None for _, x in each):
+                there = sum(count * x for count, x in each)
+                parts.append(wanted / there if there > 0 else np.inf)
+        return float(max(parts))
+
+    def _pools_of_reference(self, job: Job) -> list[tuple[str, str]]:
+        """Return the pools in which a job's reference may be."""
+        wanted = job.reference
+        return [
+            (site, gpu)
+            for site, gpu in self._held_by
+            if (job.sites is None or site in job.sites) and (wanted is None or wanted.gpu_type == gpu)
+        ]
+
+    def _counts_of_reference(self, job: Job) -> Iterator[int]:
+        """Yield the numbers of GPUs at which a job's reference may be, the fewest first."""
+        most = max((self.gpus(*pool) for pool in self._pools_of_reference(job)), default=0)
+        listed = sorted({c.gpus for c in job.configurations})
+        for gpus in listed or range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
+            if job.reference is None or job.reference.gpus in (None, gpus):
+                yield gpus
+
+    def _goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
+        """Yield the goodput of every way to run a job on so many GPUs of a pool."""
+        yield from self._listed_goodputs(job, site, gpu_type, gpus)
+        ways = list(self._by_curve(job, site, gpu_type, gpus))
+        for a, rate in zip(ways, self.throughputs(ways).tolist(), strict=True):
+            if not np.isnan(rate):
+                yield rate * self.efficiency(job, a)
+
+    def _listed_goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
+        for c in job.configurations:
+            fewest = self.fewest_nodes(job, site, gpu_type, gpus)
+            fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)
+            if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
+                yield c.throughput * c.efficiency
+
+    def _by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
+        """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""
+        nodes = self.fewest_nodes(job, site, gpu_type, gpus)
+        if gpu_type not in job.curves or nodes > self.servers(site, gpu_type):
+            return
+        limit = self.instance.curves[job.curves[gpu_type]].max_local_batch
+        ps = job.parameter_servers
+        for batch in job.global_batches or job.local_batches or (None,):
+            passes, local = 1, None if batch is None else float(batch)
+            if local is not None and job.global_batches:
+                whole, local = local, local / gpus
+                while limit is not None and local > limit:
+                    passes += 1
+                    local = whole / gpus / passes
+            if local is not None and (local < 1 or (limit is not None and local > limit)):
+                continue
+            for servers in range(ps.minimum, ps.maximum + 1) if ps else (0,):
+                a = Allocation(
+                    job=job.id,
+                    site=site,
+                    gpu_type=gpu_type,
+                    gpus=gpus,
+                    nodes=nodes,
+                    servers=servers,
+                    local_batch=local,
+                    accumulation=passes,
+                    throughput=0.0,
+                    progress=0.0,
+                )
+                yield a

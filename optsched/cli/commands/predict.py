@@ -1,0 +1,152 @@
+"""``optsched fit``, ``predict`` and ``profile-plan``: from measurements to curves, and what to measure next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from optsched.cli.options import AsJson, CurvesFile, Plot
+from optsched.cli.output import print_json, writable
+from optsched.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optsched.prediction.curves.fitted import CurveFile
+
+__all__ = ["fit", "predict", "profile_plan"]
+
+
+def fit(
+    measurements: Annotated[Path, typer.Argument(help="CSV table of measured throughputs.", metavar="MEASUREMENTS")],
+    out: Annotated[Path, typer.Option(help="Write the curves here (optsched-curves/1).")],
+    earlier: Annotated[
+        Path | None, typer.Option(help="Curves fitted before: their lessons become the prior, and they are kept.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="allreduce, monotone or amdahl; default: by cross-validation.")
+    ] = None,
+    plot: Plot = None,
+    as_json: AsJson = False,
+) -> int:
+    """Fit a throughput curve for each model and GPU type. Prints how well they fit."""
+    from optsched._util.plotting import drawable
+    from optsched.cli.progress import shown_steps
+    from optsched.prediction.curves.fit import fit as fitted
+    from optsched.prediction.curves.fitted import load_curves, save_curves
+    from optsched.prediction.curves.measurements import read_measurements
+
+    writable(out, measurements)  # what is fitted may follow on what was fitted before
+    writable(plot, measurements, earlier, out)
+    drawable(plot)
+    before = None if earlier is None else load_curves(earlier)
+    read = read_measurements(measurements)
+    with shown_steps(quiet=as_json) as report:
+        file = fitted(read, source=measurements.name, earlier=before, family=family, report=report)
+    save_curves(file, out)
+    if plot is not None:
+        from optsched.prediction.curves.plot import plot as drawn
+
+        drawn(file, read, plot)
+    if as_json:
+        columns = ("name", "rows", "error", "unseen_error", "choice")
+        print_json([{k: getattr(c, k) for k in columns} for c in file.curves])
+    else:
+        _print_fits(file)
+    return 0
+
+
+def _print_fits(file: CurveFile) -> None:
+    """Print how well each curve fits its rows, and rows that it has not seen."""
+    from optsched.cli.report import console, table
+
+    page = table("curve", "family", "rows", "most GPUs", "error %", "unseen %", left=2)
+    for f in file.curves:
+        family = type(f.curve).__struct_config__.tag
+        unseen = "" if f.unseen_error is None else f"{f.unseen_error:.1f}"
+        page.add_row(f.name, str(family), str(f.rows), str(f.max_gpus), f"{f.error:.1f}", unseen)
+    terminal = console()
+    terminal.print(page)
+    terminal.print("families: chosen by the error on rows held out in turn, where none was named (see the file)")
+    terminal.print("error: mean absolute percentage error of the throughput; unseen: on rows held out in turn")
+
+
+def predict(
+    curves: CurvesFile,
+    queries: Annotated[Path, typer.Argument(help="CSV table of configurations.", metavar="QUERIES")],
+    out: Annotated[
+        Path | None, typer.Option(help="Write the queries with the predictions here; default: print them.")
+    ] = None,
+    convergence: Annotated[
+        Path | None, typer.Option(help="CSV table of earlier runs: adds efficiency and goodput.")
+    ] = None,
+    target: Annotated[float | None, typer.Option(help="Metric to reach: adds examples and time to it.")] = None,
+    loss: Annotated[list[str] | None, typer.Option(help="Model whose metric is a loss; may be given again.")] = None,
+) -> int:
+    """Predict throughputs. Adds predicted_throughput_examples_s with _low and _high (80 %)."""
+    import polars as pl
+
+    from optsched._util.files import write_bytes
+    from optsched.prediction.curves.fitted import load_curves
+    from optsched.prediction.curves.measurements import read_configurations
+    from optsched.prediction.curves.predict import predict as predicted
+
+    writable(out, curves, queries, convergence)
+    table, configured = read_configurations(queries)
+    columns = predicted(load_curves(curves), configured, str(queries))
+    name = "predicted_throughput_examples_s"
+    added = [pl.Series(name + end, column) for end, column in zip(("", "_low", "_high"), columns, strict=True)]
+    if convergence is not None:
+        from optsched.prediction.convergence.predict import goodput_columns
+
+        further = goodput_columns(convergence, configured, columns[0], target, loss or [])
+        added += [pl.Series(header, column) for header, column in further.items()]
+    elif target is not None or loss:
+        raise InputError("--convergence, without which --target and --loss mean nothing", path="predict")
+    text = table.with_columns(added).write_csv()
+    if out is None:
+        print(text, end="")
+    else:
+        write_bytes(out, text.encode())
+    return 0
+
+
+def profile_plan(
+    curves: CurvesFile,
+    model: Annotated[str, typer.Option(help="Model to measure; it may be new.")],
+    gpu: Annotated[str, typer.Option(help="GPU type to measure it on; it may be new.")],
+    budget: Annotated[int, typer.Option(help="Number of measurements.")] = 3,
+    max_gpus: Annotated[int | None, typer.Option(help="Most GPUs of a measurement; default: as were measured.")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Name the measurements that would help a prediction most."""
+    from optsched.prediction.curves.experiment_design import profile_plan as planned
+    from optsched.prediction.curves.fitted import load_curves
+
+    plan = planned(load_curves(curves), model, gpu, budget, max_gpus)
+    points = plan.points
+    columns = (points.nodes, points.gpus, points.local_batch, plan.spread[1:])
+    rows = [
+        {"nodes": int(nodes), "gpus": int(gpus), "local_batch": batch, "spread_after": spread}
+        for nodes, gpus, batch, spread in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    if as_json:
+        print_json({"spread_before": float(plan.spread[0]), "measure": rows})
+    else:
+        _print_profile_plan(rows, float(plan.spread[0]))
+    return 0
+
+
+def _print_profile_plan(rows: Sequence[dict[str, Any]], before: float) -> None:
+    """Print what to measure, and how far each measurement would narrow the predictions."""
+    from optsched.cli.report import console, table
+
+    page = table("measure", "nodes", "GPUs", "local batch", "typical error after, %", left=1)
+    for number, row in enumerate(rows, start=1):
+        after = 100 * row["spread_after"]
+        page.add_row(str(number), str(row["nodes"]), str(row["gpus"]), f"{row['local_batch']:g}", f"{after:.1f}")
+    terminal = console()
+    terminal.print(page)
+    terminal.print(f"typical error now: {100 * before:.1f} % (standard deviation over all configurations)")

@@ -1,0 +1,203 @@
+"""``optsched solve``, ``export`` and ``check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from optsched.cli.options import (
+    AsJson,
+    Encoding,
+    Gap,
+    InstanceFile,
+    Limits,
+    Seed,
+    Threads,
+    TimeLimit,
+    Without,
+)
+from optsched.cli.output import print_checked, print_json, writable
+from optsched.errors import InputError, shown
+
+if TYPE_CHECKING:
+    from optsched.instance import Instance
+    from optsched.problem.formulation import Choices
+
+__all__ = ["check", "export", "solve"]
+
+
+def solve(
+    instance: InstanceFile,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help="See `optsched objectives`; several in order: max-min,progress; parameters: alpha-fair:alpha=2; "
+            "default: the instance's own."
+        ),
+    ] = None,
+    limit: Limits = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Of several objectives: the relative loss that each leaves to those after it.")
+    ] = 1e-6,
+    formulation: Annotated[str, typer.Option(help="See `optsched formulations`; auto chooses by size.")] = "auto",
+    backend: Annotated[str, typer.Option(help="highs, cpsat, pyomo or pyomo:SOLVER.")] = "auto",
+    encoding: Encoding = "auto",
+    without: Without = "",
+    time_limit: TimeLimit = None,
+    gap: Gap = 1e-4,
+    seed: Seed = 0,
+    threads: Threads = 1,
+    out: Annotated[Path | None, typer.Option(help="Write the result here (optsched-result/1).")] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Decide who gets what. Exit code 1 if there is no plan."""
+    from msgspec.structs import replace
+
+    from optsched import load, save_result
+    from optsched.cli.progress import shown_progress
+    from optsched.instance import fingerprint
+    from optsched.search.multiobjective import in_order, limit_of, objectives_of
+
+    writable(out, instance)
+    loaded = load(instance)
+    choices = _choices(loaded, formulation, encoding, without)
+    wanted = objectives_of(objective) if objective else (loaded.objective,)
+    limits = tuple(map(limit_of, limit or ()))
+    with shown_progress(time_limit, quiet=as_json) as progress:
+        result = in_order(
+            replace(loaded, limits=(*loaded.limits, *limits)),
+            wanted,
+            tolerance=tolerance,
+            formulation=formulation,
+            backend=backend,
+            choices=choices,
+            time_limit=time_limit,
+            gap=gap,
+            seed=seed,
+            threads=threads,
+            progress=progress,
+        )
+    # it is of the instance as it stands in the file, and of what was asked for beside it
+    result = replace(result, instance=fingerprint(loaded), limits=limits)
+    if out is not None:
+        save_result(result, out)
+    if as_json:
+        print_json(result)
+    else:
+        from optsched.cli.report import print_result
+
+        print_result(loaded, result)
+    return 0 if result.status in ("optimal", "feasible") else 1
+
+
+def export(
+    instance: InstanceFile,
+    out: Annotated[
+        Path, typer.Option(help="Write the model here: .mps, .lp, or for CP-SAT .pb, .pbtxt.", show_default=False)
+    ],
+    formulation: Annotated[
+        str, typer.Option(help="See `optsched formulations`; auto: what the instance decides on.")
+    ] = "auto",
+    objective: Annotated[str | None, typer.Option(help="One objective; default: the instance's own.")] = None,
+    encoding: Encoding = "auto",
+    without: Without = "",
+    gap: Annotated[float, typer.Option(help="Half of it is what the linearization may over-estimate by.")] = 1e-4,
+    as_json: AsJson = False,
+) -> int:
+    """Write the model of a formulation for other solvers."""
+    from optsched import export as exported
+    from optsched import load
+    from optsched.search.multiobjective import objectives_of
+
+    writable(out, instance)
+    loaded = load(instance)
+    wanted = objectives_of(objective) if objective else (loaded.objective,)
+    if len(wanted) != 1:
+        raise InputError("one objective", path="--objective", value=shown(objective))
+    name = _formulation(loaded, formulation)
+    name = "configuration" if name == "auto" else name
+    choices = _choices(loaded, name, encoding, without)
+    written = exported(loaded, out, formulation=name, objective=wanted[0], choices=choices, gap=gap)
+    if as_json:
+        print_json(written)
+        return 0
+    for note in written.notes:
+        print(f"note: {note}")
+    sense = "the objective is to be maximized" if written.factor > 0 else "its optimum is the objective's, negated"
+    print(
+        f"{out}: formulation {name}, {written.columns} variables ({written.integers} integer), "
+        f"{written.rows} constraints; {sense}; linearization error {100 * written.error:.2g} %"
+    )
+    return 0
+
+
+def _formulation(instance: Instance, name: str) -> str:
+    """Return a formulation's name, where ``auto`` leaves only one; ``auto`` where it leaves more."""
+    return instance.decides if name == "auto" and instance.decides != "counts" else name
+
+
+def _choices(instance: Instance, formulation: str, encoding: str, without: str) -> Choices:
+    """Return what the formulation's builder is told; raise InputError for names that the formulation does not have."""
+    from optsched.problem.formulation import DEFAULT, Choices
+    from optsched.problem.formulation import formulation as installed
+
+    choices = Choices(encoding, frozenset(name.strip() for name in without.split(",") if name.strip()))
+    if choices == DEFAULT:
+        return choices
+    name = _formulation(instance, formulation)
+    if name == "auto":
+        raise InputError("the formulation that --encoding and --without are for", path="--formulation", value="'auto'")
+    installed(name).admit(choices)
+    return choices
+
+
+def check(
+    instance: InstanceFile,
+    plan: Annotated[
+        Path, typer.Argument(help="Result (optsched-result/1) or schedule (optsched-schedule/1).", metavar="PLAN")
+    ],
+    as_json: AsJson = False,
+) -> int:
+    """Check a plan by the true curves. Exit code 1 names the broken rules, and who breaks them."""
+    from optsched._util.files import read_bytes
+
+    is_schedule = b'"optsched-schedule/' in read_bytes(plan)[:200]
+    return (_check_schedule if is_schedule else _check_result)(instance, plan, as_json)
+
+
+def _check_result(instance: Path, plan: Path, as_json: bool) -> int:
+    from dataclasses import replace
+
+    from msgspec import structs
+
+    from optsched import check as checked
+    from optsched import load, load_result
+    from optsched.instance import fingerprint
+
+    loaded, result = load(instance), load_result(plan)
+    if result.status in ("infeasible", "unknown"):
+        raise InputError("a result with a plan", path="$.status", value=shown(result.status), file=str(plan))
+    limited = structs.replace(loaded, limits=(*loaded.limits, *result.limits))
+    report = checked(limited, result.allocations, result.objective, result.value)
+    for goal in result.goals[1:]:  # the first is the result's own
+        false = checked(limited, result.allocations, goal.objective, goal.value).violations
+        more = tuple(v for v in false if v not in report.violations)
+        report = replace(report, violations=(*report.violations, *more))
+    true = f"{len(result.allocations)} jobs run; {result.objective.name}"
+    return print_checked(report, true, same_instance=fingerprint(loaded) == result.instance, as_json=as_json)
+
+
+def _check_schedule(instance: Path, plan: Path, as_json: bool) -> int:
+    from optsched import load
+    from optsched.instance import fingerprint
+    from optsched.schedule import check as checked
+    from optsched.schedule import load_schedule
+
+    loaded, made = load(instance), load_schedule(plan)
+    if made.value is None:
+        raise InputError("a result with a schedule", path="$.status", value=shown(made.status), file=str(plan))
+    report = checked(loaded, made.horizon, made.runs, made.value)
+    true = f"{len(made.runs)} jobs run; {made.horizon.objective}"
+    return print_checked(report, true, same_instance=fingerprint(loaded) == made.instance, as_json=as_json)

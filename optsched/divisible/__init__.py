@@ -1,6 +1,0 @@
-"""Divisible resources: shares of jobs that are continuous, for up to millions of them, with a proof."""
-
-from optsched.divisible.leontief import dominant_shares, nash_welfare
-from optsched.divisible.shares import Shared, shares
-
-__all__ = ["Shared", "dominant_shares", "nash_welfare", "shares"]

@@ -1,0 +1,448 @@
+"""Levers: everything in an instance that can be relaxed by an amount, each an edit of the instance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from msgspec.structs import replace
+
+from optsched.errors import InputError, shown
+from optsched.explain.capacity_edits import (
+    alike,
+    faster_link,
+    faster_servers,
+    more_gpus,
+    more_of_each,
+    more_of_site,
+    more_servers,
+    says,
+)
+from optsched.explain.goodput_floors import with_job
+from optsched.explain.records import Change
+from optsched.instance import Instance, Job, Limit
+
+__all__ = ["Lever", "lever_of", "own_levers", "relaxed", "shared_levers"]
+
+
+@dataclass(frozen=True)
+class Lever:
+    """Something that can be relaxed by ``steps`` of ``step`` units.
+
+    key, name, unit
+        For programs, for people, and of the amount.
+    kind
+        Of the reason that it stands for (see :class:`~optsched.explain.records.Reason`).
+    top
+        Most steps that are worth a try.
+    change
+        Edits any instance that has the lever, by an amount.
+    text
+        Says the change by an amount for people.
+    whole
+        Whether every single step counts: of others the smallest amount is found to one percent.
+    size
+        What makes amounts of different levers comparable: the capacity that is there, or an hour.
+    """
+
+    key: str
+    name: str
+    unit: str
+    kind: str
+    step: float
+    top: int
+    change: Callable[[Instance, float], Instance]
+    text: Callable[[float], str]
+    whole: bool = True
+    size: float = 1.0
+
+    def said(self, steps: int) -> Change:
+        """Return the record of a change by so many steps."""
+        amount = self.amount(steps)
+        return Change(lever=self.key, amount=amount, unit=self.unit, text=self.text(amount))
+
+    def amount(self, steps: int) -> float:
+        """Return so many steps in units, without the rounding error of a decimal step."""
+        return float(f"{self.step * steps:.12g}")
+
+
+def relaxed(instance: Instance, *changes: Change) -> Instance:
+    """Return the instance with changes made; raise InputError for a lever that it does not have."""
+    for change in changes:
+        instance = lever_of(instance, change.lever).change(instance, change.amount)
+    return instance
+
+
+def lever_of(instance: Instance, key: str) -> Lever:
+    """Return a lever by its key; raise InputError for one that the instance does not have."""
+    for lever in shared_levers(instance):
+        if lever.key == key:
+            return lever
+    for job in instance.jobs:
+        if key.endswith(f":{job.id}") or f":{job.id}:" in key:
+            for lever in own_levers(instance, job):
+                if lever.key == key:
+                    return lever
+    raise InputError("the key of a lever of the instance", path="lever", value=shown(key))
+
+
+def shared_levers(instance: Instance) -> Iterator[Lever]:
+    """Yield the levers that no single job owns."""
+    if instance.decides == "counts":
+        yield from _pools(instance)
+    else:
+        yield from _servers(instance)
+    if instance.decides == "network":
+        yield from _network(instance)
+    if instance.fewest_kept is not None and instance.fewest_kept > 0:
+        yield Lever(
+            "moves",
+            "the limit on moves",
+            "moves",
+            "moves",
+            1,
+            instance.fewest_kept,
+            lambda i, n: replace(i, max_moves=None if i.max_moves is None else i.max_moves + int(n)),
+            lambda n: f"{(instance.max_moves or 0) + n:g} moves in place of {instance.max_moves}",
+        )
+    for number, limit in enumerate(instance.limits):
+        yield from _limit(number, limit)
+
+
+def _pools(instance: Instance) -> Iterator[Lever]:
+    """Yield GPUs of each pool, and cores and memory of each site."""
+    usable = {gpu for job in instance.jobs for gpu in (*job.curves, *(c.gpu_type for c in job.configurations))}
+    for site in instance.cluster.sites:
+        for gpu in instance.cluster.gpu_types:
+            if gpu.id in usable:
+                there = sum(
+                    s.count * s.gpus for s in instance.cluster.servers if (s.site, s.gpu_type) == (site.id, gpu.id)
+                )
+                yield Lever(
+                    f"gpus:{gpu.id}@{site.id}",
+                    f"GPUs of {gpu.id}@{site.id}",
+                    "GPUs",
+                    "capacity",
+                    1,
+                    max(64, 2 * there),
+                    _edit(more_gpus, site.id, gpu.id, whole=True),
+                    _plus(f"{gpu.id} in {site.id}"),
+                    size=max(1, there),
+                )
+        for field, noun, unit, per_gpu in _AMOUNTS:
+            if says(instance, site.id, field) and any(_needs(job, field, per_gpu) for job in instance.jobs):
+                there = sum(s.count * getattr(s, field) for s in instance.cluster.servers if s.site == site.id)
+                yield Lever(
+                    f"{field}@{site.id}",
+                    f"{noun} in {site.id}",
+                    unit,
+                    "capacity",
+                    1,
+                    math.ceil(max(64, 2 * there)),
+                    _edit(more_of_site, site.id, field),
+                    _plus(f"{noun} in {site.id}"),
+                    whole=False,
+                    size=max(1.0, there),
+                )
+
+
+_AMOUNTS = (
+    ("cpu_cores", "CPU cores", "cores", "cpu_cores_per_gpu"),
+    ("memory_gb", "GB of memory", "GB", "memory_gb_per_gpu"),
+)
+
+
+def _needs(job: Job, field: str, per_gpu: str) -> bool:
+    servers = job.parameter_servers
+    return getattr(job, per_gpu) > 0 or (servers is not None and getattr(servers, field) > 0)
+
+
+def _servers(instance: Instance) -> Iterator[Lever]:
+    """Yield one more server of each kind, and more cores and memory of the servers of each group."""
+    for group in alike(instance):
+        gpus = f"{group.gpus} {group.gpu_type}"
+        there = sum(g.count for g in instance.cluster.servers if g.gpu_type == group.gpu_type)
+        yield Lever(
+            f"servers:{group.id}",
+            f"servers like {group.id} ({gpus} each)",
+            "servers",
+            "capacity",
+            1,
+            16,
+            _edit(more_servers, group.id, whole=True),
+            partial(_more_servers, group.id, gpus),
+            size=there,
+        )
+    for group in instance.cluster.servers:
+        for field, noun, unit, per_gpu in _AMOUNTS:
+            has = getattr(group, field)
+            if has is not None and any(_needs(job, field, per_gpu) for job in instance.jobs):
+                yield Lever(
+                    f"{field}:{group.id}",
+                    f"{noun} of each server of {group.id}",
+                    unit,
+                    "capacity",
+                    1,
+                    math.ceil(max(64, 2 * has)),
+                    _edit(_on_each, group.id, field),
+                    _plus(f"{noun} on each server of {group.id}"),
+                    whole=False,
+                    size=max(1.0, has),
+                )
+
+
+def _more_servers(group: str, gpus: str, count: float) -> str:
+    return f"+{count:g} {'server' if count == 1 else 'servers'} like {group} ({gpus}{'' if count == 1 else ' each'})"
+
+
+def _on_each(instance: Instance, group: str, field: str, amount: float) -> Instance:
+    return more_of_each(instance, lambda g: g.id == group, field, amount)
+
+
+def _network(instance: Instance) -> Iterator[Lever]:
+    """Yield the capacity of each link, and the network of each group's servers."""
+    for link in instance.cluster.links:
+        between = " - ".join(link.ends)
+        yield Lever(
+            f"link:{link.id}",
+            f"link {link.id} ({between})",
+            "Gb/s",
+            "link",
+            0.1,
+            math.ceil(max(1000.0, 40 * link.capacity_gbps)),
+            _edit(faster_link, link.id),
+            _plus(f"Gb/s on link {link.id} ({between})"),
+            whole=False,
+            size=link.capacity_gbps,
+        )
+    if len(links := instance.cluster.links) > 1:  # a route may be as narrow on both its ends
+        least = min(link.capacity_gbps for link in links)
+        yield Lever(
+            "links",
+            "all links",
+            "Gb/s",
+            "link",
+            0.1,
+            math.ceil(max(1000.0, 40 * least)),
+            _every_link,
+            _plus("Gb/s on every link"),
+            whole=False,
+            size=least,
+        )
+    for group in instance.cluster.servers:
+        rate = group.network_gbps or 1.0
+        yield Lever(
+            f"network:{group.id}",
+            f"network of the servers of {group.id}",
+            "Gb/s",
+            "network",
+            0.1,
+            math.ceil(30 * rate),
+            _edit(faster_servers, group.id),
+            _plus(f"Gb/s on each server of {group.id}"),
+            whole=False,
+            size=rate,
+        )
+
+
+def _every_link(instance: Instance, gbps: float) -> Instance:
+    for link in instance.cluster.links:
+        instance = faster_link(instance, link.id, gbps)
+    return instance
+
+
+def _limit(number: int, limit: Limit) -> Iterator[Lever]:
+    """Yield a ceiling that rises, and a floor that sinks."""
+    for field, sign, word in (("at_most", 1.0, "at most"), ("at_least", -1.0, "at least")):
+        bound = getattr(limit, field)
+        if bound is None:
+            continue
+
+        def change(instance: Instance, amount: float, field: str = field, sign: float = sign) -> Instance:
+            limits = list(instance.limits)
+            limits[number] = replace(limits[number], **{field: getattr(limits[number], field) + sign * amount})
+            return replace(instance, limits=tuple(limits))
+
+        said = f"{limit.objective.name} {word}"
+
+        def text(amount: float, name: str = said, end: float = bound, sign: float = sign) -> str:
+            return f"{name} {end + sign * amount:g} ({sign * amount:+g})"
+
+        step = _fine(bound)
+        yield Lever(
+            f"limit:{number}:{field}",
+            f"limit {number}: {limit.objective.name} {word} {bound:g}",
+            "of the limited objective",
+            "limit",
+            step,
+            1000,
+            change,
+            text,
+            whole=False,
+            size=abs(bound) or 1.0,
+        )
+
+
+def own_levers(instance: Instance, job: Job) -> Iterator[Lever]:
+    """Yield the levers that are a job's own."""
+
+    def lever(
+        what: str,
+        name: str,
+        unit: str,
+        kind: str,
+        step: float,
+        top: int,
+        fields: Callable[[Job, float], dict[str, Any]],
+        text: Callable[[float], str],
+        whole: bool = True,
+        size: float = 1.0,
+    ) -> Lever:
+        def change(i: Instance, amount: float) -> Instance:
+            one = next(j for j in i.jobs if j.id == job.id)
+            return with_job(i, job.id, **fields(one, amount))
+
+        return Lever(f"{what}:{job.id}", f"{name} of {job.id}", unit, kind, step, top, change, text, whole, size)
+
+    late = job.arrival_s - instance.now_s
+    if late > 0:
+        yield lever(
+            "arrival",
+            "arrival",
+            "s",
+            "arrival",
+            late,
+            1,
+            lambda j, s: {"arrival_s": j.arrival_s - s},
+            lambda s: f"an arrival of {job.id} {s:g} s earlier",
+            size=3600.0,
+        )
+    if job.deadline_s is not None:
+        yield lever(
+            "deadline",
+            "deadline",
+            "s",
+            "deadline",
+            1.0,
+            10**8,
+            lambda j, s: {"deadline_s": (j.deadline_s or 0.0) + s},
+            lambda s: f"a deadline of {job.id} {s:g} s later",
+            whole=False,
+            size=3600.0,
+        )
+    if job.budget is not None:
+        yield lever(
+            "budget",
+            "budget",
+            "currency",
+            "budget",
+            _fine(job.budget),
+            10**8,
+            lambda j, x: {"budget": (j.budget or 0.0) + x},
+            lambda x: f"a budget of {job.id} of {x:g} more",
+            whole=False,
+            size=job.budget or 1.0,
+        )
+    if job.weight > 0:
+        yield lever(
+            "weight",
+            "weight",
+            "times",
+            "others",
+            0.01,
+            10**5,
+            lambda j, x: {"weight": j.weight * (1 + x)},
+            lambda x: f"weight of {job.id} x {1 + x:g}",
+            whole=False,
+        )
+    else:
+        yield lever(
+            "weight",
+            "weight",
+            "",
+            "others",
+            0.01,
+            10**5,
+            lambda j, x: {"weight": x},
+            lambda x: f"a weight of {job.id} of {x:g} in place of 0",
+            whole=False,
+        )
+    if job.curves and job.min_gpus > 1:
+        yield lever(
+            "min_gpus",
+            "fewest GPUs",
+            "GPUs",
+            "own",
+            1,
+            job.min_gpus - 1,
+            lambda j, n: {"min_gpus": j.min_gpus - int(n)},
+            lambda n: f"at least {job.min_gpus - n:g} GPUs of {job.id} in place of {job.min_gpus}",
+            size=job.min_gpus,
+        )
+    largest = max(group.gpus for group in instance.cluster.servers)
+    if (limit := job.max_gpus_per_server) is not None and largest > limit:
+        yield lever(
+            "max_gpus_per_server",
+            "most GPUs on one server",
+            "GPUs",
+            "own",
+            1,
+            largest - limit,
+            lambda j, n: {"max_gpus_per_server": limit + int(n)},
+            lambda n: f"up to {limit + n:g} GPUs of {job.id} on one server",
+            size=limit,
+        )
+    for site in instance.cluster.sites if job.sites is not None else ():
+        if site.id not in (job.sites or ()):
+            yield lever(
+                f"site:{site.id}",
+                f"site {site.id}",
+                "sites",
+                "own",
+                1,
+                1,
+                _allowing(site.id),
+                partial(_too, job.id, site.id),
+            )
+    yield from _batch(instance, job, lever)
+
+
+def _allowing(site: str) -> Callable[[Job, float], dict[str, Any]]:
+    return lambda job, amount: {"sites": (*(job.sites or ()), site)}
+
+
+def _too(job: str, site: str, amount: float) -> str:
+    return f"site {site} for {job}, too"
+
+
+def _batch(instance: Instance, job: Job, lever: Callable[..., Lever]) -> Iterator[Lever]:
+    """Yield the largest batch that fits, where none of the job's does."""
+    fits = [instance.curves[name].max_local_batch for name in job.curves.values()]
+    most = max((size for size in fits if size is not None), default=None)
+    if None not in fits and most is not None and job.local_batches and min(job.local_batches) > most:
+        yield lever(
+            "batch",
+            "batch",
+            "examples",
+            "memory",
+            most,
+            1,
+            lambda j, b: {"local_batches": (int(b),)},
+            lambda b: f"a batch of {job.id} of {b:g} examples a GPU, which fits the memory",
+        )
+
+
+def _plus(what: str) -> Callable[[float], str]:
+    return lambda amount: f"+{amount:g} {what}"
+
+
+def _edit(edit: Callable[..., Instance], *place: object, whole: bool = False) -> Callable[[Instance, float], Instance]:
+    return lambda instance, amount: edit(instance, *place, int(amount) if whole else amount)
+
+
+def _fine(amount: float) -> float:
+    """Return a thousandth of an amount, rounded down to a power of ten."""
+    return 10.0 ** math.floor(math.log10(abs(amount)) - 2) if amount else 0.01

@@ -1,5 +1,0 @@
-"""Linear models as arrays, and the piecewise-linear lowering into them."""
-
-from optsched.linear.model import LinearModel, Matrix, Rows, Variables
-
-__all__ = ["LinearModel", "Matrix", "Rows", "Variables"]

@@ -1,0 +1,26 @@
+"""Throughput as a function of the configuration: model families, their fit, and their linearization."""
+
+from __future__ import annotations
+
+from optsched.prediction.curves.allreduce import AllReduce
+from optsched.prediction.curves.amdahl import Amdahl
+from optsched.prediction.curves.base import CurveBase
+from optsched.prediction.curves.configurations import Points
+from optsched.prediction.curves.monotone import Monotone
+from optsched.prediction.curves.parameter_servers.curve import ParameterServer
+from optsched.prediction.curves.tabulated import Table, TableRow
+
+__all__ = [
+    "AllReduce",
+    "Amdahl",
+    "Curve",
+    "CurveBase",
+    "Monotone",
+    "ParameterServer",
+    "Points",
+    "Table",
+    "TableRow",
+]
+
+Curve = AllReduce | Amdahl | Monotone | ParameterServer | Table
+"""Every family that a file can hold; its ``family`` key tells which."""

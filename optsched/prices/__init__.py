@@ -1,6 +1,0 @@
-"""The price engine: sums over jobs at any size, by prices of the resources, with a proof."""
-
-from optsched.prices.engine import Priced, price, relaxed
-from optsched.prices.names import named, numbered
-
-__all__ = ["Priced", "named", "numbered", "price", "relaxed"]

@@ -1,0 +1,43 @@
+"""From an instance to a problem: its table, what each row is worth, and its limits."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optsched.instance import Instance, ObjectiveSpec
+from optsched.instance.objectives import objective
+from optsched.problem.configurations import rising, tabulate
+from optsched.problem.limits import keeping_limits
+from optsched.problem.problem import Problem
+
+__all__ = ["pose"]
+
+_RATES = 65
+"""Network rates at which the best value of a configuration is looked for that may be slower at a faster one."""
+
+
+def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
+    """Return the problem of an instance, with another objective than its own where one is given.
+
+    Values rise with the throughput, whatever the objective. So where the throughput is known to rise with the network
+    rate, a row's value at its fastest rate bounds it; elsewhere the largest of samples does that are lifted.
+    """
+    table = tabulate(instance)
+    here = [job.arrival_s <= instance.now_s for job in instance.jobs]
+    problem = Problem(
+        instance=instance,
+        objective=objective(spec or instance.objective),
+        configurations=table,
+        value=np.empty(0),
+        weight=np.array([job.weight * now for job, now in zip(instance.jobs, here, strict=True)], dtype=np.float64),
+        required=np.array([job.required for job in instance.jobs], dtype=bool),
+        error=error,
+    )
+    value = problem.worth(problem.objective)
+    rated = np.flatnonzero(table.slowest < table.ways.gbps)
+    bent = rated[~rising(instance, table, rated)]
+    if len(bent):
+        value[bent] = problem.over_rates(bent, _RATES)[1].max(axis=1)
+    return keeping_limits(replace(problem, value=value))

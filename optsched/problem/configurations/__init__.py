@@ -1,0 +1,22 @@
+"""Configurations: every way in which every job of an instance may run."""
+
+from optsched.problem.configurations.build import tabulate
+from optsched.problem.configurations.network_rates import rising, sampled
+from optsched.problem.configurations.reference import measured_by
+from optsched.problem.configurations.select import repeated, same_rows, some_rows, with_resource
+from optsched.problem.configurations.table import Configurations, Ways, points_of, throughputs
+
+__all__ = [
+    "Configurations",
+    "Ways",
+    "measured_by",
+    "points_of",
+    "repeated",
+    "rising",
+    "same_rows",
+    "sampled",
+    "some_rows",
+    "tabulate",
+    "throughputs",
+    "with_resource",
+]

@@ -1,0 +1,140 @@
+"""From an instance to its table of configurations. Jobs of one kind (curves, limits, batches) are evaluated once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import msgspec
+import numpy as np
+
+from optsched._util.arrays import FloatArray, IntArray, members, offsets
+from optsched.instance import Instance, Job
+from optsched.instance.pools import Pool, pools, resources
+from optsched.problem.configurations.current import kept, twins, with_held
+from optsched.problem.configurations.eligible import eligible
+from optsched.problem.configurations.enumerate import reference_goodputs, ways_of
+from optsched.problem.configurations.table import Configurations, Ways, throughputs
+
+__all__ = ["kind", "kinds", "tabulate"]
+
+SLOWEST = 100
+"""The fastest network rate of a configuration over the slowest that it may be assigned."""
+
+
+def tabulate(instance: Instance) -> Configurations:
+    """Return the table of an instance.
+
+    A row is left out where the job has not arrived yet, where its curve is unknown, and where,
+    held from now on, it would miss the job's deadline or cost more than its budget.
+    """
+    everywhere = pools(instance)
+    some, kind_of = kinds(instance.jobs)
+    ways, first, notes = ways_of(some, instance, everywhere)
+    if instance.decides == "counts":
+        reference = reference_goodputs(some, ways, first, everywhere)
+    else:  # progress is measured by what was measured: packed, and without a rate
+        packed = ways_of(some, msgspec.structs.replace(instance, decides="counts"), everywhere)
+        reference = reference_goodputs(some, packed[0], packed[1], everywhere)
+    job, within = members(np.diff(first)[kind_of])
+    rows = ways if len(some) == len(instance.jobs) else ways.take(first[kind_of[job]] + within)
+    job, rows = with_held(instance, everywhere, job, rows)
+    idle = np.flatnonzero(np.bincount(job, minlength=len(instance.jobs)) == 0)
+    reasons = {j: notes[kind_of[j]] for j in idle.tolist()}
+    same, holding = kept(instance, everywhere, job, rows)
+    if instance.decides != "counts":
+        job, rows, same = twins(instance, job, rows, same)
+    lost = np.zeros(len(job))
+    if holding.any():
+        restart = np.array([owner.restart_s for owner in instance.jobs])
+        lost = np.where(holding[job] & ~same, restart[job], 0.0)
+    share = 1.0 - np.minimum(1.0, lost / instance.round_s)
+    keep, needed, why = eligible(instance, everywhere, job, rows, lost)
+    slowest = _slowest(instance, everywhere, job, rows, needed) if instance.decides == "network" else rows.gbps
+    if not keep.all():
+        job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
+    shared = resources(instance)
+    return Configurations(
+        job=job,
+        ways=rows,
+        kept=same,
+        share=share,
+        slowest=slowest,
+        first=offsets(np.bincount(job, minlength=len(instance.jobs))),
+        reference=reference[kind_of],
+        pools=everywhere,
+        used=_used(instance, everywhere, job, rows),
+        capacity=np.array([r.capacity for r in shared]),
+        resource_names=tuple(r.name for r in shared),
+        reasons=reasons | why,
+    )
+
+
+def kinds(jobs: Sequence[Job]) -> tuple[list[Job], IntArray]:
+    """Return one job of each kind, and the kind of each job, shape ``(jobs,)``."""
+    number: dict[Hashable, int] = {}
+    some: list[Job] = []
+    kind_of = np.empty(len(jobs), dtype=np.int64)
+    for j, job in enumerate(jobs):
+        if (k := number.setdefault(kind(job), len(some))) == len(some):
+            some.append(job)
+        kind_of[j] = k
+    return some, kind_of
+
+
+def kind(job: Job) -> Hashable:
+    """Return what decides a job's ways, whatever it holds; jobs with equal kinds share one evaluation."""
+    if job.configurations:
+        return job.configurations, job.sites, job.max_gpus_per_server, job.reference
+    return (
+        tuple(job.curves.items()),
+        job.sites,
+        job.min_gpus,
+        job.max_gpus,
+        job.gpu_multiple,
+        job.global_batches,
+        job.local_batches,
+        job.parameter_servers,
+        job.efficiency,
+        job.reference,
+        job.max_gpus_per_server,
+    )
+
+
+def _slowest(
+    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: Ways, needed: FloatArray
+) -> FloatArray:
+    """Return the least network rate of each row: a hundredth of the fastest, or what it needs for a goodput."""
+    slow: FloatArray = rows.gbps / SLOWEST
+    fast = rows.gbps.copy()
+    listed = np.array([bool(owner.configurations) for owner in instance.jobs], dtype=bool)[job]
+    slow[listed] = fast[listed]
+    tight = np.flatnonzero((needed > 0) & ~np.isnan(fast) & ~listed)
+    if len(tight):
+        some, mine, goal = rows.take(tight), job[tight], needed[tight] / rows.efficiency[tight]
+        low, high = slow[tight], fast[tight]
+        enough = throughputs(instance, everywhere, mine, some, low) >= goal
+        for _ in range(50):
+            middle = np.sqrt(low * high)
+            reached = throughputs(instance, everywhere, mine, some, middle) >= goal
+            low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+        slow[tight] = np.where(enough, slow[tight], high)
+    return slow
+
+
+def _used(
+    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: Ways
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return what each row takes of each resource, without zeros."""
+    sites = [site.id for site in instance.cluster.sites]
+    site = np.array([sites.index(pool.site) for pool in everywhere])
+    parts = [(np.arange(len(job)), rows.pool, rows.gpus.astype(np.float64))]
+    for number, (per_gpu, per_server) in enumerate(
+        (("cpu_cores_per_gpu", "cpu_cores"), ("memory_gb_per_gpu", "memory_gb"))
+    ):
+        worker = np.array([getattr(j, per_gpu) for j in instance.jobs])
+        server = np.array([getattr(j.parameter_servers, per_server, 0.0) for j in instance.jobs])
+        if worker.any() or server.any():
+            amount = worker[job] * rows.gpus + server[job] * rows.servers
+            some = np.flatnonzero(amount)
+            parts.append((some, len(everywhere) + number * len(sites) + site[rows.pool[some]], amount[some]))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]

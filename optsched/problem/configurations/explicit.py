@@ -1,0 +1,88 @@
+"""Ways to run jobs that list their configurations: wherever these fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from optsched._util.arrays import IntArray, distinct
+from optsched.instance import Instance, Job
+from optsched.instance.pools import Pool
+from optsched.problem.configurations.requests import Demands
+from optsched.problem.configurations.table import Ways, none, stacked
+
+__all__ = ["listed_ways"]
+
+
+def listed_ways(
+    jobs: Sequence[Job], instance: Instance, everywhere: Sequence[Pool], demands: Demands
+) -> tuple[IntArray, Ways]:
+    """Return (job, way) of all configurations that jobs list, in every pool where they fit, by job and pool.
+
+    An allocation does not say how efficient its batch is: of ways that differ in that alone, the best one stays.
+    """
+    owner = np.array([j for j, job in enumerate(jobs) for _ in job.configurations], dtype=np.int64)
+    every = [c for job in jobs for c in job.configurations]
+    if not every:
+        return owner, none()
+    numbers = [
+        (
+            c.gpus,
+            c.nodes or 0,
+            c.servers,
+            c.accumulation,
+            np.nan if c.local_batch is None else c.local_batch,
+            c.throughput,
+            c.efficiency,
+            np.nan if c.gbps is None else c.gbps,
+        )
+        for c in every
+    ]
+    columns = np.array(numbers, dtype=np.float64).T
+    gpus, named, servers, passes = columns[:4].astype(np.int64)
+    parts, owners = [], []
+    for number, pool in enumerate(everywhere):
+        here = [
+            c.gpu_type == pool.gpu_type
+            and c.site in (None, pool.site)
+            and c.gpus <= pool.capacity
+            and (jobs[j].sites is None or pool.site in jobs[j].sites)
+            for j, c in zip(owner.tolist(), every, strict=True)
+        ]
+        some: IntArray = np.flatnonzero(here)
+        most = demands.per_server[owner[some]]
+        nodes = np.where(named[some] > 0, named[some], pool.packed_nodes(gpus[some], most))
+        fits = pool.fits(gpus[some], nodes, most, evenly=instance.decides != "counts")
+        some, nodes = some[fits], nodes[fits]
+        meets = (instance.decides == "network") & ((nodes > 1) | (servers[some] > 0))
+        batch, throughput, efficiency, gbps = columns[4:, some]
+        pools = np.full(len(some), number)
+        gbps = np.where(meets, gbps, np.nan)
+        parts.append(Ways(pools, gpus[some], nodes, servers[some], batch, passes[some], throughput, efficiency, gbps))
+        owners.append(owner[some])
+    ways, owner = stacked(parts), np.concatenate(owners)
+    order = np.lexsort((ways.nodes, ways.servers, ways.gpus, ways.pool, owner))
+    order = order[_most_efficient(owner[order], ways.take(order))]
+    return owner[order], ways.take(order)
+
+
+def _most_efficient(owner: IntArray, ways: Ways) -> IntArray:
+    """Return the numbers, in increasing order, of the most efficient of all ways that are equal but for that."""
+    equal = np.column_stack(
+        [
+            owner,
+            ways.pool,
+            ways.gpus,
+            ways.nodes,
+            ways.servers,
+            ways.local_batch,
+            ways.accumulation,
+            ways.throughput,
+            ways.gbps,
+        ]
+    )
+    best_first = np.argsort(-ways.efficiency, kind="stable")
+    first, _ = distinct(equal[best_first])
+    kept: IntArray = np.sort(best_first[first])
+    return kept

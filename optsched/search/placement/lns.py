@@ -1,0 +1,185 @@
+"""Large neighbourhoods: the jobs of a few racks are decided anew, in the room that the others leave (Shaw, CP'98)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optsched._util.arrays import FloatArray, IntArray, foremost
+from optsched.problem.formulation import formulation
+from optsched.problem.placement.incumbents import feasible
+from optsched.problem.placement.packing import brief
+from optsched.problem.placement.rate_allocation import best_rates
+from optsched.problem.placement.residual import room_left
+from optsched.problem.placement.servers import Ground
+from optsched.problem.problem import Plan, Problem
+from optsched.search.placement.prices import worth_of
+from optsched.search.placement.rate_levels import CHOICES, at_levels, at_rates, plans_of
+from optsched.solvers import Limits, Watch
+from optsched.solvers.subprocess.channel import TICK
+
+__all__ = ["improved"]
+
+_SERVERS = 12
+"""Most servers of a rack that are decided together."""
+_SIZES = (2, 3)
+"""So many racks, or parts of them, are decided anew: pairs first, and threes when no pair gives more."""
+_LISTED = 2_000
+"""Most sets of racks that are each tried, in random order; of more, random ones are."""
+_WAITING = 15
+"""Most jobs without GPUs that may move in."""
+_SECONDS = 3.0
+"""Most for one neighbourhood."""
+_LEAST = 0.2
+"""Seconds for which none is begun."""
+_PRICED = 2_000
+"""Rows whose rates are priced: of each job those of the greatest worth."""
+_ROWS = 10
+"""Rows at rates of each job in a neighbourhood: those of the greatest worth."""
+
+
+def improved(
+    problem: Problem,
+    plan: Plan,
+    worth: FloatArray,
+    watch: Watch,
+    enough: float = np.inf,
+    news: Future[Plan | None] | None = None,
+) -> Plan:
+    """Return a plan no worse than the given one; the search ends where no neighbourhood is better, or in time.
+
+    The jobs of two or three racks are decided anew, with some that wait, at rates of few levels and in the room that
+    the other jobs leave. Servers that are all free again are equal, and so one class.
+
+    Parameters
+    ----------
+    worth
+        Of each row, its value less what it takes at prices, shape ``(rows,)``.
+    """
+    random = np.random.default_rng(watch.limits.seed)
+    has_rows = np.diff(problem.configurations.first) > 0
+    movable = np.array([job.holds is None for job in problem.instance.jobs]) & has_rows
+    if not movable.any():
+        return plan
+    ground = Ground.of(problem)
+    offers = _offers(problem, worth, watch)
+    racks = _racks(ground)
+    best, value = plan, problem.total(plan)
+    sets = _sets(len(racks), random)
+    while value < enough and watch.limits.left() > _LEAST and not watch.stopping():
+        found: Plan | None = None
+        if news is not None and news.done():
+            found, news = news.result(), None
+        elif (chosen := next(sets, None)) is not None:
+            servers = np.concatenate([racks[k] for k in chosen])
+            found = _anew(problem, ground, best, _freed(ground, best, movable, servers, random), offers, watch)
+        elif news is not None:
+            wait([news], max(0.0, min(TICK, watch.limits.left())))
+        else:
+            break
+        if found is None or (now := problem.total(found)) <= value + 1e-7 * abs(value):
+            continue
+        if feasible(problem, found):
+            best, value = found, now
+            watch.progress("neighbourhoods", value, None)
+            sets = _sets(len(racks), random)
+    return best
+
+
+def _racks(ground: Ground) -> list[IntArray]:
+    """Return the servers of each rack, of large ones in parts."""
+    found = []
+    for rack in np.unique(ground.rack).tolist():
+        own = np.flatnonzero(ground.rack == rack)
+        found += np.array_split(own, math.ceil(len(own) / _SERVERS))
+    return found
+
+
+def _sets(count: int, random: np.random.Generator) -> Iterator[tuple[int, ...]]:
+    """Yield sets of ``count``: each once in random order, small ones first; of very many random ones for ever."""
+    for size in sorted({min(size, count) for size in _SIZES}):
+        if math.comb(count, size) <= _LISTED:
+            every = list(itertools.combinations(range(count), size))
+            yield from (every[k] for k in random.permutation(len(every)).tolist())
+        else:
+            while True:
+                yield tuple(random.choice(count, size, replace=False).tolist())
+
+
+def _freed(
+    ground: Ground, plan: Plan, movable: NDArray[np.bool_], servers: IntArray, random: np.random.Generator
+) -> IntArray:
+    """Return the jobs with pieces on any of the servers, and some that have none anywhere."""
+    assert plan.places is not None
+    names = {ground.servers[s].names[0] for s in servers.tolist()}
+    here = [stands is not None and not names.isdisjoint({*stands.gpus, *stands.servers}) for stands in plan.places]
+    waits = np.flatnonzero(movable & (plan.rows < 0))
+    some = random.permutation(waits)[:_WAITING]
+    return np.sort(np.concatenate([np.flatnonzero(movable & (plan.rows >= 0) & np.array(here)), some]))
+
+
+@dataclass(frozen=True)
+class _Offers:
+    """Rows at rates, those of a job together, the best first: number of the row, its rate, and its job."""
+
+    number: IntArray
+    rate: FloatArray
+    job: IntArray
+
+
+def _offers(problem: Problem, worth: FloatArray, watch: Watch) -> _Offers:
+    """Return the best rows of each job, at their best levels of rates at prices."""
+    table = problem.configurations
+    each = max(4, min(20, _PRICED // table.jobs))
+    best = foremost(table.job, worth, each)
+    part, number = at_levels(problem, np.sort(best))
+    net = worth_of(part, watch.limits.deadline).net
+    order = foremost(part.configurations.job, net, _ROWS)
+    return _Offers(number[order], part.configurations.ways.gbps[order], part.configurations.job[order])
+
+
+def _anew(problem: Problem, ground: Ground, plan: Plan, freed: IntArray, offers: _Offers, watch: Watch) -> Plan | None:
+    """Return the plan with the freed jobs decided anew; None where nothing is found."""
+    table = problem.configurations
+    free = np.zeros(table.jobs, dtype=bool)
+    free[freed] = True
+    own = free[offers.job]
+    runs = freed[plan.rows[freed] >= 0]
+    number = np.concatenate([offers.number[own], plan.rows[runs]])
+    rate = np.concatenate([offers.rate[own], np.full(len(runs), np.nan) if plan.gbps is None else plan.gbps[runs]])
+    order = np.argsort(number, kind="stable")  # rows of a job stand together
+    number = number[order]
+    now = np.full(table.jobs, -1, dtype=np.int64)
+    now[runs] = np.argsort(order)[own.sum() :]
+    others = Plan(np.where(free, -1, plan.rows), plan.gbps, plan.places)
+    part = replace(
+        at_rates(problem, number, rate[order]),
+        required=problem.required & free,
+        room=room_left(problem, ground, others),
+        near=None,
+    )
+    built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
+    limits = Limits(time.monotonic() + min(_SECONDS, watch.limits.left()), 1e-3, watch.limits.seed, 1)
+    found = (
+        _joined(problem, ground, plan, free, number, own)
+        for own in plans_of(built, Watch(limits, stop=watch.stop), Plan(now, plan.gbps, plan.places))
+    )
+    return max((each for each in found if each is not None), key=problem.total, default=None)
+
+
+def _joined(
+    problem: Problem, ground: Ground, plan: Plan, free: NDArray[np.bool_], number: IntArray, found: Plan
+) -> Plan | None:
+    """Return the plan with what was found for the freed jobs, at the best rates for all."""
+    assert found.places is not None
+    assert plan.places is not None
+    rows = np.where(free, np.append(number, -1)[found.rows], plan.rows)
+    places = tuple(new if freely else old for new, old, freely in zip(found.places, plan.places, free, strict=True))
+    return Plan(rows, None, places) if plan.gbps is None else best_rates(problem, ground, rows, places, brief())

@@ -1,0 +1,110 @@
+"""Passes over the table at given prices: the Lagrangian dual, and how far each row is from its job's best."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optsched._util.arrays import FloatArray, IntArray
+from optsched.problem.problem import Problem
+from optsched.search.prices.table import ROOM, Table, relieved
+
+__all__ = ["BLOCK", "Look", "dual_bound", "look", "spans"]
+
+BLOCK = 32_768
+"""Rows at a time: their few temporary arrays of 8 bytes stay in a second-level cache."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one pass sees.
+
+    prices
+        Shape ``(resources,)``, per unit of ``Table.scale``.
+    dual
+        The Lagrangian dual in units of ``Table.scale``.
+    loss
+        The best reduced value of its group, less the row's own, >= 0: shape ``(n,)``.
+    best
+        A row of each group without loss, shape ``(groups,)``.
+    used
+        What all units take on those rows, shape ``(resources,)``.
+    """
+
+    prices: FloatArray
+    dual: float
+    loss: FloatArray
+    best: IntArray
+    used: FloatArray
+
+
+def spans(table: Table, rows: int = BLOCK) -> list[tuple[int, int]]:
+    """Return ranges of groups of about so many rows each."""
+    cuts = np.searchsorted(table.first, np.arange(0, len(table) + rows, rows))
+    cuts = np.unique(np.minimum(np.append(cuts, table.groups), table.groups))
+    return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
+
+
+def look(table: Table, prices: FloatArray, loss: FloatArray | None = None) -> Look:
+    """Evaluate the dual ``b'p + sum_g m_g max_c (v_c - a_c'p)`` and its argmax.
+
+    Parameters
+    ----------
+    loss
+        An array to fill, shape ``(n,)``.
+    """
+    loss = np.empty(len(table)) if loss is None else loss
+    best = np.empty(table.groups, dtype=np.int64)
+    dual = float(table.capacity @ prices)
+    for begin, end in spans(table):
+        low, high = int(table.first[begin]), int(table.first[end])
+        first = table.first[begin:end] - low
+        size = np.diff(table.first[begin : end + 1])
+        reduced = table.costs(prices, low, high)
+        np.subtract(table.value[low:high], reduced, out=reduced)
+        most = np.maximum.reduceat(reduced, first)
+        np.subtract(np.repeat(most, size), reduced, out=loss[low:high])
+        # the last of several rows without loss wins the assignment, so they are taken backwards
+        ties = np.flatnonzero(loss[low:high] == 0)[::-1]
+        owner = np.repeat(np.arange(begin, end), size)[ties] if len(ties) > end - begin else np.arange(begin, end)[::-1]
+        best[owner] = ties + low
+        dual += float(table.many[begin:end] @ most)
+    return Look(prices, dual, loss, best, table.used(best, table.many))
+
+
+def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float:
+    """Return the Lagrangian dual value, which bounds every plan for *any* prices >= 0.
+
+    Computed from the problem itself in one plain pass, independent of the engine's table; rows that
+    alone exceed a capacity are in no plan and do not count.
+
+    Parameters
+    ----------
+    prices
+        Of the resources, shape ``(resources,)``; those without a limit are priced at 0.
+    move_price
+        Of one more move; 0 where moves are not limited.
+    """
+    table = problem.configurations
+    limited = np.isfinite(table.capacity)
+    prices = np.where(limited, np.maximum(prices, 0.0), 0.0)
+    reduced = problem.value.astype(np.float64)
+    given = relieved(table.used[1], table.used[2], len(prices))
+    # a block of entries at a time, since there may be a hundred million
+    for begin in range(0, len(table.used[0]), 1 << 22):
+        part = slice(begin, begin + (1 << 22))
+        row, resource, amount = table.used[0][part], table.used[1][part], table.used[2][part]
+        np.subtract.at(reduced, row, prices[resource] * amount)
+        over = (amount > table.capacity[resource] * (1 + ROOM)) & ~given[resource]
+        reduced[row[over]] = -np.inf
+    total = float(table.capacity[limited] @ prices[limited])
+    if (fewest := problem.instance.fewest_kept) is not None:
+        move_price = max(0.0, move_price)
+        reduced += move_price * table.kept
+        total -= move_price * fewest
+    most = np.full(table.jobs, -np.inf)
+    some = np.flatnonzero(np.diff(table.first) > 0)
+    if len(some):
+        most[some] = np.maximum.reduceat(reduced, table.first[some])
+    return total + float(np.where(problem.required, most, np.maximum(most, 0.0)).sum())

@@ -1,0 +1,8 @@
+"""A search in stages: each hands on what the checker confirmed."""
+
+from optsched.search.strategies.exact import doubted
+from optsched.search.strategies.heuristic import HEURISTICS, filled, idle
+from optsched.search.strategies.pipeline import stages_of
+from optsched.search.strategies.state import Board, Search, Stage
+
+__all__ = ["HEURISTICS", "Board", "Search", "Stage", "doubted", "filled", "idle", "stages_of"]

@@ -1,0 +1,222 @@
+"""Stages that formulate, solve, and take up what the checker confirms."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from optsched._util.arrays import FloatArray, IntArray
+from optsched.errors import InputError, SolverError, shown
+from optsched.problem.formulation import DEFAULT, Choices, Formulated, Formulation, formulation, formulations
+from optsched.problem.infeasibility import proven_infeasible
+from optsched.problem.problem import Plan, Problem
+from optsched.search.max_min import tightened
+from optsched.search.placement import narrowed, widened
+from optsched.search.strategies.heuristic import HEURISTICS
+from optsched.search.strategies.state import Search, bounded
+from optsched.solvers import Outcome, Watch, form_of
+
+__all__ = ["doubted", "exactly", "formulation_for", "in_turn", "nearer"]
+
+_FEW = 1_000
+"""Most rows that are priced anew before a model, and may be split by intervals of network rates."""
+_ENOUGH = 0.9
+"""Part of the gap that is left open above a plan that is known."""
+_LISTABLE = 200_000
+"""Most configurations that are listed one by one where the formulation is left to us."""
+
+
+def formulation_for(problem: Problem, wanted: str, form: str, backend: str) -> tuple[Formulation, str]:
+    """Return the formulation, and why, if that was left to us."""
+    if wanted == "auto":
+        rows = len(problem.configurations)
+        listed = rows <= _LISTABLE or not formulation("allocation").supports(problem).ok
+        name = "configuration" if listed else "allocation"
+        note = f"formulation {name}: {rows} configurations, of which {_LISTABLE} are few enough to be listed"
+    elif wanted in (known := formulations()):
+        name, note = wanted, ""
+    else:
+        raise InputError(f"auto or one of {', '.join([*known, *HEURISTICS])}", path="formulation", value=shown(wanted))
+    chosen = formulation(name)
+    support = chosen.supports(problem)
+    if not support.ok:
+        raise InputError(f"another formulation than {name}: {support.reason}", path="formulation", value=shown(name))
+    if form not in chosen.forms:
+        raise SolverError(f"formulation {name} has no form for {backend}; it has {', '.join(chosen.forms)}")
+    return chosen, note
+
+
+def exactly(
+    search: Search,
+    chosen: Formulation,
+    choices: Choices,
+    form: str,
+    backend: str,
+    watch: Watch,
+    note: str,
+    share: float = 1.0,
+    ends: Sequence[float] = (),
+) -> Search:
+    """Formulate, solve and take up what the checker confirms, in a share of the time left.
+
+    Where rows are few, those of several network rates become rows in intervals of rates, which end at ``ends``.
+    """
+    began = time.monotonic()
+    if watch.limits.deadline is not None:
+        # what it finds must be read and checked, too
+        left = max(0.0, share * watch.limits.left() - 2 * search.check_s)
+        watch = replace(watch, limits=replace(watch.limits, deadline=began + left))
+    search = search.noting(note) if note else search
+    problem = search.problem
+    if problem.objective.aggregate == "min":
+        problem, level = tightened(problem, watch)
+        search = bounded(search, level, 1.0, "the LP relaxation")
+    number = None
+    if problem.instance.decides != "counts" and problem is search.problem:
+        problem, number = hopeful(search, watch, ends)
+    start = search.plan
+    if number is not None and start is not None:
+        start = narrowed(problem, number, start)
+    built = chosen.forms[form](problem, choices)
+    build_s = time.monotonic() - began
+    if watch.limits.left() <= 0:
+        return replace(search, stopped="time_limit", build_s=build_s)
+    # only the solver speaks in the model's units
+    told = replace(watch, scale=watch.scale * built.scale)
+    enough = -np.inf if start is None else search.value + _ENOUGH * watch.limits.gap * abs(search.value)
+    outcome = run_backend(form, backend, built, told, start, enough / built.scale)
+    build_s += outcome.handover_s
+    search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
+    if outcome.message:
+        search = search.noting(f"{backend}: {outcome.message}")
+    for said in built.notes:
+        search = search.noting(said) if said not in search.notes else search
+    if outcome.values is not None:
+        if built.rates is not None:
+            search = replace(search, problem=nearer(search.problem, built.rates(outcome.values), number))
+        before = search.notes
+        try:
+            plan = read_plan(built, outcome.values)
+            if number is not None:
+                plan = widened(search.problem, number, plan)
+            search = search.offered(plan, f"{chosen.name} on {backend}")
+        except SolverError as error:
+            search = search.noting(f"{backend} answers with {error}")
+        if search.notes != before:
+            return replace(search, stopped="failed").noting(f"nothing else that {backend} says is believed")
+    if outcome.status == "infeasible":
+        return replace(search, infeasible=True)
+    return bounded(search, outcome.bound, built.scale, backend)
+
+
+def in_turn(
+    search: Search, first: Callable[[Search], Search], then: Callable[[Search], Search], watch: Watch
+) -> Search:
+    """Ask a second solver where the first one failed."""
+    search = first(search)
+    if search.stopped != "failed" or watch.limits.left() <= 0 or watch.stopping():
+        return search
+    return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
+
+
+def hopeful(search: Search, watch: Watch, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
+    """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
+    from optsched.search.placement import in_intervals, part_of, worth_of
+
+    problem, plan = search.problem, search.plan
+    if plan is None or search.worth is None:
+        return problem, None
+    part, number = part_of(problem, search.worth.promising(problem, search.value, plan.rows))
+    if problem.instance.decides != "network" or len(part.configurations) > _FEW:
+        return part, number
+    if ends:
+        part, of = in_intervals(part, ends)
+        number = number[of]
+    # of few rows, prices that are better known leave fewer
+    worth = worth_of(replace(part, near=None), watch.limits.deadline, max(problem.error, 3e-4))
+    part, of = part_of(part, worth.promising(part, search.value, narrowed(part, number, plan).rows))
+    return part, number[of]
+
+
+def nearer(problem: Problem, gbps: FloatArray, number: IntArray | None = None) -> Problem:
+    """Return the problem with one more network rate of each row near which values are to be known best.
+
+    Parameters
+    ----------
+    gbps
+        Of each row, or of each of those in ``number``; nan for none.
+    """
+    near = np.full((len(problem.configurations), 1), np.nan)
+    known = ~np.isnan(gbps)
+    near[np.flatnonzero(known) if number is None else number[known], 0] = gbps[known]
+    if problem.near is not None:  # where there is nothing new, the first is as good as any
+        near = np.where(np.isnan(near), problem.near[:, :1], near)
+        near = np.column_stack([problem.near, near])
+    return replace(problem, near=near)
+
+
+def read_plan(built: Formulated, values: FloatArray) -> Plan:
+    """Return the plan that a point of the model means; raise SolverError where it means none."""
+    try:
+        return built.read(values)
+    except Exception as error:  # whatever it stumbles over: a solver's point may be anything
+        raise SolverError(f"a point that means no plan ({type(error).__name__}: {error})") from error
+
+
+def run_backend(
+    form: str, backend: str, built: Formulated, watch: Watch, start: Plan | None, enough: float = -np.inf
+) -> Outcome:
+    """Run a backend; it is imported no sooner than here. ``enough``: a bound down to which the tree searches."""
+    if backend == "tree":
+        from optsched.solvers import branch_and_bound as tree
+
+        assert built.disjunctions is not None
+        return tree.solve(built.model, built.disjunctions(), watch, enough)
+    if form == "linear":
+        from optsched.solvers import highs
+
+        point = None if start is None or built.start is None else built.start(start)
+        return highs.solve(built.model, watch, start=point)
+    if form == "cpsat":
+        from optsched.solvers import cpsat
+
+        return cpsat.solve(built.model, watch)
+    from optsched.solvers import pyomo
+
+    return pyomo.solve(built.model, watch, backend.partition(":")[2])
+
+
+def doubted(search: Search, watch: Watch) -> Search:
+    """Return the search after a solver said that there is no plan, which is believed if something else says so, too.
+
+    That is the proof by duals, or another solver; a known plan refutes it.
+    """
+    problem, word = search.problem, replace(search, infeasible=False, stopped="failed")
+    draft = search.board.draft
+    if search.plan is not None or draft is not None:
+        return word.noting("a solver calls the instance infeasible, and a feasible plan is known: not believed")
+    if proven_infeasible(problem, watch.limits):
+        return search
+    other = "highs" if search.backend.partition(":")[0] == "cpsat" else "cpsat"
+    name = problem.instance.decides if problem.instance.decides != "counts" else "configuration"
+    chosen, form = formulation(name), str(form_of(other))
+    if form not in chosen.forms or not chosen.supports(problem).ok:
+        return search.noting("infeasible on the word of one solver: no other could be asked")
+    try:
+        built = chosen.forms[form](problem, DEFAULT)
+    except InputError as error:  # e.g. amounts of more decimals than CP-SAT takes
+        return search.noting(f"infeasible on the word of one solver, since {other} cannot be asked: {error}")
+    outcome = run_backend(form, other, built, replace(watch, scale=watch.scale * built.scale), None)
+    if outcome.status == "infeasible":
+        return search.noting(f"two solvers call the instance infeasible; the second is {other}")
+    if outcome.values is not None:
+        with contextlib.suppress(SolverError):
+            word = word.offered(read_plan(built, outcome.values), f"{name} on {other}")
+        if word.plan is not None:
+            note = f"a solver calls the instance infeasible, and {other} found a feasible plan: not believed"
+            return bounded(word.noting(note), outcome.bound, built.scale, other)
+    return word.noting("a solver calls the instance infeasible, and nothing else says so: not believed")

@@ -1,0 +1,210 @@
+"""Stages that build no model of the whole: first plans, prices, levels, and what is left over."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from optsched._util.arrays import IntArray
+from optsched.checker import check
+from optsched.problem.formulation import DEFAULT, formulation
+from optsched.problem.problem import Plan, Problem, allocate, rows_of
+from optsched.search.heuristics.marginal_gain import marginal_gain
+from optsched.search.max_min import highest_level, lexicographic, reach
+from optsched.search.strategies.state import Search, bounded, spec_of
+from optsched.solvers import Watch
+
+__all__ = [
+    "HEURISTICS",
+    "by_dual",
+    "by_heuristic",
+    "by_levels",
+    "by_marginal_gain",
+    "by_prices",
+    "by_relaxation",
+    "filled",
+    "idle",
+    "in_order",
+]
+
+HEURISTICS = {
+    "marginal-gain": "GPUs step by step to the job that gains most by them (Optimus, EuroSys'18)",
+    "one-by-one": "GPUs, then places on servers, then network rates: one decision after the other",
+    "price-greedy": "each job in turn the row that is worth most at the prices of the dual, by value over cost",
+    "lp-rounding": "what the LP relaxation decides whole, and the rest by marginal gain",
+    "pop-4": "a random partition of jobs and resources in 4, each solved by HiGHS (POP, SOSP'21)",
+    "pop-16": "the same in 16 parts",
+    "neighbourhoods": "some jobs decided anew by HiGHS or CP-SAT in the room that the others leave (Shaw, CP'98)",
+    "speed-up": "the next GPUs to the job that they speed up most, relative to what it has (Lin et al., MASCOTS'18)",
+    "prices": "a plan from one price for each resource, for sums over up to a million jobs",
+    "levels": "the highest level that all jobs reach, or all their levels in lexicographic order, by prices",
+}
+"""What can stand in place of a formulation: a plan without proof, and a proven bound beside it."""
+
+PARTS = {"pop-4": 4, "pop-16": 16}
+"""Parts of the partitions."""
+
+
+def by_heuristic(search: Search, watch: Watch, name: str, gap: float, backend: str = "highs") -> Search:
+    """Take up the plan of a heuristic, in a half of the time left: the other half is the bound's."""
+    from optsched.search.heuristics.greedy import price_greedy
+    from optsched.search.heuristics.lp_rounding import lp_rounding
+    from optsched.search.heuristics.pop import partitioned
+    from optsched.search.heuristics.speedup import speed_up
+    from optsched.search.prices import relaxed
+
+    began, problem = time.monotonic(), search.problem
+    deadline = None if watch.limits.deadline is None else began + watch.limits.left() / 2
+    rows: IntArray | None
+    if name in PARTS:
+        rows = partitioned(problem, PARTS[name], watch.limits.seed, deadline=deadline, gap=gap)
+    elif name == "neighbourhoods":
+        rows = _by_neighbourhoods(problem, watch, deadline, backend)
+    elif name == "lp-rounding":
+        rows = lp_rounding(problem, deadline)
+    elif name == "speed-up":
+        rows = speed_up(problem, deadline)
+    elif name == "price-greedy":
+        rows = price_greedy(problem, relaxed(problem, deadline).prices, deadline)
+    else:
+        rows = marginal_gain(problem, deadline)
+    search = replace(search, solve_s=time.monotonic() - began)
+    return search if rows is None else search.offered(Plan(rows), name)
+
+
+def _by_neighbourhoods(problem: Problem, watch: Watch, deadline: float | None, backend: str) -> IntArray:
+    """Return a greedy plan, by prices if the objective is a sum, bettered around itself."""
+    from optsched.search.heuristics.greedy import price_greedy
+    from optsched.search.heuristics.lns import neighbourhoods
+    from optsched.search.prices import relaxed
+
+    limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
+    if problem.objective.aggregate != "sum":
+        return neighbourhoods(problem, marginal_gain(problem, deadline), limited, backend=backend)
+    prices = relaxed(problem, deadline).prices
+    first = price_greedy(problem, prices, deadline)
+    return neighbourhoods(problem, first, limited, costs=problem.configurations.costs(prices), backend=backend)
+
+
+def by_dual(search: Search, watch: Watch) -> Search:
+    """Bound a heuristic's plan: by prices where the objective is a sum, by the LP relaxation elsewhere."""
+    if search.problem.objective.aggregate != "sum" or search.plan is None:  # which may prove that there is none
+        return by_relaxation(search, watch)
+    from optsched.search.prices import named, relaxed
+
+    began = time.monotonic()
+    found = relaxed(search.problem, watch.limits.deadline)
+    search = replace(search, solve_s=search.solve_s + time.monotonic() - began, prices=named(search.problem, found))
+    return bounded(search, found.bound, 1.0, "prices")
+
+
+def idle(search: Search) -> Search:
+    """Decide nothing, where no job can run."""
+    rows = rows_of(search.problem, np.empty(0, dtype=np.int64))
+    return replace(search, plan=Plan(rows), value=0.0, bound=0.0, stopped="gap").noting(
+        "no job can run: nothing to decide"
+    )
+
+
+def by_marginal_gain(search: Search, watch: Watch) -> Search:
+    """Find a plan in little time, if none is known."""
+    if search.plan is not None:
+        return search
+    return search.offered(Plan(marginal_gain(search.problem, watch.limits.deadline)), "marginal gain")
+
+
+def by_prices(search: Search, watch: Watch, gap: float, share: float) -> Search:
+    """Find a plan and a bound by prices, in a share of the time left."""
+    from optsched.search.prices import named, numbered, price
+
+    began, problem = time.monotonic(), search.problem
+    deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
+    start, move = (None, 0.0) if search.known is None else numbered(problem, search.known)
+    found = price(problem, deadline=deadline, gap=gap, start=start, start_move=move, executor=search.executor)
+    stopped = "time_limit" if watch.limits.left() <= 0 else "gap" if found.gap <= gap else "heuristic"
+    search = replace(search, solve_s=time.monotonic() - began, stopped=stopped, prices=named(problem, found))
+    for note in found.notes:
+        search = search.noting(f"prices: {note}")
+    if found.rows is not None and search.problem.instance.decides == "counts":
+        search = search.offered(Plan(found.rows), "prices")
+    elif found.rows is None and found.bound == -np.inf:
+        return replace(search, infeasible=True, stopped="infeasible")
+    return bounded(search, found.bound, 1.0, "prices")
+
+
+def by_levels(search: Search, watch: Watch, gap: float, share: float) -> Search:
+    """Find the highest level that all jobs reach, in a share of the time left."""
+    began = time.monotonic()
+    deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
+    found = highest_level(
+        search.problem, deadline=deadline, gap=gap, tell=lambda value, bound: watch.progress("levels", value, bound)
+    )
+    search = replace(search, solve_s=time.monotonic() - began, stopped=_stopped(watch))
+    search = search.noting(f"levels: asked {found.questions} times whether all jobs can reach a level")
+    if found.rows is not None:
+        search = search.offered(Plan(found.rows), "levels")
+    search = bounded(search, found.bound, 1.0, "levels")
+    return replace(search, partial=search.problem.objective.aggregate == "lexmin")
+
+
+def _stopped(watch: Watch) -> str:
+    return "time_limit" if watch.limits.left() <= 0 else "gap"
+
+
+def in_order(search: Search, watch: Watch) -> Search:
+    """Go on from the least value to the next, in lexicographic order."""
+    problem, began, deadline = search.problem, time.monotonic(), watch.limits.deadline
+    if search.plan is None:  # any plan is a start
+        start = reach(problem, problem.party >= 0, 0.0, problem.configurations.jobs, deadline=deadline)
+        if start.rows is None:
+            gone = start.most < 0
+            return replace(search, infeasible=gone, stopped="infeasible" if gone else _stopped(watch))
+        search = search.offered(Plan(start.rows), "levels")
+        if search.plan is None:
+            return search
+    found = lexicographic(problem, search.plan.rows, deadline=deadline)
+    search = replace(search, solve_s=search.solve_s + time.monotonic() - began, stopped=_stopped(watch))
+    plan, sign = Plan(found.rows), problem.objective.sign
+    allocations = allocate(problem, plan)
+    report = check(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
+    if not report.ok:
+        return search.noting(f"the plan of levels was dropped: {report.violations[0]}")
+    proven = f"{len(found.levels)} of {int((problem.party >= 0).sum())} levels are proven"
+    if found.levels:
+        search = bounded(search, found.levels[0], 1.0, "levels")
+    search = replace(search, partial=not found.whole).noting(f"levels: {proven}")
+    return search.taken(plan, allocations, sign * report.value)
+
+
+def by_relaxation(search: Search, watch: Watch) -> Search:
+    """Bound a heuristic's plan by the LP relaxation of the configuration formulation."""
+    from optsched.solvers import highs
+
+    began = time.monotonic()
+    built = formulation("configuration").forms["linear"](search.problem, DEFAULT)
+    build_s = time.monotonic() - began
+    outcome = highs.solve(built.model, watch, relaxed=True)
+    search = replace(search, build_s=build_s, solve_s=search.solve_s + outcome.solve_s)
+    if outcome.status == "infeasible" and search.plan is None:
+        return replace(search, infeasible=True, stopped="infeasible")
+    return bounded(search, outcome.bound if outcome.status == "optimal" else None, 1.0, "the LP relaxation")
+
+
+def filled(search: Search, deadline: float | None) -> Search:
+    """Hand out what a plan of a least value left over, where nobody loses by it."""
+    from optsched.search.heuristics.fill_idle import handed_out
+
+    problem = search.problem
+    assert search.plan is not None
+    if problem.instance.max_moves is not None:
+        return search  # a step may be a move
+    rows = handed_out(problem, search.plan.rows, deadline)
+    if np.array_equal(rows, search.plan.rows):
+        return search
+    plan = Plan(rows)
+    allocations = allocate(problem, plan)
+    report = check(problem.instance, allocations, spec_of(problem))
+    value = problem.objective.sign * report.value
+    return search.taken(plan, allocations, value) if report.ok and value >= search.value else search

@@ -1,0 +1,255 @@
+"""Runs of solvers in processes of their own, which can be killed.
+
+A solver may crash, eat all memory, hang, or not listen to its time limit. None of that reaches the
+process of the caller: what the solver had found streams in as it appears, and is the outcome.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from optsched.errors import SolverError
+from optsched.solvers.base import Outcome, Status, Stopped, Watch
+from optsched.solvers.subprocess import pool as processes
+from optsched.solvers.subprocess.channel import TICK, Broken
+from optsched.solvers.subprocess.server import resolve
+
+if TYPE_CHECKING:
+    from optsched._util.arrays import FloatArray
+
+__all__ = ["ENTRIES", "GRACE", "PATIENCE", "run", "stopped_by"]
+
+ENTRIES = {name: f"optsched.solvers.{name}:run" for name in ("highs", "cpsat", "pyomo", "tree")}
+"""What runs in the process of each backend, as ``module:function``. Tests put faults in their places."""
+GRACE = 0.05
+"""Seconds from the deadline, at which a solver is asked to stop, to being killed."""
+PATIENCE = 1.0
+"""Seconds from being asked to stop by ``Ctrl-C`` to being killed."""
+_NAMES = {"highs": "HiGHS", "cpsat": "CP-SAT", "pyomo": "Pyomo", "tree": "branch and bound"}
+
+
+@dataclass
+class _Seen:
+    """What a solver has told so far."""
+
+    begun: bool = False
+    """Whether it took the request: a process may have died idle without our having seen it."""
+    values: FloatArray | None = None
+    bound: float | None = None
+
+
+_ambient: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("optsched-stop", default=None)
+_numbers = itertools.count()
+
+
+@contextlib.contextmanager
+def stopped_by(event: threading.Event) -> Iterator[None]:
+    """Let an event stop all runs that this thread begins, whatever their own watches are."""
+    before = _ambient.set(event)
+    try:
+        yield
+    finally:
+        _ambient.reset(before)
+
+
+def run(backend: str, request: Any, watch: Watch) -> Outcome:
+    """Solve in a process of its own, and return what is known of the answer whatever becomes of that.
+
+    The solver is asked to stop at the deadline, or when ``watch.stop`` is set or ``Ctrl-C`` pressed,
+    and killed ``GRACE`` seconds later. After a crash, a kill or an exception the outcome holds the best
+    point and bound that it had told, and the message says what happened.
+
+    Raises
+    ------
+    SolverError
+        If the backend refuses the request.
+    """
+    began = time.monotonic()
+    if watch.limits.left() <= 0:
+        return Outcome("unknown", "time_limit", None, None, None, 0.0)
+    if not processes.possible():
+        return _here(backend, request, watch)
+    seen = _Seen()
+    answer, failure, again = _attempt(backend, request, watch, seen)
+    if again:
+        answer, failure, _ = _attempt(backend, request, watch, seen)
+    kind = "late" if answer is None else answer[0]
+    if kind == "done":
+        outcome: Outcome = answer[2]  # type: ignore[index]
+        return replace(outcome, stopped="interrupted") if watch.interrupted and outcome.stopped != "gap" else outcome
+    if kind == "refused":
+        raise SolverError(answer[2])  # type: ignore[index]
+    name, stopped = _NAMES[backend], "time_limit"
+    if kind == "failed":
+        message, stopped = f"{name} failed: {answer[2]}", "failed"  # type: ignore[index]
+    elif failure:
+        message, stopped = f"{name} failed: {failure}", "failed"
+    elif kind == "cold":
+        message = f"the process of {name} had not started in time"
+    else:
+        message = f"{name} did not stop in time and was ended"
+    return _rest(seen, watch, stopped, message, time.monotonic() - began)
+
+
+def _attempt(backend: str, request: Any, watch: Watch, seen: _Seen) -> tuple[tuple[Any, ...] | None, str, bool]:
+    """Ask one process; return its answer, what went wrong, and whether it was dead before it was asked."""
+    worker = processes.take(backend)
+    idle = worker.ready
+    answer: tuple[Any, ...] | None = None
+    failure = ""
+    try:
+        answer = _conversation(worker, request, watch, seen)
+    except Broken as error:
+        failure = str(error)
+    except OSError as error:
+        failure = f"its process could not be started: {error}"
+    finally:
+        if answer is not None and answer[0] in ("done", "refused", "cold"):
+            processes.give_back(worker)
+        else:
+            failure = processes.drop(worker, dying=bool(failure)) or failure
+    return answer, failure, bool(failure) and idle and not seen.begun
+
+
+def _rest(seen: _Seen, watch: Watch, stopped: str, message: str, seconds: float) -> Outcome:
+    """Return what a solver left behind."""
+    status: Status = "unknown" if seen.values is None else "feasible"
+    why: Stopped = "interrupted" if watch.interrupted else stopped  # type: ignore[assignment]
+    return Outcome(status, why, seen.values, None, seen.bound, seconds, message)
+
+
+class _Clock:
+    """When a run is asked to stop, and when it is given up."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._ambient = _ambient.get()
+        self.asked: float | None = None
+
+    def over(self) -> bool:
+        """Tell whether the run shall stop."""
+        stopping = self._watch.stopping() or (self._ambient is not None and self._ambient.is_set())
+        if self.asked is None and (stopping or self._watch.limits.left() <= 0):
+            self.asked = time.monotonic()
+        return self.asked is not None
+
+    def late(self) -> bool:
+        """Tell whether to wait no longer."""
+        if not self.over() or self.asked is None:
+            return False
+        now, deadline = time.monotonic(), self._watch.limits.deadline
+        return now >= self.asked + PATIENCE or (deadline is not None and now >= deadline + GRACE)
+
+
+def _conversation(worker: processes.Worker, request: Any, watch: Watch, seen: _Seen) -> tuple[Any, ...] | None:
+    """Ask, listen, and return the answer; None if it did not come in time."""
+    number = next(_numbers)
+    clock = _Clock(watch)
+    message = ("solve", number, ENTRIES[worker.backend], request, watch.limits)
+    sending = sent = told = False
+    while True:
+        try:
+            channel = worker.channel(clock.over)
+            if channel is None:
+                return ("cold", number)
+            if not worker.ready:
+                worker.ready = channel.receive(_until(watch, False)) is not None
+                if not worker.ready and clock.over():
+                    return ("cold", number)
+                continue
+            if sending != sent:
+                return None  # interrupted in the middle of a message, which nobody could read on
+            if not sent:
+                sending = True
+                if not channel.send(message, clock.late):
+                    return None
+                sent = True
+            if clock.over() and not told:
+                channel.send(("stop", number), clock.late)
+                told = True
+            if clock.late():
+                return None
+            heard = channel.receive(_until(watch, told))
+            if heard is not None and (answer := _heard(heard, number, watch, seen)) is not None:
+                return answer
+        except KeyboardInterrupt:
+            watch.interrupted = True
+            watch.stop.set()
+
+
+def _until(watch: Watch, asked: bool) -> float:
+    """Return the seconds to wait for a message before looking around."""
+    return 0.01 if asked else min(TICK, max(0.001, watch.limits.left()))
+
+
+def _heard(message: Any, number: int, watch: Watch, seen: _Seen) -> tuple[Any, ...] | None:
+    """Take a message in; return it if it is the last."""
+    if not isinstance(message, tuple) or len(message) < 3:
+        raise Broken("what it says is no message")
+    if message[1] != number:
+        return None  # an echo of the run before
+    if message[0] == "begun":
+        seen.begun = True
+        return None
+    if message[0] == "progress":
+        _, _, stage, value, bound = message
+        if bound is not None:
+            seen.bound = bound
+        watch.progress(stage, value, bound)
+        return None
+    if message[0] == "incumbent":
+        seen.values = message[2]
+        watch.incumbent(message[2])
+        return None
+    if message[0] == "done" and not isinstance(message[2], Outcome):
+        raise Broken("what it answers is no outcome")
+    return message
+
+
+def _here(backend: str, request: Any, watch: Watch) -> Outcome:
+    """Run in a thread of this process, where there is no other way: a solver that hangs is left behind in it."""
+    seen = _Seen()
+    done: Future[Outcome] = Future()
+    hears = watch.found
+
+    def found(values: FloatArray) -> None:
+        seen.values = values
+        if hears is not None:
+            hears(values)
+
+    inner = replace(watch, found=found, stop=threading.Event())
+
+    def work() -> None:
+        try:
+            done.set_result(resolve(ENTRIES[backend])(request, inner))
+        except SolverError as error:
+            done.set_exception(error)
+        except BaseException as error:
+            message = f"{_NAMES[backend]} failed: {type(error).__name__}: {error}"
+            done.set_result(_rest(seen, watch, "failed", message, time.monotonic() - began))
+
+    began = time.monotonic()
+    threading.Thread(target=work, daemon=True, name="optsched-solver").start()
+    while True:
+        try:
+            return done.result(_until(watch, inner.stop.is_set()))
+        except TimeoutError:
+            pass
+        except KeyboardInterrupt:
+            watch.interrupted = True
+        late = watch.limits.left() <= 0 or watch.stopping() or watch.interrupted
+        if late and not inner.stop.is_set():
+            inner.ask_to_stop()
+            asked = time.monotonic()
+        grace = PATIENCE if watch.limits.deadline is None else GRACE
+        if inner.stop.is_set() and time.monotonic() > asked + grace:
+            message = f"{_NAMES[backend]} did not stop in time and goes on in a thread, for want of processes here"
+            return _rest(seen, watch, "time_limit", message, time.monotonic() - began)

@@ -1,0 +1,258 @@
+"""The processes that solvers run in: started early in the background, kept warm, ended with all they hold."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import queue
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any
+
+from optsched.solvers.subprocess.channel import TICK, Channel
+
+__all__ = ["Worker", "alive", "close", "drop", "give_back", "possible", "take", "warm"]
+
+_LONGEST_START = 60.0
+"""Seconds from which on a process that has not started is taken for one that never will."""
+_WRITE_FILES = {"pyomo"}
+"""Backends that write temporary files: they get a folder, which goes with them."""
+_CODE = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from optsched.solvers.subprocess.server import main; main("
+)
+
+
+class Worker:
+    """A process that a backend runs in. It starts in the background; errors of that come out of ``channel``."""
+
+    def __init__(self, backend: str) -> None:
+        self.backend = backend
+        self.folder = ""
+        self.errors = -1
+        self.ready = False
+        self.born = time.monotonic()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.burial: threading.Thread | None = None
+        self._started: Future[Channel] = _keeper.do(self._start)
+
+    def _start(self) -> Channel:
+        if self.backend in _WRITE_FILES:
+            # it is made by the process itself, and so by nobody if that never comes to be
+            self.folder = os.path.join(tempfile.gettempdir(), f"optsched-{secrets.token_hex(8)}")  # noqa: PTH118
+        # an anonymous file takes what the process says when it dies: nobody need read it meanwhile
+        self.errors = os.memfd_create("optsched-errors") if sys.platform == "linux" else -1
+        ours, theirs = socket.socketpair()
+        with theirs:
+            code = f"{_CODE}{theirs.fileno()}, {self.backend!r}, {self.folder!r}, {os.getpid()})"
+            try:
+                self.process = subprocess.Popen(
+                    [sys.executable, "-c", code, json.dumps([path or os.getcwd() for path in sys.path])],  # noqa: PTH109
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL if self.errors < 0 else self.errors,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        return Channel(ours)
+
+    def channel(self, give_up: Callable[[], bool]) -> Channel | None:
+        """Return the channel once the process is there; None if that was given up."""
+        while True:
+            try:
+                return self._started.result(TICK)
+            except TimeoutError:
+                if give_up():
+                    return None
+
+    @property
+    def fit(self) -> bool:
+        """Whether it can be used, as far as can be seen."""
+        if not self.ready and time.monotonic() > self.born + _LONGEST_START:
+            return False
+        if not self._started.done():
+            return True
+        return self._started.exception() is None and self.process is not None and self.process.poll() is None
+
+    def end(self, *, dying: bool) -> str:
+        """Kill it and all that it started; return how it ended by itself, where it is ``dying``."""
+        with contextlib.suppress(Exception):  # it may not have started
+            self._started.result(5.0).close()
+        if self.process is None:
+            self._bury()
+            return ""
+        said = self._died(self.process) if dying else ""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        # the kernel may take its time to free what a large process held
+        self.burial = threading.Thread(target=self._bury, daemon=True, name="optsched-bury")
+        self.burial.start()
+        return said
+
+    def _died(self, process: subprocess.Popen[bytes]) -> str:
+        """Return how it ended by itself; empty where it had not."""
+        try:
+            code = process.wait(0.05)
+        except subprocess.TimeoutExpired:
+            return ""
+        said = ""
+        if self.errors >= 0:
+            said = os.pread(self.errors, 4096, max(0, os.fstat(self.errors).st_size - 4096)).decode(errors="replace")
+        lines = [line for line in said.splitlines() if line.strip()]
+        last = f": {lines[-1].strip()[:200]}" if lines else ""
+        if code >= 0:
+            return f"its process ended by itself with code {code}{last}"
+        name = signal.Signals(-code).name if -code in {s.value for s in signal.Signals} else str(-code)
+        hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
+        return f"its process was ended by {name}{hint}{last}"
+
+    def _bury(self) -> None:
+        if self.process is not None:
+            self.process.wait()
+        if self.errors >= 0:
+            os.close(self.errors)
+            self.errors = -1
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def forget(self) -> None:
+        """Let go of it without a word, in a process that was forked from its owner's."""
+        if self.process is not None:
+            self.process.returncode = 0
+        with contextlib.suppress(Exception):
+            self._started.result(0).close()
+
+
+class _Keeper:
+    """One thread that starts all processes: Linux kills them when the *thread* that started them ends."""
+
+    def __init__(self) -> None:
+        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def do(self, call: Callable[[], Any]) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True, name="optsched-keeper")
+                self._thread.start()
+        self._work.put((future, call))
+        return future
+
+    def _run(self) -> None:
+        while True:
+            future, call = self._work.get()
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
+
+
+class _Pool:
+    """Workers that are idle, by backend, and all that live."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.idle: dict[str, list[Worker]] = {}
+        self.all: set[Worker] = set()
+
+    def take(self, backend: str) -> Worker:
+        while True:
+            with self.lock:
+                waiting = self.idle.get(backend)
+                worker = waiting.pop() if waiting else None
+                if worker is None:
+                    worker = Worker(backend)
+                    self.all.add(worker)
+                    return worker
+            if worker.fit:
+                return worker
+            self.drop(worker)  # it died while it was idle
+
+    def give_back(self, worker: Worker) -> None:
+        with self.lock:
+            self.idle.setdefault(worker.backend, []).append(worker)
+
+    def drop(self, worker: Worker, *, dying: bool = False) -> str:
+        with self.lock:
+            self.all.discard(worker)
+        return worker.end(dying=dying)
+
+
+_keeper = _Keeper()
+_pool = _Pool()
+
+
+def _forked() -> None:
+    """Begin anew in a forked process: the workers are its parent's."""
+    global _keeper, _pool
+    for worker in _pool.all:
+        worker.forget()
+    _keeper, _pool = _Keeper(), _Pool()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
+
+def possible() -> bool:
+    """Whether solvers can have processes of their own here: on POSIX, under an interpreter that can be started."""
+    return os.name == "posix" and bool(sys.executable)
+
+
+def warm(backend: str) -> None:
+    """Start the process of a backend in the background, unless one is idle."""
+    if possible() and not _pool.idle.get(backend):
+        give_back(take(backend))
+
+
+def take(backend: str) -> Worker:
+    """Return an idle process of a backend, or one that is being started."""
+    return _pool.take(backend)
+
+
+def give_back(worker: Worker) -> None:
+    """Let others take a process, which has done what it was asked."""
+    _pool.give_back(worker)
+
+
+def drop(worker: Worker, *, dying: bool = False) -> str:
+    """Kill a process and all that it started; return how it ended by itself, where it is ``dying``."""
+    return _pool.drop(worker, dying=dying)
+
+
+def alive() -> list[int]:
+    """Return the ids of all processes of solvers."""
+    with _pool.lock:
+        return sorted(worker.process.pid for worker in _pool.all if worker.process is not None)
+
+
+def close() -> None:
+    """End all processes of solvers, and wait until they are gone; later runs start others."""
+    with _pool.lock:
+        workers = list(_pool.all)
+        _pool.all.clear()
+        _pool.idle.clear()
+    for worker in workers:
+        worker.end(dying=False)
+    for worker in workers:
+        if worker.burial is not None:  # which also removes what it may have been killed over
+            worker.burial.join(2.0)
+
+
+atexit.register(close)

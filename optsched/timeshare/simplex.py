@@ -1,0 +1,90 @@
+"""The simplex engine: any programme, with pairs and barred columns, by HiGHS."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optsched._util.arrays import FloatArray, IntArray
+from optsched.errors import SolverError
+from optsched.solvers import Limits, Watch, highs
+from optsched.solvers.linear import LinearModel
+from optsched.timeshare.linear_program import Needs, Point, Programme
+
+__all__ = ["solve"]
+
+_ROUNDS = 50
+"""Linearizations of curved needs, at most; each doubles the digits, four are usual."""
+
+
+def solve(of: Programme) -> Point:
+    """Return an optimal vertex of a programme; curved needs are linearized anew until the level stays.
+
+    Convex needs lie above their tangents: levels come down from above and settle at the true one (Newton's method).
+    """
+    level = of.start
+    for steps in range(1, _ROUNDS + 1):
+        needs = of.needs(level)
+        found = _linear(of, needs, level, steps)
+        if found.time is None or needs.curvature is None or abs(found.level - level) <= 1e-13 * abs(level):
+            return found
+        level = min(found.level, 0.5 * (level + of.ceiling))
+    return found
+
+
+def _linear(of: Programme, needs: Needs, level: float, steps: int) -> Point:
+    """Solve the programme with its needs linearized at a level."""
+    market, ways = of.market, of.columns
+    jobs, types = market.jobs, market.types
+    capacity = np.where(market.capacity > 0, market.capacity, 1.0)
+    size = market.fastest * market.many
+    slope, base = needs.slope / market.fastest, (needs.rate - needs.slope * level) / market.fastest
+    two = np.flatnonzero(ways.second >= 0)
+    single = np.arange(len(ways))
+    worth = of.worth[ways.first] * ways.rate_first - of.price[ways.gpu_type] * ways.gang
+    worth[two] += of.worth[ways.second[two]] * ways.rate_second[two]
+    unit = float(np.abs(worth).max(initial=0.0)) or 1.0
+    step = float(np.max(slope, initial=0.0)) or 1.0
+    if of.supply_slope.any():
+        step = float(np.abs(of.supply_slope / capacity).max())
+
+    model = LinearModel()
+    x = model.add_variables("x", len(ways), upper=np.where(of.barred, 0.0, np.inf), cost=worth / unit)
+    who: IntArray = np.concatenate([ways.first, ways.second[two]])
+    where: IntArray = np.concatenate([x, x[two]])
+    rate: FloatArray = np.concatenate([ways.rate_first, ways.rate_second[two]])
+    z = model.add_variables("z", 1, lower=-np.inf, cost=1.0) if of.gain > 0 else np.empty(0, dtype=np.int64)
+    every, each = np.arange(jobs), np.arange(types)
+
+    def with_level(
+        row: IntArray, column: IntArray, entry: FloatArray, rows: IntArray, less: FloatArray
+    ) -> tuple[IntArray, IntArray, FloatArray]:
+        if not len(z) or not less.any():
+            return row, column, entry
+        return (
+            np.concatenate([row, rows]),
+            np.concatenate([column, np.full(len(rows), z[0])]),
+            np.concatenate([entry, -less / step]),
+        )
+
+    model.add_rows("time", (who, where, 1.0 / market.many[who]), upper=1.0, size=jobs)
+    model.add_rows("rate", with_level(who, where, rate / size[who], every, slope), lower=base, size=jobs)
+    model.add_rows(
+        "use",
+        with_level(ways.gpu_type, single, ways.gang / capacity[ways.gpu_type], each, of.supply_slope / capacity),
+        upper=of.supply / capacity,
+        size=types,
+    )
+    outcome = highs.solve(model, Watch(Limits()), relaxed=True)
+    if outcome.status == "infeasible":
+        return Point(None, steps=steps)
+    if outcome.status != "optimal" or outcome.values is None or outcome.duals is None:
+        raise SolverError(f"HiGHS stopped at a time-share program: {outcome.message or outcome.status}")
+    duals = np.abs(outcome.duals) * (step**-1 if of.gain > 0 else unit)
+    return Point(
+        np.maximum(outcome.values[: len(ways)], 0.0),
+        float(outcome.values[-1]) / step if len(z) else 0.0,
+        duals[2 * jobs :] / capacity,
+        duals[jobs : 2 * jobs] / size,
+        duals[:jobs] / market.many,
+        steps,
+    )
