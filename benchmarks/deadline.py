@@ -34,7 +34,9 @@ from optsched.instance import loads  # noqa: E402
 from optsched.instance.generators.workload import generate  # noqa: E402
 from optsched.problem.build import pose  # noqa: E402
 from optsched.problem.formulation import DEFAULT, formulation  # noqa: E402
-from optsched.solvers import Limits, Watch, cpsat, highs, processes, pyomo, worker  # noqa: E402
+from optsched.solvers import Limits, Watch, cpsat, highs, pyomo  # noqa: E402
+from optsched.solvers.subprocess import client as worker  # noqa: E402
+from optsched.solvers.subprocess import pool as processes  # noqa: E402
 from tests.trust import faults  # noqa: E402
 
 PROMISED = 0.25

@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ENTRIES", "GRACE", "PATIENCE", "run", "stopped_by"]
 
-ENTRIES = {name: f"optsched.solvers.{name}:run" for name in ("highs", "cpsat", "pyomo", "tree")}
+ENTRIES = {
+    "highs": "optsched.solvers.highs:run",
+    "cpsat": "optsched.solvers.cpsat:run",
+    "pyomo": "optsched.solvers.pyomo:run",
+    "tree": "optsched.solvers.branch_and_bound:run",
+}
 """What runs in the process of each backend, as ``module:function``. Tests put faults in their places."""
 GRACE = 0.05
 """Seconds from the deadline, at which a solver is asked to stop, to being killed."""
