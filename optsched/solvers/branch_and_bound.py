@@ -60,7 +60,7 @@ def solve(model: LinearModel, disjunctions: Disjunctions, watch: Watch, enough: 
     if model.columns == 0:
         return highs.solve(model, watch)
     linear = highs.request_of(model)
-    outcome = worker.run("tree", Request(linear, disjunctions, enough), watch)
+    outcome = worker.run("branch_and_bound", Request(linear, disjunctions, enough), watch)
     return highs.confirmed(linear, outcome)
 
 
@@ -146,7 +146,7 @@ class _Tree:
             self._branch(node)
             if time.monotonic() > told + _EVERY:
                 told = time.monotonic()
-                self._watch.progress("tree", self.best if self.values is not None else None, self.bound)
+                self._watch.progress("branch_and_bound", self.best if self.values is not None else None, self.bound)
 
     def _over(self) -> bool:
         return self._watch.stopping() or self._watch.limits.left() <= 0

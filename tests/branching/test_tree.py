@@ -137,7 +137,7 @@ def test_in_a_process_of_its_own_points_are_checked():
 
 @pytest.mark.parametrize("fault", faults.ENDS, ids=lambda fault: fault.__name__)
 def test_a_process_that_ends_is_a_failure_with_a_message(fault, monkeypatch):
-    monkeypatch.setitem(worker.ENTRIES, "tree", faults.entry(fault))
+    monkeypatch.setitem(worker.ENTRIES, "branch_and_bound", faults.entry(fault))
     outcome = tree.solve(made(3)[0], Nothing(), watch(), -1e9)
     assert (outcome.stopped, outcome.bound) == ("failed", None)
     assert outcome.message.startswith("branch and bound failed: ")

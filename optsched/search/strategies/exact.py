@@ -171,7 +171,7 @@ def run_backend(
     form: str, backend: str, built: Formulated, watch: Watch, start: Plan | None, enough: float = -np.inf
 ) -> Outcome:
     """Run a backend; it is imported no sooner than here. ``enough``: a bound down to which the tree searches."""
-    if backend == "tree":
+    if backend == "branch_and_bound":
         from optsched.solvers import branch_and_bound as tree
 
         assert built.disjunctions is not None

@@ -55,7 +55,7 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     whole = partial(run, choices=choices, backend=solver, note=note, ends=ENDS, share=0.5)
     apart = replace(choices, without=choices.without | {"merge"})
     alone = partial(run, choices=apart, backend=solver, note="", ends=HALF)
-    split = partial(run, choices=CHOICES, backend="tree", note=note, share=0.8)
+    split = partial(run, choices=CHOICES, backend="branch_and_bound", note=note, share=0.8)
     merged = Stage(chosen.name, solver, whole)
     exact = Stage(chosen.name, solver, partial(in_rounds, run=alone, watch=watch))
     if choices != DEFAULT:

@@ -27,18 +27,13 @@ if TYPE_CHECKING:
 
 __all__ = ["ENTRIES", "GRACE", "PATIENCE", "run", "stopped_by"]
 
-ENTRIES = {
-    "highs": "optsched.solvers.highs:run",
-    "cpsat": "optsched.solvers.cpsat:run",
-    "pyomo": "optsched.solvers.pyomo:run",
-    "tree": "optsched.solvers.branch_and_bound:run",
-}
+ENTRIES = {name: f"optsched.solvers.{name}:run" for name in ("highs", "cpsat", "pyomo", "branch_and_bound")}
 """What runs in the process of each backend, as ``module:function``. Tests put faults in their places."""
 GRACE = 0.05
 """Seconds from the deadline, at which a solver is asked to stop, to being killed."""
 PATIENCE = 1.0
 """Seconds from being asked to stop by ``Ctrl-C`` to being killed."""
-_NAMES = {"highs": "HiGHS", "cpsat": "CP-SAT", "pyomo": "Pyomo", "tree": "branch and bound"}
+_NAMES = {"highs": "HiGHS", "cpsat": "CP-SAT", "pyomo": "Pyomo", "branch_and_bound": "branch and bound"}
 
 
 @dataclass
