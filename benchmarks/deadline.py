@@ -1,7 +1,7 @@
 """The contract of ``solve`` under faults: a checked plan by the time limit, whatever the solvers do or say.
 
 Each run solves one of a few instances with a random time limit, formulation and backend, while random
-faults of ``tests/trust/faults.py`` stand in the places of HiGHS and CP-SAT, beneath the protocol that the
+faults of ``tests/support/solver_faults.py`` stand in the places of HiGHS and CP-SAT, beneath the protocol that the
 real ones use. Checked are: that there is a plan which the checker confirms, how late it came, that its
 bound is none that the true optimum refutes, and that "optimal" is true. In the end there must be no
 process and no temporary file left. ``--large`` solves a hundred thousand jobs within short limits instead;
@@ -37,7 +37,7 @@ from optsched.problem.formulation import DEFAULT, formulation  # noqa: E402
 from optsched.solvers import Limits, Watch, cpsat, highs, pyomo  # noqa: E402
 from optsched.solvers.subprocess import client as worker  # noqa: E402
 from optsched.solvers.subprocess import pool as processes  # noqa: E402
-from tests.trust import faults  # noqa: E402
+from tests.support import solver_faults as faults  # noqa: E402
 
 PROMISED = 0.25
 GAP = 1e-4

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what make
 __all__ = ["Request", "confirmed", "dense", "dual_bound", "pass_model", "prepare", "request_of", "run", "solve"]
 
 _AGGREGATOR = 1 << 12
-"""A rule of the presolve of HiGHS 1.12 and 1.13 by which it calls points optimal that are not (tests/cross)."""
+"""A rule of the presolve of HiGHS 1.12 and 1.13 by which it calls points optimal that are not (tests/solvers)."""
 _LARGE = 20_000
 """Columns from which HiGHS's presolve costs more on multiple-choice knapsacks than it saves: up to 40 times."""
 _FEASIBLE = 1e-5
@@ -249,7 +249,7 @@ def run(request: Request, watch: Watch) -> Outcome:
 def _unlooked(solver: Any, highspy: Any) -> bool:
     """Tell whether a start is called optimal before a linear program was solved.
 
-    HiGHS 1.13 can prune all else where presolve leaves little, better points among it (tests/cross).
+    HiGHS 1.13 can prune all else where presolve leaves little, better points among it (tests/solvers).
     """
     info = solver.getInfo()
     proven = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal

@@ -1,1 +1,0 @@
-"""Architecture: which module may import which."""

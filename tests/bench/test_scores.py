@@ -8,7 +8,7 @@ import pytest
 
 from optsched.bench.compare import compare
 from optsched.bench.scores import best_values, geometric_mean, judged, latest, primal_integral, profile, scores
-from tests.bench.rows import row
+from tests.support.bench_rows import row
 
 
 def test_shifted_geometric_mean() -> None:

@@ -9,7 +9,7 @@ import pytest
 from optsched.bench import read_rows, write_rows
 from optsched.bench.table import SUFFIXES, Journal
 from optsched.errors import InputError
-from tests.bench.rows import row
+from tests.support.bench_rows import row
 
 ROWS = [
     row("a", trace=((0.5, None, 12.0), (1.0, 10.0, 10.0)), notes='x, "y"\nz', peak_mb=12.5),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import measured
+from tests.support import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 

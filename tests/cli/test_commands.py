@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests import measured
 from tests.conftest import ROOT, Run
+from tests.support import measured
 
 
 def test_the_whole_way(run: Run, tmp_path: Path) -> None:

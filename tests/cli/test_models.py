@@ -10,7 +10,7 @@ import pytest
 
 import optsched
 from tests.conftest import ROOT, Run
-from tests.placement.made import made
+from tests.support.placement_instances import made
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""Cross checks: brute force against every formulation on every backend."""

@@ -14,8 +14,8 @@ from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import allocate
 from optsched.solvers import Watch, cpsat, highs, pyomo
 from optsched.solvers.base import Limits
-from tests.cross.oracle import best_plan, ways
-from tests.strategies import instances
+from tests.support.oracle import best_plan, ways
+from tests.support.strategies import instances
 
 RUN = {"linear": highs.solve, "cpsat": cpsat.solve, "pyomo": pyomo.solve}
 

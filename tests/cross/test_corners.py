@@ -8,8 +8,8 @@ import optsched
 from optsched.checker import check
 from optsched.problem.build import pose
 from optsched.problem.formulation import DEFAULT, formulation
-from tests.builders import ALLREDUCE, cluster, instance, job, listed, table
-from tests.cross.oracle import best_plan
+from tests.support.builders import ALLREDUCE, cluster, instance, job, listed, table
+from tests.support.oracle import best_plan
 
 BACKENDS = ["highs", "cpsat", "pyomo"]
 FORMS = ["configuration", "allocation"]

@@ -15,11 +15,11 @@ from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan, allocate
 from optsched.solvers import Watch, highs, pyomo
 from optsched.solvers.base import Limits
-from tests.builders import instance, job, residuals
-from tests.cross.oracle import best_plan
 from tests.cross.test_brute_force import near
-from tests.cross.test_reference import assert_same
-from tests.strategies import instances
+from tests.formulations.test_reference import assert_same
+from tests.support.builders import instance, job, residuals
+from tests.support.oracle import best_plan
+from tests.support.strategies import instances
 
 RUN = {"linear": highs.solve, "pyomo": pyomo.solve}
 ALLOCATION = formulation("allocation")

@@ -9,8 +9,8 @@ import pytest
 import optsched
 from optsched.instance import Instance
 from optsched.problem.formulation import Choices, formulation
-from tests.cross.placement_oracle import best_placed
-from tests.placement.made import made
+from tests.support.placement_instances import made
+from tests.support.placement_oracle import best_placed
 
 LEAVES = [("placement", name) for name in formulation("placement").cuts]
 LEAVES += [("network", name) for name in formulation("network").cuts]

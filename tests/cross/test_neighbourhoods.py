@@ -14,8 +14,8 @@ from optsched.problem.build import pose
 from optsched.problem.problem import Plan, allocate
 from optsched.search.placement import first_plan, improved, worth_of
 from optsched.solvers import Limits, Watch
-from tests.cross.placement_oracle import best_placed
-from tests.placement.made import made
+from tests.support.placement_instances import made
+from tests.support.placement_oracle import best_placed
 
 SLACK = 2e-6
 BLOCK = 20

@@ -6,8 +6,8 @@ import pytest
 
 import optsched
 from optsched.checker import check
-from tests.cross.placement_oracle import best_placed
-from tests.placement.made import made
+from tests.support.placement_instances import made
+from tests.support.placement_oracle import best_placed
 
 BLOCK = 10
 TOLERANCE = 2e-6

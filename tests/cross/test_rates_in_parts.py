@@ -22,8 +22,8 @@ from optsched.search.placement.domains import stands_of
 from optsched.search.placement.rate_levels import ENDS
 from optsched.search.placement.reduced_costs import Nets
 from optsched.solvers import Limits, Watch, highs
-from tests.cross.placement_oracle import best_placed
-from tests.placement.made import made
+from tests.support.placement_instances import made
+from tests.support.placement_oracle import best_placed
 
 SLACK = 2e-6
 BLOCK = 10

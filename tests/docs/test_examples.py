@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from optsched.cli import answer
-from tests import measured
+from tests.support import measured
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("instances/*.md")])

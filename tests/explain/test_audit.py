@@ -14,10 +14,10 @@ from optsched.explain.plans import entitlements, goodputs
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.prediction.curves import Points
 from optsched.prediction.curves.base import Z80
-from tests.builders import AMDAHL, cluster, instance, job, listed
-from tests.cross.oracle import best_plan, plans
-from tests.placement.made import made
-from tests.strategies import instances
+from tests.support.builders import AMDAHL, cluster, instance, job, listed
+from tests.support.oracle import best_plan, plans
+from tests.support.placement_instances import made
+from tests.support.strategies import instances
 
 SMALL = settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 

@@ -10,9 +10,9 @@ import optsched
 from optsched.errors import InputError
 from optsched.explain import Conflict, conflict, constraints_of, relaxed, without
 from optsched.instance import Instance
-from tests.builders import cluster, instance, job, listed
-from tests.placement.made import made
-from tests.strategies import instances
+from tests.support.builders import cluster, instance, job, listed
+from tests.support.placement_instances import made
+from tests.support.strategies import instances
 
 
 def feasible(problem: Instance) -> bool:

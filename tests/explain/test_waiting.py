@@ -16,10 +16,10 @@ from optsched.explain import Change, Explanation, explain, relaxed
 from optsched.explain.goodput_floors import floored
 from optsched.explain.plans import goodputs
 from optsched.instance import Instance
-from tests.builders import cluster, instance, job, listed, table
-from tests.cross.oracle import best_plan
-from tests.placement.made import made
-from tests.strategies import instances
+from tests.support.builders import cluster, instance, job, listed, table
+from tests.support.oracle import best_plan
+from tests.support.placement_instances import made
+from tests.support.strategies import instances
 
 LEVERS = ["servers", "link", "deadline", "moves"]
 RING = {

@@ -11,8 +11,8 @@ from optsched.schedule.grid import gridded
 from optsched.schedule.list_scheduling import list_schedules
 from optsched.schedule.problem import pose, runs, tightened
 from optsched.solvers import Limits, Watch, cpsat, highs
-from tests.schedule.made import LENGTH, small
-from tests.schedule.oracle import best
+from tests.support.schedule_instances import LENGTH, small
+from tests.support.schedule_oracle import best
 
 SEEDS = 25
 CASES = [(name, seed) for name in GOALS for seed in range(SEEDS)]

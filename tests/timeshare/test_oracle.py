@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optsched.timeshare import cost, finish_time, first_in_first_out, hierarchical, makespan, max_min, throughput
-from tests.timeshare.markets import Dense, random_market
+from tests.support.markets import Dense, random_market
 
 CASES = [(seed, pairs) for pairs in (False, True) for seed in range(30)]
 NEAR = {"rel": 2e-7, "abs": 1e-9}

@@ -11,7 +11,7 @@ from optsched.timeshare import Market, Shares, finish_time, hierarchical, makesp
 from optsched.timeshare.certificate import level_bound, value_bound
 from optsched.timeshare.linear_program import Point
 from optsched.timeshare.market import columns
-from tests.timeshare.markets import Dense, random_market
+from tests.support.markets import Dense, random_market
 
 few = settings(max_examples=20, deadline=None)
 seeds = st.integers(0, 10_000)

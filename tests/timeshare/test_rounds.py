@@ -8,7 +8,7 @@ import pytest
 from optsched.errors import InputError
 from optsched.timeshare import Pairs, Shares, market, max_min
 from optsched.timeshare.rounds import Rounds, rounds
-from tests.timeshare.markets import random_market
+from tests.support.markets import random_market
 
 EXAMPLE = np.array([[0.6, 0.4, 0.0], [0.2, 0.6, 0.2], [0.2, 0.0, 0.8]])
 """The shares of the example in Gavel, sec. 3.1: three jobs on a V100, a P100 and a K80."""

@@ -1,1 +1,0 @@
-"""Branch and bound on what a formulation says is to be decided."""

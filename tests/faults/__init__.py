@@ -1,1 +1,0 @@
-"""Faulty input: one file a fault."""

@@ -1,1 +1,0 @@
-"""Mutation: plans broken by one rule, which the checker must name."""

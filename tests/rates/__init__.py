@@ -1,1 +1,0 @@
-"""Throughput as a function of the network rate."""

@@ -1,1 +1,0 @@
-"""Unit tests: one module at a time, in milliseconds."""
