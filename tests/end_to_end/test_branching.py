@@ -21,7 +21,7 @@ def solved():
 
 def test_what_is_left_of_a_small_cluster_is_searched_by_splits():
     result = solved()
-    assert any(note.startswith("tree: ") for note in result.notes)
+    assert any(note.startswith("branch_and_bound: ") for note in result.notes)
     assert (result.status, result.value) == ("optimal", pytest.approx(BEST, abs=1e-3))
 
 
@@ -29,7 +29,7 @@ def test_what_is_left_of_a_small_cluster_is_searched_by_splits():
 def test_when_it_fails_the_model_of_single_servers_has_the_last_word(fault, monkeypatch):
     monkeypatch.setitem(worker.ENTRIES, "branch_and_bound", faults.entry(fault))
     result = solved()
-    assert any(note.startswith("tree: branch and bound failed") for note in result.notes)
+    assert any(note.startswith("branch_and_bound: branch and bound failed") for note in result.notes)
     assert (result.status, result.value) == ("optimal", pytest.approx(BEST, abs=1e-3))
 
 
