@@ -119,6 +119,8 @@ def _claims(
             reference=truth.measures([job for job, _ in pairs], goal.base),
             throughput=(throughput * share)[known],
             goodput=goodput[known],
+            steady=(throughput * efficiency)[known],
+            measure=lambda base: truth.measures(truth.instance.jobs, base),
             dominant_share=lambda: np.array([truth.dominant_share(job, a) for job, a in pairs], dtype=np.float64),
         )
         values = np.zeros(len(numbers))

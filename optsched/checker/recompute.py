@@ -11,6 +11,7 @@ from itertools import accumulate
 import numpy as np
 
 from optsched._util.arrays import FloatArray
+from optsched.checker.extremes import best_goodputs
 from optsched.instance import Configuration, Instance, Job
 from optsched.instance.objectives import Base
 from optsched.instance.server_names import split
@@ -67,6 +68,11 @@ class Truth:
             if group.gpu_type is not None:
                 sizes[group.site, group.gpu_type] += [group.gpus] * group.count
         return {pool: list(accumulate(sorted(each, reverse=True))) for pool, each in sizes.items()}
+
+    @property
+    def pools(self) -> list[tuple[str, str]]:
+        """The (site, GPU type) of each pool."""
+        return list(self._held_by)
 
     def gpus(self, site: str, gpu_type: str) -> int:
         """Return the GPUs of a type in a site."""
@@ -167,7 +173,7 @@ class Truth:
                     continue
                 for pool in self._pools_of_reference(job):
                     if gpus <= self.gpus(*pool):
-                        known[key] += self._listed_goodputs(job, *pool, gpus)
+                        known[key] += self.listed_goodputs(job, *pool, gpus)
                         pairs += [(key, a) for a in self._by_curve(job, *pool, gpus)]
             for (key, a), rate in zip(pairs, self.throughputs([a for _, a in pairs]).tolist(), strict=True):
                 if not np.isnan(rate):
@@ -200,25 +206,17 @@ class Truth:
         """Return the goodput that an objective measures each job by (see :data:`optsched.instance.objectives.Base`)."""
         if base == "reference":
             return self.references(jobs)
-        return np.array([self._measure(job, base) for job in jobs], dtype=np.float64)
-
-    def _measure(self, job: Job, base: Base) -> float:
-        key = (base, *self._kind(job))
-        if key not in self._references:
-            there = sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs)
-            found = []
-            for site, gpu in self._held_by:
-                if job.sites is not None and site not in job.sites:
-                    continue
-                most = self.gpus(site, gpu)
-                listed = sorted({c.gpus for c in job.configurations})
-                for gpus in listed or range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
-                    if gpus <= most and (rates := list(self._goodputs(job, site, gpu, gpus))):
-                        part = min(1.0, most / max(1, there) / gpus) if base == "isolated" else 1.0
-                        found.append(max(rates) * part)
-            pick = min if base == "least" else max
-            self._references[key] = pick(found, default=1.0)
-        return self._references[key]
+        there = sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs)
+        keys = [(base, there if base == "isolated" else 0, *self._kind(job)) for job in jobs]
+        waiting = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._references}
+        best = best_goodputs(self, list(waiting.values()))
+        pick = min if base == "least" else max
+        for key, found in zip(waiting, best, strict=True):
+            parts = found
+            if base == "isolated":
+                parts = {cell: rate * min(1.0, self.gpus(*cell[:2]) / there / cell[2]) for cell, rate in found.items()}
+            self._references[key] = pick(parts.values(), default=1.0)
+        return np.array([self._references[key] for key in keys], dtype=np.float64)
 
     def dominant_share(self, job: Job, a: Allocation) -> float:
         """Return the largest part that an allocation takes of its pool's GPUs and of its site's cores and memory."""
@@ -252,15 +250,7 @@ class Truth:
             if job.reference is None or job.reference.gpus in (None, gpus):
                 yield gpus
 
-    def _goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
-        """Yield the goodput of every way to run a job on so many GPUs of a pool."""
-        yield from self._listed_goodputs(job, site, gpu_type, gpus)
-        ways = list(self._by_curve(job, site, gpu_type, gpus))
-        for a, rate in zip(ways, self.throughputs(ways).tolist(), strict=True):
-            if not np.isnan(rate):
-                yield rate * self.efficiency(job, a)
-
-    def _listed_goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
+    def listed_goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
         for c in job.configurations:
             fewest = self.fewest_nodes(job, site, gpu_type, gpus)
             fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)

@@ -14,8 +14,8 @@ from optsched.instance import Instance, ObjectiveSpec
 from optsched.instance.pools import pools
 from optsched.instance.solution import Allocation
 from optsched.problem.configurations import tabulate
-from optsched.problem.configurations.build import kinds
 from optsched.problem.configurations.enumerate import ways_of
+from optsched.problem.configurations.kinds import kinds
 
 __all__ = ["claimed_anew", "confirmed", "entitlements", "goodputs"]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError
 from optsched.instance import Instance
-from optsched.instance.objectives import Objective, Rates
+from optsched.instance.objectives import Base, Objective, Rates
 from optsched.instance.solution import Allocation
 from optsched.instance.topology import Room
 from optsched.problem.configurations import Configurations, measured_by, sampled, throughputs
@@ -168,11 +168,16 @@ class Problem:
             raise InputError(expected, path="$.objective", value=found)
         return np.where(np.abs(value) < 1 / _MOST_WORTH, 0.0, value)
 
+    def _measure(self, base: Base) -> FloatArray:
+        """Return the goodput that each job is measured by, shape ``(jobs,)``."""
+        table = self.configurations
+        known = {"reference": table.reference} | dict(table.extremes)
+        return known[base] if base in known else measured_by(self.instance, base)
+
     def _rates(self, rows: IntArray | slice, throughput: FloatArray) -> Rates:
         """Return the rates of rows that run at a throughput, shape of ``rows``."""
         table, cluster = self.configurations, self.instance.cluster
-        base = self.objective.base
-        measure = table.reference if base == "reference" else measured_by(self.instance, base)
+        measure = self._measure(self.objective.base)
         types = {gpu.id: number for number, gpu in enumerate(cluster.gpu_types)}
         type_of_pool = np.array([types[pool.gpu_type] for pool in table.pools], dtype=np.int64)
         job, share, net = table.job[rows], table.share[rows], throughput * table.share[rows]
@@ -187,6 +192,8 @@ class Problem:
             reference=measure[job],
             throughput=net,
             goodput=net * table.ways.efficiency[rows],
+            steady=throughput * table.ways.efficiency[rows],
+            measure=lambda base: self._measure(base),
             dominant_share=lambda: table.dominant_shares()[rows],
         )
 

@@ -37,6 +37,8 @@ POLICIES: list[tuple[str, dict[str, Any]]] = [
     ("cost", {}),
     ("energy", {}),
     ("kept", {}),
+    ("flow-time", {}),
+    ("flow-time", {"b": 0.5, "e": 1.0, "horizon_s": 60.0, "horizon_restarts": 2.0}),
 ]
 LEXICOGRAPHIC: list[tuple[str, dict[str, Any]]] = [
     ("max-min", {"lexicographic": True}),
@@ -57,7 +59,7 @@ def policy_instances(draw: st.DrawFn, policies: list[tuple[str, dict[str, Any]]]
     jobs = []
     for job in base.jobs:
         left = job.remaining_examples
-        if name == "finish-time" and left is None:
+        if name in ("finish-time", "flow-time") and left is None:
             left = 120.0
         jobs.append(
             replace(
@@ -143,6 +145,26 @@ def value(instance: Instance, job: Job, way: Way | None, name: str, p: dict[str,
         )
         shared = age + (job.restart_s if moved else 0.0) + job.remaining_examples / (way.throughput * way.efficiency)
         return (job.done_examples + job.remaining_examples) / alone / shared / weight
+    if name == "flow-time":
+        rates = {other.id: list(goodputs(instance, other).values()) or [1.0] for other in instance.jobs}
+        here = [other for other in instance.jobs if other.arrival_s <= instance.now_s]
+        work = {
+            j.id: j.remaining_examples / math.sqrt(max(rates[j.id]) * min(rates[j.id])) for j in here if rates[j.id]
+        }
+        rank = sum(work[other.id] >= work[job.id] * (1 - 1e-12) for other in here)
+        power = 1 / (1 - p.get("b", 0.3))
+        first = (rank**power - (rank - 1) ** power) ** (1 / power)
+        gpus = sum(sum(size) for size in pools(instance).values())
+        e = p.get("e", 0.65) * min(1.0, math.sqrt(8 * gpus / 64 / len(here)))
+        rate = way.throughput * way.efficiency
+        damped, cost = 1.0, job.restart_s
+        if moved and cost > 0:
+            horizon = min(
+                job.remaining_examples / rate + cost,
+                max(p.get("horizon_s", 900.0), p.get("horizon_restarts", 10.0) * cost),
+            )
+            damped = max(0.0, min(1 - cost / horizon, (age - job.restarts * cost) / (age + cost)))
+        return job.weight * first * rate / (max(rates[job.id]) ** e * min(rates[job.id]) ** (1 - e)) * damped
     if name == "least-attained-service":
         return job.weight * way.progress / (1 + job.attained_gpu_s / 3600)
     if name == "profit":

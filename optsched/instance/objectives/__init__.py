@@ -29,6 +29,7 @@ OBJECTIVES = {
     "cost": "optsched.instance.objectives.cost",
     "energy": "optsched.instance.objectives.energy",
     "kept": "optsched.instance.objectives.retained",
+    "flow-time": "optsched.instance.objectives.flow_time",
 }
 
 

@@ -14,13 +14,15 @@ from optsched.instance import GpuType, Instance, Job
 
 __all__ = ["Base", "Objective", "Rates"]
 
-Base = Literal["reference", "least", "isolated"]
+Base = Literal["reference", "least", "most", "isolated"]
 """The goodput of a job that its others are measured by.
 
 reference
     What progress 1.0 means (``Job.reference``).
 least
     Of its best goodputs at each count of GPUs of each pool that it may use, the least.
+most
+    The greatest of them.
 isolated
     Its best goodput on a share of one N-th of any pool, N jobs being there. Where that is less than its GPUs, it has
     them for a part of the time.
@@ -45,6 +47,10 @@ class Rates:
         The goodput that it is measured by, as ``Objective.base`` says.
     throughput, goodput
         Examples/s, and reference-batch examples/s, net of what a restart loses of the round.
+    steady
+        Reference-batch examples/s while it trains, whatever a restart takes.
+    measure
+        Returns the goodput that each job of the instance is measured by, shape ``(jobs,)``, for any base.
     dominant_share
         Returns the largest part that it takes of its pool's GPUs and of its site's CPU cores and memory.
     """
@@ -59,6 +65,8 @@ class Rates:
     reference: FloatArray
     throughput: FloatArray
     goodput: FloatArray
+    steady: FloatArray
+    measure: Callable[[Base], FloatArray]
     dominant_share: Callable[[], FloatArray]
 
     @property

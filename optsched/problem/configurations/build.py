@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-
 import msgspec
 import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray, members, offsets
-from optsched.instance import Instance, Job
+from optsched.instance import Instance
 from optsched.instance.pools import Pool, pools, resources
 from optsched.problem.configurations.current import kept, twins, with_held
 from optsched.problem.configurations.eligible import eligible
 from optsched.problem.configurations.enumerate import reference_goodputs, ways_of
+from optsched.problem.configurations.kinds import kinds
+from optsched.problem.configurations.reference import extremes
 from optsched.problem.configurations.table import Configurations, Ways, throughputs
 
-__all__ = ["kind", "kinds", "tabulate"]
+__all__ = ["tabulate"]
 
 SLOWEST = 100
 """The fastest network rate of a configuration over the slowest that it may be assigned."""
@@ -66,37 +66,7 @@ def tabulate(instance: Instance) -> Configurations:
         capacity=np.array([r.capacity for r in shared]),
         resource_names=tuple(r.name for r in shared),
         reasons=reasons | why,
-    )
-
-
-def kinds(jobs: Sequence[Job]) -> tuple[list[Job], IntArray]:
-    """Return one job of each kind, and the kind of each job, shape ``(jobs,)``."""
-    number: dict[Hashable, int] = {}
-    some: list[Job] = []
-    kind_of = np.empty(len(jobs), dtype=np.int64)
-    for j, job in enumerate(jobs):
-        if (k := number.setdefault(kind(job), len(some))) == len(some):
-            some.append(job)
-        kind_of[j] = k
-    return some, kind_of
-
-
-def kind(job: Job) -> Hashable:
-    """Return what decides a job's ways, whatever it holds; jobs with equal kinds share one evaluation."""
-    if job.configurations:
-        return job.configurations, job.sites, job.max_gpus_per_server, job.reference
-    return (
-        tuple(job.curves.items()),
-        job.sites,
-        job.min_gpus,
-        job.max_gpus,
-        job.gpu_multiple,
-        job.global_batches,
-        job.local_batches,
-        job.parameter_servers,
-        job.efficiency,
-        job.reference,
-        job.max_gpus_per_server,
+        extremes={base: found[kind_of] for base, found in extremes(ways, first).items()},
     )
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched._util.arrays import FloatArray, run_starts
+from optsched._util.arrays import FloatArray, IntArray, run_starts
 from optsched.instance import Instance
 from optsched.instance.objectives import Base
 from optsched.instance.pools import pools
-from optsched.problem.configurations.build import kinds
 from optsched.problem.configurations.enumerate import ways_of
+from optsched.problem.configurations.kinds import kinds
+from optsched.problem.configurations.table import Ways
 
-__all__ = ["measured_by"]
+__all__ = ["extremes", "measured_by"]
 
 
 def measured_by(instance: Instance, base: Base) -> FloatArray:
-    """Return the least or the isolated goodput of each job, shape ``(jobs,)``.
+    """Return the least, the most or the isolated goodput of each job, shape ``(jobs,)``.
 
     See :data:`optsched.instance.objectives.Base`.
     Of all its ways, also those that its deadline or its budget forbids; 1 where it has none.
@@ -25,13 +26,24 @@ def measured_by(instance: Instance, base: Base) -> FloatArray:
     part = np.array([pool.capacity for pool in everywhere]) / there
     some, kind_of = kinds(instance.jobs)
     ways, first, _ = ways_of(some, instance, everywhere)
-    owner = np.repeat(np.arange(len(some)), np.diff(first))
+    return _extreme(ways, first, base, part if base == "isolated" else None)[kind_of]
+
+
+def extremes(ways: Ways, first: IntArray) -> dict[Base, FloatArray]:
+    """Return the least and the most goodput of each of some jobs, whose ways begin at ``first``."""
+    return {base: _extreme(ways, first, base) for base in ("least", "most")}
+
+
+def _extreme(ways: Ways, first: IntArray, base: Base, part: FloatArray | None = None) -> FloatArray:
+    """Return the least or greatest of the best goodputs at each count in each pool, or of a part of the pools."""
+    jobs = len(first) - 1
+    owner = np.repeat(np.arange(jobs), np.diff(first))
     starts = run_starts(owner, ways.pool, ways.gpus)
     if len(starts) == 0:
-        return np.ones(len(instance.jobs))
+        return np.ones(jobs)
     best = np.maximum.reduceat(ways.goodput, starts)  # of each count in each pool
-    if base == "isolated":
+    if part is not None:
         best = best * np.minimum(1.0, part[ways.pool[starts]] / ways.gpus[starts])
-    found = np.full(len(some), np.inf if base == "least" else -np.inf)
+    found = np.full(jobs, np.inf if base == "least" else -np.inf)
     (np.minimum if base == "least" else np.maximum).at(found, owner[starts], best)
-    return np.where(np.isfinite(found), found, 1.0)[kind_of]
+    return np.where(np.isfinite(found), found, 1.0)

@@ -6,7 +6,7 @@ All models, heuristics and prices read this one table; it is computed once an in
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray, by_group
 from optsched.instance import Instance
+from optsched.instance.objectives import Base
 from optsched.instance.pools import Pool
 from optsched.prediction.curves import Points
 
@@ -98,6 +99,9 @@ class Configurations:
         For people, in the same order.
     reasons
         For each job without rows, by its number: why.
+    extremes
+        Least and most goodputs of each job (:data:`optsched.instance.objectives.Base`), shape ``(jobs,)``, where
+        they are known from the table's own making.
     """
 
     job: IntArray
@@ -112,6 +116,7 @@ class Configurations:
     capacity: FloatArray
     resource_names: tuple[str, ...]
     reasons: dict[int, str]
+    extremes: dict[Base, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.job)
