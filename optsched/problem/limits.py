@@ -18,7 +18,7 @@ from optsched.instance.objectives import objective
 from optsched.problem.configurations import some_rows, with_resource
 from optsched.problem.problem import Problem
 
-__all__ = ["at_least", "keeping_limits"]
+__all__ = ["at_least", "keeping_limits", "with_row"]
 
 _CLOSE = 1e-9
 """Relative slack of a floor for rounding, far below the checker's tolerance."""
@@ -60,7 +60,7 @@ def _keeping(problem: Problem, limit: Limit, name: str) -> Problem:
         return at_least(problem, worth, goal.parties(problem.instance), low, name)
     for word, bound, sign in (("at least", low, -goal.sign), ("at most", high, goal.sign)):
         if bound is not None:
-            problem = _row(
+            problem = with_row(
                 problem,
                 f"{name} ({word})" if low is not None and high is not None else name,
                 sign * worth,
@@ -69,7 +69,7 @@ def _keeping(problem: Problem, limit: Limit, name: str) -> Problem:
     return problem
 
 
-def _row(problem: Problem, name: str, amount: FloatArray, capacity: float) -> Problem:
+def with_row(problem: Problem, name: str, amount: FloatArray, capacity: float) -> Problem:
     """Return a problem in which the amounts of the chosen rows sum to at most a capacity."""
     # solvers' tolerances are absolute: amounts far from 1 are scaled, by a power of ten that keeps their decimals
     largest = float(np.abs(amount).max(initial=0.0))
@@ -95,7 +95,7 @@ def at_least(problem: Problem, worth: FloatArray, party: np.ndarray, floor: floa
     parties = int(party.max(initial=-1)) + 1
     if parties == 0:  # the least value of nobody is 0
         nothing = np.zeros(len(problem.configurations))
-        return problem if np.max(floor) <= 0 else _row(problem, name, nothing, -float(np.max(floor)))
+        return problem if np.max(floor) <= 0 else with_row(problem, name, nothing, -float(np.max(floor)))
     floors = np.broadcast_to(np.asarray(floor, dtype=np.float64), parties)
     floors = floors - _CLOSE * np.abs(floors)
     size = np.bincount(party[party >= 0], minlength=parties)
@@ -113,5 +113,5 @@ def at_least(problem: Problem, worth: FloatArray, party: np.ndarray, floor: floa
     names = [problem.instance.jobs[first[p]].tenant for p in range(parties)]
     for number, (tenant, bound) in enumerate(zip(names, floors.tolist(), strict=True)):
         if bound > 0:
-            problem = _row(problem, f"{name} of {tenant}", np.where(of_row == number, -worth, 0.0), -bound)
+            problem = with_row(problem, f"{name} of {tenant}", np.where(of_row == number, -worth, 0.0), -bound)
     return problem

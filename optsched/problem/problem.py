@@ -63,6 +63,8 @@ class Problem:
         Where the jobs may stand; None: the whole cluster.
     near
         Network rates of each row near which its value is to be known best, shape ``(n, any)``; nan for none.
+    settled
+        Jobs whose party no longer counts in a least value, shape ``(jobs,)``; None: every party counts.
     """
 
     instance: Instance
@@ -74,6 +76,7 @@ class Problem:
     error: float
     room: Room | None = None
     near: FloatArray | None = None
+    settled: NDArray[np.bool_] | None = None
 
     def total(self, plan: Plan) -> float:
         """Return the objective of a plan."""
@@ -129,7 +132,12 @@ class Problem:
     @cached_property
     def party(self) -> IntArray:
         """Number of each job's party in the objective, shape ``(jobs,)``; -1 for a job that does not count."""
-        return self.objective.parties(self.instance)
+        found = self.objective.parties(self.instance)
+        if self.settled is None:
+            return found
+        found, counts = np.full(len(found), -1), (found >= 0) & ~self.settled
+        found[counts] = np.unique(self.objective.parties(self.instance)[counts], return_inverse=True)[1]
+        return found
 
     @cached_property
     def party_names(self) -> tuple[str, ...]:

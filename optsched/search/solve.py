@@ -21,7 +21,7 @@ from optsched.instance.solution import Allocation, Waiting, allocations_hash
 from optsched.problem.build import pose
 from optsched.problem.formulation import DEFAULT, Choices
 from optsched.problem.infeasibility import impossible, why_infeasible
-from optsched.search.strategies import HEURISTICS, Board, Search, Stage, doubted, filled, idle, stages_of
+from optsched.search.strategies import HEURISTICS, Board, Search, Stage, doubted, filled, idle, stages_of, water_filled
 from optsched.search.warm_start import nobody, pieces
 from optsched.solvers import Limits, Progress, Watch, form_of
 from optsched.solvers.subprocess import pool as processes
@@ -144,6 +144,8 @@ def _searched(
         board.search = search
         if search.infeasible or watch.stopping() or (search.proven(gap) and not search.partial):
             break
+    if search.plan is not None and formulation not in HEURISTICS:
+        search = water_filled(search, watch)
     if search.plan is not None and problem.objective.aggregate != "sum":
         search = filled(search, watch.limits.deadline)
     if outer.interrupted:

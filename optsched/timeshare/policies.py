@@ -70,6 +70,11 @@ def _cost(instance: Instance, read: Read) -> Shares:
     return cost(read.market, read.price, least=[_least(job, instance.now_s) for job in read.jobs])
 
 
+def _hierarchical(instance: Instance, read: Read) -> Shares:
+    weight = {tenant.id: tenant.weight for tenant in instance.tenants}
+    return hierarchical(read.market, [job.tenant for job in read.jobs], weight=weight)
+
+
 POLICIES: dict[str, Policy] = {
     "max-min": lambda instance, read: max_min(read.market),
     "makespan": _makespan,
@@ -77,7 +82,7 @@ POLICIES: dict[str, Policy] = {
     "throughput": _throughput,
     "fifo": _fifo,
     "cost": _cost,
-    "hierarchical": lambda instance, read: hierarchical(read.market, [job.tenant for job in read.jobs]),
+    "hierarchical": _hierarchical,
 }
 
 

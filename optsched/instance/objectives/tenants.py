@@ -1,4 +1,4 @@
-"""Shares of tenants: the tenant who is served least, for its weight, is served as well as possible."""
+"""Fair shares of tenants: maximize the least value of a tenant's jobs per weight of the tenant."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def make(parameters: Parameters) -> Objective:
     """Return the objective: the upper level of Gavel's hierarchical policies (OSDI'20, sec. 4.3).
+
+    The value of a plan is the least share of a tenant. Among the plans of the greatest least share, ``solve`` raises
+    the next share, and so on: weighted water filling (:mod:`optsched.search.max_min.water_filling`), so that what one
+    tenant does not want is divided among the others by their weights.
 
     The inner objective says how a tenant shares what it has among its jobs. An inner policy that is no sum follows as
     a second objective: ``tenants,max-min`` holds the tenants' shares, and raises the least of the jobs.

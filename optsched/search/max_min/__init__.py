@@ -4,5 +4,6 @@ from optsched.search.max_min.bisection import Leveled, highest_level
 from optsched.search.max_min.feasible_level import Reach, reach
 from optsched.search.max_min.lexicographic import Lexicographic, lexicographic
 from optsched.search.max_min.tighten import tightened
+from optsched.search.max_min.water_filling import fill_parties
 
-__all__ = ["Leveled", "Lexicographic", "Reach", "highest_level", "lexicographic", "reach", "tightened"]
+__all__ = ["Leveled", "Lexicographic", "Reach", "fill_parties", "highest_level", "lexicographic", "reach", "tightened"]
