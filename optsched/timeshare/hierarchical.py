@@ -10,7 +10,8 @@ and takes no program.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -32,8 +33,8 @@ def hierarchical(
     market: Market,
     tenant: Sequence[Hashable],
     *,
-    weight: dict[Hashable, float] | None = None,
-    inside: str | dict[Hashable, str] = "fair",
+    weight: Mapping[Any, float] | None = None,
+    inside: str | Mapping[Any, str] = "fair",
     place: ArrayLike | None = None,
 ) -> Shares:
     """Fill tenants by weight.

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from optsched._util.arrays import FloatArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, Job
 from optsched.prediction.curves.measurements import read_table
-from optsched.problem.configurations import tabulate
+from optsched.problem.configurations import Configurations, some_rows, tabulate
 from optsched.timeshare.market import Market, Pairs, market
+from optsched.timeshare.shares import Shares
 
-__all__ = ["Read", "market_of", "with_pairs"]
+__all__ = ["Needs", "Read", "ignored", "market_of", "with_pairs"]
+
+_NAMED = 5
+"""Most jobs that a note names."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A resource other than GPUs, which the policies do not divide: what each job takes while it runs.
+
+    name, capacity
+        Of the resource, e.g. ``GB of memory in main``.
+    amount
+        Of each job on each pool, shape ``(jobs, types)``.
+    """
+
+    name: str
+    capacity: float
+    amount: FloatArray
 
 
 @dataclass(frozen=True)
@@ -27,6 +47,8 @@ class Read:
         Names of the GPU types, e.g. ``v100@main``; ``gpu_types`` and ``price``: type and hourly price of one GPU.
     left_out
         Jobs that are not in it, and why.
+    needs
+        CPU cores, memory and whatever else limits the instance besides its GPUs.
     """
 
     market: Market
@@ -35,12 +57,14 @@ class Read:
     gpu_types: tuple[str, ...]
     price: FloatArray
     left_out: dict[str, str]
+    needs: tuple[Needs, ...] = ()
 
 
 def market_of(instance: Instance, gpus: int | None = None) -> Read:
     """Return the market of an instance: each job with one fixed number of GPUs, at its best goodput on each pool.
 
-    Throughputs are goodputs, in reference-batch examples/s.
+    Throughputs are goodputs, in reference-batch examples/s. A job that can never run (its gang, CPU cores and memory
+    fit no server, or it misses its deadline even if it runs all the time) is left out with the reason.
 
     Parameters
     ----------
@@ -50,37 +74,96 @@ def market_of(instance: Instance, gpus: int | None = None) -> Read:
     Raises
     ------
     InputError
-        Where no job can run.
+        Where no job can run; its value is the reason of the first job.
     """
-    table = tabulate(instance)
-    rates = np.zeros((len(instance.jobs), len(table.pools)))
-    gang = np.ones(len(instance.jobs))
-    for j in range(len(instance.jobs)):
-        rows = np.arange(table.first[j], table.first[j + 1])
-        if not len(rows):
-            continue
-        counts = np.unique(table.ways.gpus[rows])
-        gang[j] = counts[0] if gpus is None else counts[min(int(np.searchsorted(counts, gpus)), len(counts) - 1)]
-        rows = rows[table.ways.gpus[rows] == gang[j]]
-        np.maximum.at(rates[j], table.ways.pool[rows], table.ways.goodput[rows])
-    capacity = np.array([pool.capacity for pool in table.pools], dtype=np.float64)
-    kept = np.flatnonzero(rates.max(axis=1) > 0)
-    if not len(kept):
-        raise InputError("a job that can run", path="$.jobs")
-    jobs = tuple(instance.jobs[j] for j in kept)
-    if idle := [job.id for job in jobs if job.weight <= 0]:
-        raise InputError("weights > 0", path="$.jobs", value=shown(idle[0]))
-    others = {
-        job.id: table.reasons.get(j, "it cannot run now") for j, job in enumerate(instance.jobs) if j not in set(kept)
+    table, beyond = _that_fit(tabulate(instance))
+    job, ways = table.job, table.ways
+    gang = np.full(table.jobs, np.inf)
+    np.minimum.at(gang, job, np.where(ways.gpus >= (gpus or 1), ways.gpus, np.inf))
+    largest = np.ones(table.jobs)
+    np.maximum.at(largest, job, ways.gpus)
+    gang = np.where(np.isfinite(gang), gang, largest)
+    row = np.full((table.jobs, len(table.pools)), -1)
+    rows = np.flatnonzero(ways.gpus == gang[job])
+    goodput = ways.goodput
+    rows = rows[np.argsort(goodput[rows], kind="stable")]
+    row[job[rows], ways.pool[rows]] = rows  # the last one written is the fastest
+    rates = np.where(row >= 0, goodput[row], 0.0) if len(table) else np.zeros(row.shape)
+    weight = np.array([one.weight for one in instance.jobs])
+    runs = rates.max(axis=1) > 0
+    kept = np.flatnonzero(runs & (weight > 0))
+    left_out = {
+        instance.jobs[j].id: table.reasons.get(j) or beyond.get(j, "it cannot run now") if not runs[j] else "its weight is 0"
+        for j in np.flatnonzero(~(runs & (weight > 0))).tolist()
     }
+    if not len(kept):
+        name, why = next(iter(left_out.items()), ("", "there are no jobs"))
+        raise InputError("a job that can run", path="$.jobs", value=f"{shown(name)}: {why}")
     return Read(
-        market(rates[kept], capacity, gang=gang[kept], weight=[job.weight for job in jobs]),
-        jobs,
+        market(rates[kept], np.array([pool.capacity for pool in table.pools]), gang=gang[kept], weight=weight[kept]),
+        tuple(instance.jobs[j] for j in kept.tolist()),
         tuple(map(str, table.pools)),
         tuple(pool.gpu_type for pool in table.pools),
         np.array([pool.hourly_price for pool in table.pools]),
-        others,
+        left_out,
+        tuple(_needs(table, row[kept])),
     )
+
+
+def _that_fit(table: Configurations) -> tuple[Configurations, dict[int, str]]:
+    """Return the table without the rows that take more of a resource than there is, and why jobs have none left."""
+    row, resource, amount = table.used
+    over = np.flatnonzero(amount > table.capacity[resource] * (1 + 1e-9))
+    if not len(over):
+        return table, {}
+    reasons = {
+        int(table.job[row[k]]): f"it takes {amount[k]:g} {table.resource_names[resource[k]]}, "
+        f"and there are {table.capacity[resource[k]]:g}"
+        for k in over.tolist()
+    }
+    keep = np.ones(len(table), dtype=bool)
+    keep[row[over]] = False
+    return some_rows(table, keep, ""), reasons
+
+
+def _needs(table: Configurations, row: IntArray) -> Iterator[Needs]:
+    """Yield what the jobs take besides GPUs; ``row``: of each job and pool, -1 for none, shape ``(jobs, types)``."""
+    rows, resource, amount = table.used
+    for k in range(len(table.pools), len(table.capacity)):
+        here = resource == k
+        if np.isfinite(table.capacity[k]) and here.any():
+            taken = np.bincount(rows[here], amount[here], len(table))
+            yield Needs(table.resource_names[k], float(table.capacity[k]), np.where(row >= 0, taken[row], 0.0))
+
+
+def ignored(instance: Instance, read: Read, found: Shares) -> tuple[str, ...]:
+    """Return what the policies do not look at and the shares do not keep, for people; empty where they keep all."""
+    notes = []
+    fraction, two = found.fraction, read.market.pairs
+    if not np.isfinite(found.value):
+        return ()
+    for one in read.needs:
+        used = float((one.amount * fraction).sum())
+        if two is not None:
+            used += float((found.paired[:, None] * one.amount[two.job, two.gpu_type[:, None]]).sum())
+        if used > one.capacity * (1 + 1e-9):
+            notes.append(f"ignored: {one.name}: the shares take {used:.4g} on average, and there are {one.capacity:g}")
+    late = [
+        job.id
+        for job, rate in zip(read.jobs, found.rate.tolist(), strict=True)
+        if job.deadline_s is not None
+        and job.remaining_examples
+        and job.remaining_examples > rate * (job.deadline_s - instance.now_s) * (1 + 1e-6)
+    ]
+    if late:
+        more = f" and {len(late) - _NAMED} more" if len(late) > _NAMED else ""
+        notes.append(
+            f"ignored: deadlines: at these shares {', '.join(late[:_NAMED])}{more} would end late; "
+            "the policy cost keeps deadlines"
+        )
+    if instance.limits or instance.max_moves is not None:
+        notes.append("ignored: limits on objectives and on moves")
+    return tuple(notes)
 
 
 def with_pairs(read: Read, path: Path | str) -> Read:

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optsched import load
+from optsched import load, loads
 from optsched.cli.commands.share import share
 from optsched.errors import InputError
+from optsched.instance import Instance
 from optsched.timeshare import Pairs, cost, hierarchical, makespan, market, max_min
 from optsched.timeshare.policies import POLICIES
-from optsched.timeshare.reading import market_of, with_pairs
+from optsched.timeshare.reading import ignored, market_of, with_pairs
 from tests.conftest import ROOT, Run
 
 THREE = ROOT / "instances" / "timeshare" / "gavel-three.json"
@@ -140,3 +141,48 @@ PAIR = Pairs(np.array([[0, 1]]), np.array([0]), np.array([[1.0, 1.0]]))
 def test_a_type_without_gpus_serves_nobody() -> None:
     found = max_min(market([[9.0, 1.0]], [0, 1]))
     assert (found.status, found.fraction.tolist()) == ("optimal", [[0.0, pytest.approx(1.0)]])
+
+
+def _small(jobs: list[dict[str, object]], **more: object) -> Instance:
+    cluster = {
+        "gpu_types": [{"id": "g"}],
+        "servers": [{"id": "n", "count": 2, "gpu_type": "g", "gpus": 4, "memory_gb": 64}],
+    }
+    return loads(json.dumps({"format": "optsched/1", "cluster": cluster, "jobs": jobs, **more}))
+
+
+def _job(name: str, gpus: int = 1, **more: object) -> dict[str, object]:
+    return {"id": name, "configurations": [{"gpu_type": "g", "gpus": gpus, "throughput": gpus}], **more}
+
+
+def test_tenants_share_by_their_weights() -> None:
+    """Eight GPUs for eight jobs of one tenant and eight of another that weighs twice as much."""
+    tenants = [{"id": "p", "weight": 1}, {"id": "q", "weight": 2}]
+    of = _small([_job(f"{name}{n}", tenant=name) for name in "pq" for n in range(8)], tenants=tenants)
+    found = POLICIES["hierarchical"](of, market_of(of))
+    assert [found.rate[:8].sum(), found.rate[8:].sum()] == pytest.approx([8 / 3, 16 / 3])
+
+
+def test_a_job_that_can_never_run_is_left_out_and_changes_nothing() -> None:
+    two = [_job("a"), _job("b")]
+    late = _job("late", remaining_examples=1000.0, deadline_s=10.0)
+    dear = _job("dear", memory_gb_per_gpu=64.0)
+    fat = _job("fat", gpus=2, memory_gb_per_gpu=80.0)
+    alone, read = (market_of(_small(jobs, decides="placement")) for jobs in ([*two, dear], [*two, dear, late, fat]))
+    assert list(read.left_out) == ["late", "fat"]
+    assert "deadline" in read.left_out["late"]
+    assert max_min(read.market).rate.tolist() == max_min(alone.market).rate.tolist()
+
+
+def test_what_is_not_divided_is_said() -> None:
+    jobs = [_job(f"m{n}", memory_gb_per_gpu=30.0) for n in range(8)]
+    jobs += [_job("late", gpus=4, remaining_examples=399.0, deadline_s=100.0)]
+    of = _small(jobs)
+    read = market_of(of)
+    found = max_min(read.market)
+    memory, deadlines = ignored(of, read, found)
+    used = 30 * found.fraction[:8].sum()
+    assert used > 128
+    assert f"take {used:.4g} on average, and there are 128" in memory
+    assert "late would end late" in deadlines
+    assert ignored(of, market_of(_small(jobs[:2])), max_min(market_of(_small(jobs[:2])).market)) == ()

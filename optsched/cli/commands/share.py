@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,7 +37,7 @@ def share(
     from optsched import load
     from optsched._util.files import write_json
     from optsched.timeshare.policies import policy as policy_of
-    from optsched.timeshare.reading import market_of, with_pairs
+    from optsched.timeshare.reading import ignored, market_of, with_pairs
 
     writable(out, instance, pairs)
     divide = policy_of(policy, lexicographic=lexicographic)
@@ -47,13 +48,14 @@ def share(
         found = divide(loaded, read)
     except InputError as error:
         raise error if error.file else error.within(file=str(instance)) from None
-    record = _record(read, found)
+    notes = (*found.notes, *ignored(loaded, read, found))
+    record = {**_record(read, found), "notes": notes}
     if out is not None:
         write_json(out, record)
     if as_json:
         print_json(record)
     else:
-        _print(read, found)
+        _print(read, found, notes)
     return 0 if found.status in ("optimal", "feasible") else 1
 
 
@@ -88,7 +90,7 @@ def _record(read: Read, found: Shares) -> dict[str, Any]:
     return record
 
 
-def _print(read: Read, found: Shares) -> None:
+def _print(read: Read, found: Shares, notes: Sequence[str]) -> None:
     """Print the shares as a table."""
     import numpy as np
 
@@ -109,5 +111,6 @@ def _print(read: Read, found: Shares) -> None:
     for name, reason in list(read.left_out.items())[:MOST_ROWS]:
         terminal.print(f"left out: {name} ({reason})", highlight=False)
     proof = f"{found.value:.6g}, bound {found.bound:.6g}" if isfinite(found.value) else found.reason
-    notes = "".join(f"; {note}" for note in found.notes)
-    terminal.print(f"[bold]{found.status}[/bold]: {found.policy} {proof}{notes}", highlight=False)
+    for note in notes:
+        terminal.print(f"note: {note}", highlight=False, style="dim", markup=False)
+    terminal.print(f"[bold]{found.status}[/bold]: {found.policy} {proof}", highlight=False)
