@@ -92,13 +92,13 @@ def market_of(instance: Instance, gpus: int | None = None) -> Read:
     weight = np.array([one.weight for one in instance.jobs])
     runs = rates.max(axis=1) > 0
     kept = np.flatnonzero(runs & (weight > 0))
+    why = dict.fromkeys(np.flatnonzero(runs).tolist(), "its weight is 0") | beyond | table.reasons
     left_out = {
-        instance.jobs[j].id: table.reasons.get(j) or beyond.get(j, "it cannot run now") if not runs[j] else "its weight is 0"
-        for j in np.flatnonzero(~(runs & (weight > 0))).tolist()
+        instance.jobs[j].id: why.get(j) or "it cannot run now" for j in np.flatnonzero(~(runs & (weight > 0))).tolist()
     }
     if not len(kept):
-        name, why = next(iter(left_out.items()), ("", "there are no jobs"))
-        raise InputError("a job that can run", path="$.jobs", value=f"{shown(name)}: {why}")
+        name, reason = next(iter(left_out.items()), ("", "there are no jobs"))
+        raise InputError("a job that can run", path="$.jobs", value=f"{shown(name)}: {reason}")
     return Read(
         market(rates[kept], np.array([pool.capacity for pool in table.pools]), gang=gang[kept], weight=weight[kept]),
         tuple(instance.jobs[j] for j in kept.tolist()),
