@@ -23,9 +23,9 @@ from optsched.bench.recipes import Recipe, made
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.instance.result import Result, load_result
 from optsched.prediction.curves.fitted import load_curves
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "instances"
@@ -35,10 +35,10 @@ EASY, HARD = 1.0, 10.0
 
 def lp_gap(instance: Instance, value: float) -> float | None:
     """Return how far the LP relaxation's bound is above a value; None where there is no such relaxation."""
-    chosen, problem = formulation("configuration"), pose(instance)
+    chosen, problem = formulation("configuration"), build_problem(instance)
     if not chosen.supports(problem).ok or problem.objective.aggregate != "sum":
         return None
-    outcome = highs.solve(chosen.forms["linear"](problem, DEFAULT).model, Watch(Limits()), relaxed=True)
+    outcome = highs.solve(chosen.forms["linear"](problem, DEFAULT).model, RunContext(Limits()), relaxed=True)
     return None if outcome.bound is None else max(0.0, round((outcome.bound - value) / max(1e-12, abs(value)), 9))
 
 

@@ -32,9 +32,9 @@ sys.path.insert(0, str(ROOT))
 from optsched import Instance, ObjectiveSpec, check, solve  # noqa: E402
 from optsched.instance import loads  # noqa: E402
 from optsched.instance.generators.workload import generate  # noqa: E402
-from optsched.problem.build import pose  # noqa: E402
+from optsched.problem.build import build_problem  # noqa: E402
 from optsched.problem.formulation import DEFAULT, formulation  # noqa: E402
-from optsched.solvers import Limits, Watch, cpsat, highs, pyomo  # noqa: E402
+from optsched.solvers import Limits, RunContext, cpsat, highs, pyomo  # noqa: E402
 from optsched.solvers.subprocess import client as worker  # noqa: E402
 from optsched.solvers.subprocess import pool as processes  # noqa: E402
 from tests.support import solver_faults as faults  # noqa: E402
@@ -174,7 +174,7 @@ def large(jobs: int) -> bool:
 def costs(quick: bool) -> bool:
     """Print what it costs to run a solver in a process of its own."""
     case = generate(CURVES, {"t4": 8, "v100": 4}, 12, seed=3)
-    problem = pose(case)
+    problem = build_problem(case)
     table = Table("solver", "start of its process s", "run in it ms", "run in a thread ms", "difference ms")
     for form, backend in (("linear", highs), ("cpsat", cpsat), ("pyomo", pyomo)):
         model = formulation("configuration").forms[form](problem, DEFAULT).model
@@ -195,7 +195,7 @@ def costs(quick: bool) -> bool:
 
 def _seconds(backend: ModuleType, model: object) -> float:
     began = time.monotonic()
-    if backend.solve(model, Watch(Limits())).status != "optimal":
+    if backend.solve(model, RunContext(Limits())).status != "optimal":
         sys.exit(f"{backend.__name__} found no optimum")
     return time.monotonic() - began
 

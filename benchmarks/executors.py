@@ -21,7 +21,7 @@ from rich.table import Table
 
 from optsched._util.executors import RayExecutor, local_pool
 from optsched.instance.generators.workload import generate
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.search.prices.newton import Spread, descend, first_guess
 from optsched.search.prices.table import table_of
 
@@ -65,7 +65,9 @@ def main() -> None:
         sides = executors(stack, quick)
         shown = Table("jobs", "rows", "this process, s", *(f"{name}: first, later, ratio" for name in sides))
         for jobs in (200,) if quick else SIZES:
-            problem = pose(generate(CURVES, {"t4": jobs // 20, "v100": jobs // 40, "a100": jobs // 80}, jobs, seed=1))
+            problem = build_problem(
+                generate(CURVES, {"t4": jobs // 20, "v100": jobs // 40, "a100": jobs // 80}, jobs, seed=1)
+            )
             table, _ = table_of(problem)
             guess = first_guess(table)
             spreads = {name: Spread(table, executor) for name, executor in sides.items()}

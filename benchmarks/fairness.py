@@ -25,7 +25,7 @@ from optsched.problem.problem import Plan, Problem
 from optsched.search.heuristics.fill_idle import handed_out
 from optsched.search.heuristics.marginal_gain import improve
 from optsched.search.max_min import highest_level, lexicographic, tightened
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 
 LIMIT = 60.0
 """Seconds for HiGHS."""
@@ -89,10 +89,10 @@ def levels(now: Problem) -> tuple[float, float, int]:
 def integer(now: Problem) -> tuple[float, float]:
     """Return seconds and the proven gap of HiGHS."""
     began = time.perf_counter()
-    watch = Watch(Limits(time.monotonic() + LIMIT, 1e-4))
-    tighter, bound = tightened(now, watch)
+    context = RunContext(Limits(time.monotonic() + LIMIT, 1e-4))
+    tighter, bound = tightened(now, context)
     built = build(tighter)
-    outcome = highs.solve(built.model, watch)
+    outcome = highs.solve(built.model, context)
     seconds = time.perf_counter() - began
     if outcome.values is None:
         return seconds, np.inf

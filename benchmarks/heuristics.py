@@ -29,7 +29,7 @@ from optsched.search.heuristics.pop import partitioned
 from optsched.search.heuristics.speedup import speed_up
 from optsched.search.max_min import highest_level
 from optsched.search.prices import price, relaxed
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 
 LIMIT = 20.0
 """Seconds for each side."""
@@ -46,8 +46,8 @@ def bettered(now: Problem, seed: int) -> np.ndarray:
     """Return the price-guided greedy plan, bettered around itself."""
     prices = relaxed(now).prices
     first = price_greedy(now, prices, until())
-    watch = Watch(Limits(until(), seed=seed))
-    return neighbourhoods(now, first, watch, costs=now.configurations.costs(prices))
+    context = RunContext(Limits(until(), seed=seed))
+    return neighbourhoods(now, first, context, costs=now.configurations.costs(prices))
 
 
 SUMS: dict[str, Side] = {

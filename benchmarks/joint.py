@@ -41,10 +41,10 @@ from optsched.instance.generators.workload import generate
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves import AllReduce, Curve
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.problem import Places, Problem, allocate
-from optsched.search.placement import Ground, best_rates, first_plan, on_network
-from optsched.solvers import Limits, Watch
+from optsched.search.placement import ServerInventory, best_rates, first_plan, on_network
+from optsched.solvers import Limits, RunContext
 
 MEASURED_GBPS = 25.0
 GPUS = {"t4": 32, "v100": 32}
@@ -85,7 +85,7 @@ def made(
         server_gpus=4,
         measured_gbps=MEASURED_GBPS,
     )
-    unit = pose(instance).configurations.reference.tolist()
+    unit = build_problem(instance).configurations.reference.tolist()
     named = (
         msgspec.structs.replace(job, reference=Reference(goodput=g)) for job, g in zip(instance.jobs, unit, strict=True)
     )
@@ -109,7 +109,7 @@ def without_rates(instance: Instance, gbps: float) -> Instance:
 
 def on_fewest(counted: Problem, held: dict[str, Allocation], free: frozenset[str] = frozenset()) -> Instance:
     """Return the places to be decided of jobs that hold GPUs, and of free jobs, each count on the fewest servers."""
-    table, ways = counted.configurations, counted.configurations.ways
+    table, columns = counted.configurations, counted.configurations.columns
     jobs = []
     for number, job in enumerate(counted.instance.jobs):
         if job.id not in held and job.id not in free:
@@ -117,11 +117,11 @@ def on_fewest(counted: Problem, held: dict[str, Allocation], free: frozenset[str
         rows = range(table.first[number], table.first[number + 1])
         listed = [
             Configuration(
-                site=table.pools[ways.pool[r]].site,
-                gpu_type=table.pools[ways.pool[r]].gpu_type,
-                gpus=int(ways.gpus[r]),
-                nodes=int(ways.nodes[r]),
-                throughput=float(ways.throughput[r]),
+                site=table.pools[columns.pool[r]].site,
+                gpu_type=table.pools[columns.pool[r]].gpu_type,
+                gpus=int(columns.gpus[r]),
+                nodes=int(columns.nodes[r]),
+                throughput=float(columns.throughput[r]),
             )
             for r in rows
         ]
@@ -152,7 +152,7 @@ def pinned(instance: Instance, held: dict[str, Allocation], free: frozenset[str]
 
 def rated(problem: Problem, plan: dict[str, Allocation]) -> tuple[Allocation, ...]:
     """Return the plan at its best rates; while not even the slowest fit, the job with the least progress goes."""
-    table, ways, ground = problem.configurations, problem.configurations.ways, Ground.of(problem)
+    table, columns, inventory = problem.configurations, problem.configurations.columns, ServerInventory.of(problem)
     while True:
         rows = np.full(table.jobs, -1, dtype=np.int64)
         places: list[Places | None] = [None] * table.jobs
@@ -160,10 +160,15 @@ def rated(problem: Problem, plan: dict[str, Allocation]) -> tuple[Allocation, ..
             if (a := plan.get(job.id)) is None:
                 continue
             for row in range(table.first[number], table.first[number + 1]):
-                pool = table.pools[ways.pool[row]]
-                if (pool.site, pool.gpu_type, ways.gpus[row], ways.nodes[row]) == (a.site, a.gpu_type, a.gpus, a.nodes):
+                pool = table.pools[columns.pool[row]]
+                if (pool.site, pool.gpu_type, columns.gpus[row], columns.nodes[row]) == (
+                    a.site,
+                    a.gpu_type,
+                    a.gpus,
+                    a.nodes,
+                ):
                     rows[number], places[number] = row, Places(dict(a.placement or {}), {})
-        found = best_rates(problem, ground, rows, tuple(places), Watch(Limits(time.monotonic() + 30)))
+        found = best_rates(problem, inventory, rows, tuple(places), RunContext(Limits(time.monotonic() + 30)))
         if found is not None:
             return allocate(problem, found)
         worst = min((a for a in plan.values() if a.nodes > 1), key=lambda a: a.progress)
@@ -180,7 +185,7 @@ def worth(instance: Instance, plan: tuple[Allocation, ...]) -> float:
 
 def packings(instance: Instance, counted: Problem, first: dict[str, Allocation]) -> Iterator[tuple[Allocation, ...]]:
     """Yield plans of given GPUs in several places, at their best rates."""
-    problem, everybody = pose(instance), frozenset(job.id for job in instance.jobs)
+    problem, everybody = build_problem(instance), frozenset(job.id for job in instance.jobs)
     stand, missed = first, frozenset[str]()
     for _ in range(2):
         placed = solve(on_fewest(counted, stand, missed), formulation="placement", gap=1e-4, time_limit=15)
@@ -189,8 +194,8 @@ def packings(instance: Instance, counted: Problem, first: dict[str, Allocation])
         missed = everybody - set(stand)
     stand, missed = first, frozenset[str]()
     for _ in range(2):
-        part = pose(pinned(instance, stand, missed))
-        packed = first_plan(part, Watch(Limits(time.monotonic() + 30)))
+        part = build_problem(pinned(instance, stand, missed))
+        packed = first_plan(part, RunContext(Limits(time.monotonic() + 30)))
         if packed is None:
             return
         plan = allocate(part, packed)
@@ -203,7 +208,7 @@ def in_sequence(instance: Instance, gbps: float) -> tuple[float, dict[str, Alloc
     """Return what deciding one after the other is worth, and its best plan."""
     blind = without_rates(instance, gbps)
     first = {a.job: a for a in solve(blind, gap=1e-4, time_limit=30).allocations}
-    plans = [(worth(instance, plan), plan) for plan in packings(instance, pose(blind), first)]
+    plans = [(worth(instance, plan), plan) for plan in packings(instance, build_problem(blind), first)]
     value, best = max(plans, key=lambda one: one[0])
     return value, {a.job: a for a in best}
 
@@ -406,7 +411,7 @@ def sizes(arguments: argparse.Namespace) -> None:
                 f"{racks}",
                 f"{seed}",
                 f"{nic:g}",
-                f"{len(pose(instance).configurations):,}",
+                f"{len(build_problem(instance).configurations):,}",
                 f"{len(result.allocations)}",
                 f"{found:.3f}",
                 f"{result.bound or np.inf:.3f}",

@@ -17,10 +17,10 @@ from rich.table import Table
 from optsched import check, solve
 from optsched.instance import Instance
 from optsched.instance.generators.workload import generate
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan
 from optsched.search.placement import first_plan, worth_in_pools
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 
 
 def case(jobs: int, seed: int) -> Instance:
@@ -31,21 +31,21 @@ def case(jobs: int, seed: int) -> Instance:
 
 def packed(made: Instance) -> tuple[float, float, float]:
     """Return the seconds of pricing and of packing, and the part of the plan's value that packing loses."""
-    problem = pose(made)
+    problem = build_problem(made)
     began = time.perf_counter()
     worth = worth_in_pools(problem, None, 1e-5)
     priced = time.perf_counter()
-    plan = first_plan(problem, Watch(Limits()), worth)
+    plan = first_plan(problem, RunContext(Limits()), worth)
     assert plan is not None
     assert worth.rows is not None
     spent = time.perf_counter() - priced
     return priced - began, spent, 1 - problem.total(plan) / problem.total(Plan(worth.rows))
 
 
-def solved(made: Instance, limit: float, **ways: str) -> tuple[float, float]:
+def solved(made: Instance, limit: float, **columns: str) -> tuple[float, float]:
     """Return the seconds of ``solve``, and the gap that it proves; nan without a bound."""
     began = time.perf_counter()
-    found = solve(made, time_limit=limit, gap=1e-4, **ways)  # type: ignore[arg-type]
+    found = solve(made, time_limit=limit, gap=1e-4, **columns)  # type: ignore[arg-type]
     spent = time.perf_counter() - began
     assert check(made, found.allocations, found.objective, found.value).ok
     return spent, float("nan") if found.gap is None else found.gap

@@ -28,10 +28,10 @@ from optsched.instance import Cluster, GpuType, Job, ObjectiveSpec, ParameterSer
 from optsched.instance.generators.workload import generate
 from optsched.prediction.curves import Table as Points
 from optsched.prediction.curves import TableRow
-from optsched.problem.build import pose
-from optsched.problem.formulation import Choices, formulation
+from optsched.problem.build import build_problem
+from optsched.problem.formulation import ModelOptions, formulation
 from optsched.problem.problem import allocate
-from optsched.solvers import Limits, Watch, cpsat, highs, pyomo
+from optsched.solvers import Limits, RunContext, cpsat, highs, pyomo
 
 RUN = {"linear": highs.solve, "pyomo": pyomo.solve, "cpsat": cpsat.solve}
 GAPS = {"1 %": 1e-2, "optimal": 1e-5}
@@ -118,10 +118,10 @@ QUICK = (generated(5, 2), served(2, 4, 2))
 
 def measure(instance: Instance, form: str, encoding: str, gap: float, limit: float) -> float:
     """Return the seconds to a checked plan within the gap; twice the limit where there is none in time."""
-    problem = pose(instance, error=gap / 2 if gap > 1e-4 else 0.0)
+    problem = build_problem(instance, error=gap / 2 if gap > 1e-4 else 0.0)
     began = time.monotonic()
-    built = formulation("allocation").forms[form](problem, Choices(encoding=encoding))
-    outcome = RUN[form](built.model, Watch(Limits(began + limit, gap / 2)))
+    built = formulation("allocation").forms[form](problem, ModelOptions(encoding=encoding))
+    outcome = RUN[form](built.model, RunContext(Limits(began + limit, gap / 2)))
     seconds = time.monotonic() - began
     if outcome.values is None or outcome.bound is None:
         return 2 * limit
@@ -153,7 +153,7 @@ def main() -> None:
     parser = parser_of(__doc__, quick="two small cases, once")
     parser.add_argument("--limit", type=float, default=8.0, help="seconds a run")
     parser.add_argument("--only", default="", help="cases whose name matches this regular expression")
-    parser.add_argument("--to", choices=GAPS, help="this gap only")
+    parser.add_argument("--to", options=GAPS, help="this gap only")
     arguments = parser.parse_args()
     cases = [case for case in (QUICK if arguments.quick else CASES) if re.search(arguments.only, case.name)]
     for form, encoding in SIDES.values():  # imports, and starts what is kept warm

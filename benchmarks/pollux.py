@@ -30,7 +30,7 @@ from rich.table import Table
 from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup
 from optsched.instance.objectives import objective
 from optsched.instance.pools import Pool
-from optsched.problem.configurations import Configurations, Ways
+from optsched.problem.configurations import ConfigurationColumns, Configurations
 from optsched.problem.problem import Problem
 from optsched.search.heuristics.marginal_gain import marginal_gain
 from optsched.search.prices import price, relaxed
@@ -96,7 +96,9 @@ def problem_of(jobs: Jobs, counts: np.ndarray) -> Problem:
     pool = Pool("main", "gpu", np.full(NODES, EACH), 0.0)
     table = Configurations(
         job=job,
-        ways=Ways(zeros, gpus, -(-gpus // EACH), zeros, unknown, zeros + 1, best.ravel(), ones, unknown),
+        columns=ConfigurationColumns(
+            zeros, gpus, -(-gpus // EACH), zeros, unknown, zeros + 1, best.ravel(), ones, unknown
+        ),
         kept=np.zeros(rows, dtype=bool),
         share=ones,
         slowest=unknown,
@@ -123,7 +125,7 @@ def problem_of(jobs: Jobs, counts: np.ndarray) -> Problem:
 def placed(problem: Problem, rows: np.ndarray) -> np.ndarray:
     """Return the matrix of counts: whole nodes first, then two and one GPUs, which always fit."""
     plan, free = np.zeros((len(rows), NODES), dtype=np.int64), np.full(NODES, EACH)
-    gpus = np.where(rows >= 0, problem.configurations.ways.gpus[rows], 0)
+    gpus = np.where(rows >= 0, problem.configurations.columns.gpus[rows], 0)
     for job in np.argsort(-gpus, kind="stable").tolist():
         left = int(gpus[job])
         while left:
@@ -174,7 +176,7 @@ def runs(jobs: Jobs, seconds: float, seed: int) -> dict[str, tuple[float, float,
     sizes = np.array([1, 2, *range(EACH, NODES * EACH + 1, EACH)])
     some = problem_of(jobs, sizes)
     everything = problem_of(jobs, np.arange(1, NODES * EACH + 1))
-    summed = replace(some, value=some.configurations.ways.throughput)
+    summed = replace(some, value=some.configurations.columns.throughput)
     found = {}
 
     def now() -> tuple[float, float]:

@@ -25,11 +25,11 @@ from optsched._util.arrays import offsets
 from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup
 from optsched.instance.objectives import objective
 from optsched.instance.pools import Pool
-from optsched.problem.configurations import Configurations, Ways
+from optsched.problem.configurations import ConfigurationColumns, Configurations
 from optsched.problem.problem import Plan, Problem
 from optsched.search.heuristics.marginal_gain import improve
 from optsched.search.prices import price
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 
 LIMIT = 60.0
 """Seconds for HiGHS on the whole integer program."""
@@ -106,10 +106,12 @@ def problem(jobs: int, types: int = 3, sites: int = 1, seed: int = 0, hosts: boo
             capacity = np.append(capacity, 0.9 * each.mean() * capacity[: types * sites].sum())
             names.append(name)
     ones, none = np.ones(rows), np.zeros(rows, dtype=np.int64)
-    ways = Ways(pool, gpus, -(-gpus // 4), none, np.full(rows, np.nan), none + 1, rate, ones, np.full(rows, np.nan))
+    columns = ConfigurationColumns(
+        pool, gpus, -(-gpus // 4), none, np.full(rows, np.nan), none + 1, rate, ones, np.full(rows, np.nan)
+    )
     table = Configurations(
         job=job,
-        ways=ways,
+        columns=columns,
         kept=np.zeros(rows, dtype=bool),
         share=ones,
         slowest=np.full(rows, np.nan),
@@ -180,7 +182,7 @@ def integer(now: Problem, gap: float) -> Measured:
     """Run HiGHS on the whole integer program."""
     began = time.perf_counter()
     built = build(now)
-    outcome = highs.solve(built.model, Watch(Limits(time.monotonic() + LIMIT, gap)))
+    outcome = highs.solve(built.model, RunContext(Limits(time.monotonic() + LIMIT, gap)))
     seconds = time.perf_counter() - began
     if outcome.values is None or outcome.bound is None:
         return seconds, np.inf
@@ -194,7 +196,7 @@ def linear(now: Problem, gap: float) -> Measured:
     """Solve the LP relaxation by HiGHS, keep what is whole, and hand out the rest by marginal gain."""
     began = time.perf_counter()
     built = build(now)
-    outcome = highs.solve(built.model, Watch(Limits(time.monotonic() + LIMIT)), relaxed=True)
+    outcome = highs.solve(built.model, RunContext(Limits(time.monotonic() + LIMIT)), relaxed=True)
     if outcome.values is None or outcome.objective is None:
         return time.perf_counter() - began, np.inf
     rows = improve(now, built.read(np.where(outcome.values > 1 - 1e-6, 1.0, 0.0)).rows)

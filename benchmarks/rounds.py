@@ -26,7 +26,7 @@ from rich.table import Table
 from optsched import solve
 from optsched.instance import Holding, Instance, loads
 from optsched.instance.result import Result
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.problem import Problem
 from optsched.search.heuristics.pop import of_jobs
 from optsched.search.prices import price
@@ -160,7 +160,7 @@ def whole(jobs: int, gap: float, runs: int) -> Table:
             found, wall, cpu = spent(lambda known=known: solve(then, formulation="prices", gap=gap, prices=known))
             if found.gap is None or found.gap > gap:
                 sys.exit("a round was not proven")
-            _, table, table_cpu = spent(lambda: pose(then))
+            _, table, table_cpu = spent(lambda: build_problem(then))
             told = {
                 "solve, in all: s": wall,
                 "solve, CPU: s": cpu,

@@ -62,7 +62,7 @@ from formulations.curve_segments import LINED, Segments, rows_at, segment_of, se
 from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
-from optsched.problem.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
+from optsched.problem.formulation import DEFAULT, Formulated, Formulation, ModelOptions, Support, counts_only
 from optsched.problem.piecewise import ENCODINGS, Encoded, encode
 from optsched.problem.piecewise.hypograph import HYPOGRAPH
 from optsched.problem.problem import Plan, Problem
@@ -110,11 +110,11 @@ class _Columns:
     beta: FloatArray
 
 
-def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
+def build(problem: Problem, options: ModelOptions = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
-    if choices.encoding not in ENCODED:
-        raise InputError(f"one of {', '.join(ENCODED)}", path="encoding", value=shown(choices.encoding))
-    s = segments(problem, choices.encoding)
+    if options.encoding not in ENCODED:
+        raise InputError(f"one of {', '.join(ENCODED)}", path="encoding", value=shown(options.encoding))
+    s = segments(problem, options.encoding)
     least = problem.objective.aggregate == "min"
     model = LinearModel()
 
@@ -128,7 +128,7 @@ def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
     _capacities(model, problem, s, at)
     add_moves(model, problem, "C6", at.d[s.kept == 1])
     z = _least(model, problem, s, at) if least else None
-    encoded = _encoded(model, s, at, label, "auto" if choices.encoding in LINED else choices.encoding)
+    encoded = _encoded(model, s, at, label, "auto" if options.encoding in LINED else options.encoding)
 
     def read(values: FloatArray) -> Plan:
         units, servers = (np.where(column >= 0, values[column], 0.0) for column in (at.n, at.p))
@@ -265,17 +265,17 @@ def _encoded(model: LinearModel, s: Segments, at: _Columns, label: Label, method
 
 def _started(problem: Problem, s: Segments, at: _Columns, plan: Plan, values: FloatArray) -> None:
     """Fill in a plan, up to the parts of encodings."""
-    ways = problem.configurations.ways
+    columns = problem.configurations.columns
     for row in plan.rows[plan.rows >= 0].tolist():
         k = segment_of(problem, s, row)
         values[at.d[k]] = 1.0
         if at.n[k] >= 0:
-            values[at.n[k]] = (int(ways.gpus[row]) - s.rest[k]) // s.step[k]
+            values[at.n[k]] = (int(columns.gpus[row]) - s.rest[k]) // s.step[k]
         if at.p[k] >= 0:
-            values[at.p[k]] = ways.servers[row]
+            values[at.p[k]] = columns.servers[row]
         if s.lines[k] > 1:
             mine = s.line_of == k
-            values[at.y[k]] = np.min(s.slope[mine] * ways.gpus[row] + s.level[mine])
+            values[at.y[k]] = np.min(s.slope[mine] * columns.gpus[row] + s.level[mine])
 
 
 def _notes(s: Segments, encoded: list[Encoded]) -> tuple[str, ...]:
@@ -285,18 +285,18 @@ def _notes(s: Segments, encoded: list[Encoded]) -> tuple[str, ...]:
     return (*notes, *(note for part in encoded for note in part.notes))
 
 
-def _pyomo(problem: Problem, choices: Choices) -> Formulated:
+def _pyomo(problem: Problem, options: ModelOptions) -> Formulated:
     from formulations.reference.allocation import build as reference
 
-    return reference(problem, choices, None if choices.encoding == "pyomo" else build(problem, choices))
+    return reference(problem, options, None if options.encoding == "pyomo" else build(problem, options))
 
 
-def _cpsat(problem: Problem, choices: Choices) -> Formulated:
+def _cpsat(problem: Problem, options: ModelOptions) -> Formulated:
     from formulations.cpsat.allocation import build as native
 
-    if choices.encoding != "auto":
+    if options.encoding != "auto":
         expected = "auto: CP-SAT's own form has tables, and no encoding"
-        raise InputError(expected, path="encoding", value=shown(choices.encoding))
+        raise InputError(expected, path="encoding", value=shown(options.encoding))
     return native(problem)
 
 

@@ -35,7 +35,7 @@ import numpy as np
 
 from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from optsched._util.arrays import FloatArray
-from optsched.problem.formulation import DEFAULT, Choices, Formulated, Formulation, Support, counts_only
+from optsched.problem.formulation import DEFAULT, Formulated, Formulation, ModelOptions, Support, counts_only
 from optsched.problem.problem import Plan, Problem, row_label, rows_of
 from optsched.solvers.linear import LinearModel
 
@@ -49,7 +49,7 @@ def supports(problem: Problem) -> Support:
     return counts_only(problem)
 
 
-def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
+def build(problem: Problem, options: ModelOptions = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
     table = problem.configurations
     least = problem.objective.aggregate == "min"
@@ -83,13 +83,13 @@ def _start(problem: Problem, model: LinearModel, plan: Plan) -> FloatArray:
     return values
 
 
-def _pyomo(problem: Problem, choices: Choices) -> Formulated:
+def _pyomo(problem: Problem, options: ModelOptions) -> Formulated:
     from formulations.reference.configuration import build as reference
 
     return reference(problem)
 
 
-def _cpsat(problem: Problem, choices: Choices) -> Formulated:
+def _cpsat(problem: Problem, options: ModelOptions) -> Formulated:
     from formulations.cpsat.configuration import build as native
 
     return native(problem)

@@ -223,17 +223,17 @@ def _lines(counts: IntArray, value: FloatArray, error: float) -> list[Lines]:
 def segments(problem: Problem, encoding: str = "auto") -> Segments:
     """Split the values of every job and pool into segments, and cover each by lines or breakpoints."""
     table = problem.configurations
-    key = table.job * len(table.pools) + table.ways.pool
+    key = table.job * len(table.pools) + table.columns.pool
     cutter = _Cutter(problem.error, encoding)
     for begin, end in itertools.pairwise([*run_starts(key).tolist(), len(key)]):
-        job, pool, rows = int(table.job[begin]), int(table.ways.pool[begin]), slice(begin, end)
+        job, pool, rows = int(table.job[begin]), int(table.columns.pool[begin]), slice(begin, end)
         for area in _areas(problem, rows, encoding in SLICED):
             cutter.cut((job, pool, 0), area)
         held = begin + np.flatnonzero(table.kept[rows])
         # where the batch that is held is not known, several rows may be it: the best of them is
         best: dict[tuple[int, int], float] = {}
         for row in held.tolist():
-            pair = int(table.ways.gpus[row]), int(table.ways.servers[row])
+            pair = int(table.columns.gpus[row]), int(table.columns.servers[row])
             best[pair] = max(best.get(pair, -np.inf), float(problem.value[row]))
         for (gpus, servers), value in best.items():
             cutter.point((job, pool, 1), gpus, servers, value)
@@ -295,7 +295,7 @@ def _numbered(parts: Sequence[IntArray | FloatArray]) -> IntArray:
 def _areas(problem: Problem, rows: slice, sliced: bool) -> Iterator[_Area]:
     """Yield what a job may choose in one pool as areas without gaps, whose steps are the least of any."""
     table = problem.configurations
-    gpus, servers = table.ways.gpus[rows], table.ways.servers[rows]
+    gpus, servers = table.columns.gpus[rows], table.columns.servers[rows]
     value, held = problem.value[rows], table.kept[rows]
     curves: dict[int, tuple[IntArray, FloatArray]] = {}
     for p in np.unique(servers[~held]).tolist():
@@ -336,10 +336,10 @@ def _bridged(counts: IntArray, best: FloatArray, held: IntArray, worth: FloatArr
 
 def segment_of(problem: Problem, s: Segments, row: int) -> int:
     """Return the segment in which a row of the configurations lies."""
-    ways = problem.configurations.ways
+    columns = problem.configurations.columns
     low, high = s.rest + s.step * s.first, s.rest + s.step * s.last
-    gpus, servers = ways.gpus[row], ways.servers[row]
-    fits = (s.job == problem.configurations.job[row]) & (s.pool == ways.pool[row]) & (low <= gpus) & (gpus <= high)
+    gpus, servers = columns.gpus[row], columns.servers[row]
+    fits = (s.job == problem.configurations.job[row]) & (s.pool == columns.pool[row]) & (low <= gpus) & (gpus <= high)
     fits &= (s.fewest <= servers) & (servers <= s.most)
     return int(np.flatnonzero(fits & (s.kept == problem.configurations.kept[row]))[0])
 
@@ -380,8 +380,8 @@ def rows_at(problem: Problem, s: Segments, d: FloatArray, n: FloatArray, p: Floa
     for k in chosen:
         gpus = s.rest[k] + s.step[k] * int(units[k])
         begin, end = table.first[s.job[k]], table.first[s.job[k] + 1]
-        fits = (table.ways.pool[begin:end] == s.pool[k]) & (table.ways.gpus[begin:end] == gpus)
-        fits &= table.ways.servers[begin:end] == servers[k]
+        fits = (table.columns.pool[begin:end] == s.pool[k]) & (table.columns.gpus[begin:end] == gpus)
+        fits &= table.columns.servers[begin:end] == servers[k]
         if s.kept[k]:
             fits &= table.kept[begin:end]
         candidates = begin + np.flatnonzero(fits)

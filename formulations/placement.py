@@ -8,7 +8,7 @@ chosen row, since each piece of a row has a server of its own.
 from __future__ import annotations
 
 from formulations.network import build
-from optsched.problem.formulation import Choices, Formulated, Formulation, Support
+from optsched.problem.formulation import Formulated, Formulation, ModelOptions, Support
 from optsched.problem.problem import Problem
 
 __all__ = ["FORMULATION"]
@@ -23,16 +23,16 @@ def supports(problem: Problem) -> Support:
     return Support(True)
 
 
-def _pyomo(problem: Problem, choices: Choices) -> Formulated:
+def _pyomo(problem: Problem, options: ModelOptions) -> Formulated:
     from formulations.reference.lowered import lowered
 
-    return lowered(build(problem, choices))
+    return lowered(build(problem, options))
 
 
-def _cpsat(problem: Problem, choices: Choices) -> Formulated:
+def _cpsat(problem: Problem, options: ModelOptions) -> Formulated:
     from formulations.cpsat.lowered import lowered
 
-    return lowered(build(problem, choices))
+    return lowered(build(problem, options))
 
 
 FORMULATION = Formulation(

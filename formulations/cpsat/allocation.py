@@ -36,13 +36,13 @@ def build(problem: Problem) -> Formulated:
     """Return the model; constraint names are those of the mathematics."""
     table, instance = problem.configurations, problem.instance
     model = cp_model.CpModel()
-    key = table.job * len(table.pools) + table.ways.pool
+    key = table.job * len(table.pools) + table.columns.pool
     starts = run_starts(key)
     value, unit = whole_values(problem.value)
     cells = list(itertools.pairwise([*starts.tolist(), len(key)]))
     g, q, v, k = [], [], [], []
     for begin, end in cells:
-        counts, servers, worth = (a[begin:end] for a in (table.ways.gpus, table.ways.servers, value))
+        counts, servers, worth = (a[begin:end] for a in (table.columns.gpus, table.columns.servers, value))
         held = table.kept[begin:end]
         domain = cp_model.Domain.from_values([0, *counts.tolist()])
         g.append(model.new_int_var_from_domain(domain, ""))
@@ -50,8 +50,8 @@ def build(problem: Problem) -> Formulated:
         q.append(model.new_int_var_from_domain(wanted, "") if servers.any() else model.new_constant(0))
         v.append(model.new_int_var(min(0, int(worth.min())), max(0, int(worth.max())), ""))
         k.append(model.new_bool_var("") if held.any() else model.new_constant(0))
-        ways = zip(counts.tolist(), servers.tolist(), worth.tolist(), held.astype(int).tolist(), strict=True)
-        model.add_allowed_assignments([g[-1], q[-1], v[-1], k[-1]], [(0, 0, 0, 0), *ways])  # C4
+        columns = zip(counts.tolist(), servers.tolist(), worth.tolist(), held.astype(int).tolist(), strict=True)
+        model.add_allowed_assignments([g[-1], q[-1], v[-1], k[-1]], [(0, 0, 0, 0), *columns])  # C4
     owner = table.job[starts]
     of_job = [np.flatnonzero(owner == j).tolist() for j in range(table.jobs)]
     for own, required in zip(of_job, problem.required.tolist(), strict=True):  # C1
@@ -61,7 +61,7 @@ def build(problem: Problem) -> Formulated:
             model.add(g[c] >= 1).only_enforce_if(runs[-1])
             model.add(g[c] == 0).only_enforce_if(~runs[-1])
         (model.add_exactly_one if required else model.add_at_most_one)(runs)
-    cell, resource, gpu, server = usage(problem, owner, table.ways.pool[starts])
+    cell, resource, gpu, server = usage(problem, owner, table.columns.pool[starts])
     for r in np.flatnonzero(np.isfinite(table.capacity)).tolist():  # C5
         of = np.flatnonzero(resource == r)
         if len(of):
@@ -83,7 +83,7 @@ def build(problem: Problem) -> Formulated:
         chosen = []
         for (begin, end), (gpus, servers, kept) in zip(cells, values[places], strict=True):
             if gpus > 0:
-                fits = (table.ways.gpus[begin:end] == gpus) & (table.ways.servers[begin:end] == servers)
+                fits = (table.columns.gpus[begin:end] == gpus) & (table.columns.servers[begin:end] == servers)
                 fits &= table.kept[begin:end] >= (kept > 0)
                 rows = begin + np.flatnonzero(fits)
                 chosen.append(rows[np.argmax(problem.value[rows])])

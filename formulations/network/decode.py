@@ -13,7 +13,16 @@ from formulations.network.sets import Options
 from formulations.network.traffic import Traffic
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Places, Plan, Problem
-from optsched.search.placement import Dealt, Ground, best_rates, brief, deal, loads, pieces_of, settled
+from optsched.search.placement import (
+    PackItem,
+    ServerInventory,
+    best_rates,
+    loads,
+    pack,
+    pieces_of,
+    settled,
+    short_context,
+)
 from optsched.solvers.linear import LinearModel
 
 __all__ = ["rates_of", "reader", "starter"]
@@ -38,12 +47,12 @@ def reader(
 
     A job whose pieces find no servers is left out.
     """
-    ground = Ground.of(problem)
-    servers_of = [tuple(ground.number[name] for name in c.names) for c in o.classes]
+    inventory = ServerInventory.of(problem)
+    servers_of = [tuple(inventory.number[name] for name in c.names) for c in o.classes]
     job_of_kind = np.array([kind.job for kind in o.kinds], dtype=np.int64)
 
     def read(values: FloatArray) -> Plan:
-        watch = brief()
+        context = short_context()
         rows = np.full(problem.configurations.jobs, -1, dtype=np.int64)
         chosen = np.flatnonzero(values[columns.x] > 0.5)
         rows[problem.configurations.job[o.row[chosen]]] = o.row[chosen]
@@ -60,19 +69,19 @@ def reader(
                 if piece is not None:
                     count = round(float(values[columns.z[k]]))
                     place = servers_of[pairs.place[k]]
-                    wanted.append(Dealt(int(job_of_kind[kind]), piece, count, place, float(sends[kind])))
-        stands = deal(ground, wanted, watch)
+                    wanted.append(PackItem(int(job_of_kind[kind]), piece, count, place, float(sends[kind])))
+        stands = pack(inventory, wanted, context)
         places: list[Places | None] = [None] * len(rows)
         for job in np.flatnonzero(rows >= 0).tolist():
             needed = sum(piece.count for piece in pieces_of(problem, int(rows[job])))
             if job in stands and len(stands[job]) == needed:
-                places[job] = ground.places(stands[job])
+                places[job] = inventory.places(stands[job])
             else:
                 rows[job] = -1
         rows = settled(problem, Plan(rows, None, tuple(places))).rows
         if traffic is None:
             return Plan(rows, None, tuple(places))
-        found = best_rates(problem, ground, rows, tuple(places), watch)
+        found = best_rates(problem, inventory, rows, tuple(places), context)
         if found is not None:
             return found
         gbps = np.full(len(rows), np.nan)
@@ -97,7 +106,7 @@ def starter(
 ) -> Callable[[Plan], FloatArray]:
     """Return what sets the model's values to a plan's."""
     class_of = {name: k for k, c in enumerate(o.classes) for name in c.names}
-    ground = Ground.of(problem)
+    inventory = ServerInventory.of(problem)
     number_of = {pair: k for k, pair in enumerate(zip(pairs.kind.tolist(), pairs.place.tolist(), strict=True))}
 
     def start(plan: Plan) -> FloatArray:
@@ -128,7 +137,7 @@ def starter(
                     values[racks[key]] = 1.0
             if traffic is not None:
                 _send(values, o, pairs, traffic, option, rate, columns.z)
-                _cross(values, problem, ground, o, traffic, job, row, stands, rate)
+                _cross(values, problem, inventory, o, traffic, job, row, stands, rate)
         if shared is not None:
             shared(values, contents)
         if traffic is not None:
@@ -154,7 +163,7 @@ def _send(
 def _cross(
     values: FloatArray,
     problem: Problem,
-    ground: Ground,
+    inventory: ServerInventory,
     o: Options,
     traffic: Traffic,
     job: int,
@@ -163,12 +172,12 @@ def _cross(
     rate: float,
 ) -> None:
     """Set u and l of a job."""
-    crosses = dict(loads(problem, ground, row, stands))
+    crosses = dict(loads(problem, inventory, row, stands))
     below = np.zeros(len(o.classes), dtype=bool)
     below[[k for k, c in enumerate(o.classes) if set(c.names) & set(stands.gpus)]] = True
     for (owner, link), (sides, carried) in traffic.link.items():
         if owner == job:
-            values[carried] = rate * crosses.get(len(ground.servers) + link, 0.0)
+            values[carried] = rate * crosses.get(len(inventory.servers) + link, 0.0)
             under = o.crossings[link].below
             for u, side in zip(sides, (under, ~under), strict=False):
                 values[u] = float((side & below).any())

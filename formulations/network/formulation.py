@@ -100,7 +100,7 @@ Ballani et al. (Oktopus, SIGCOMM'11, sec. 3).
 from __future__ import annotations
 
 from formulations.network import build
-from optsched.problem.formulation import Choices, Formulated, Formulation, Support
+from optsched.problem.formulation import Formulated, Formulation, ModelOptions, Support
 from optsched.problem.piecewise import ENCODINGS
 from optsched.problem.problem import Problem
 
@@ -118,10 +118,10 @@ def supports(problem: Problem) -> Support:
     return Support(True)
 
 
-def _pyomo(problem: Problem, choices: Choices) -> Formulated:
+def _pyomo(problem: Problem, options: ModelOptions) -> Formulated:
     from formulations.reference.lowered import lowered
 
-    return lowered(build(problem, choices))
+    return lowered(build(problem, options))
 
 
 FORMULATION = Formulation(

@@ -14,30 +14,30 @@ from formulations.network.sets import Options, options
 from formulations.network.traffic import Traffic, add_network
 from formulations.rows import add_capacities, add_choices, add_least, add_moves
 from optsched._util.arrays import FloatArray, IntArray, by_group, positions, stretches
-from optsched.problem.formulation import DEFAULT, Choices, Formulated
+from optsched.problem.formulation import DEFAULT, Formulated, ModelOptions
 from optsched.problem.problem import Problem, row_label
 from optsched.solvers.linear import LinearModel
 
 __all__ = ["build"]
 
 
-def build(problem: Problem, choices: Choices = DEFAULT) -> Formulated:
+def build(problem: Problem, model_options: ModelOptions = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
     model = LinearModel()
-    o = options(problem, merge="merge" not in choices.without, split="homes" not in choices.without)
+    o = options(problem, merge="merge" not in model_options.exclude, split="homes" not in model_options.exclude)
     columns, pairs = _choice(model, problem, o)
-    if "pools" not in choices.without:
+    if "pools" not in model_options.exclude:
         _pools(model, problem, o, columns.x)
     add_moves(model, problem, "C3", columns.x[problem.configurations.kept[o.row]])
     _pieces(model, problem, o, columns, pairs)
     _servers(model, problem, o, columns, pairs)
     fill_patterns = cut = None
-    if "patterns" not in choices.without:
+    if "patterns" not in model_options.exclude:
         fill_patterns, cut = add_patterns(model, o, columns.z, pairs)
     racks = _racks(model, o, columns, pairs)
     traffic: Traffic | None = None
     if problem.instance.decides == "network":
-        traffic = add_network(model, problem, o, columns, pairs, racks, choices)
+        traffic = add_network(model, problem, o, columns, pairs, racks, model_options)
     least = _least(model, problem, o, columns.x, traffic)
     return Formulated(
         model,

@@ -112,9 +112,9 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     entries: list[tuple[int, int, int, float]] = []
     held: list[tuple[int, int, int, int]] = []
     for row in range(len(table)):
-        job, ways = int(table.job[row]), table.ways
-        pool = table.pools[ways.pool[row]]
-        parts, servers = hosts.parts(row), int(ways.servers[row])
+        job, columns = int(table.job[row]), table.columns
+        pool = table.pools[columns.pool[row]]
+        parts, servers = hosts.parts(row), int(columns.servers[row])
         holds = instance.jobs[job].holds
         fixed = bool(table.kept[row]) and holds is not None and bool(holds.placement or holds.server_placement)
         stands = hosts.standing(job, parts) if fixed else []
@@ -123,7 +123,7 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
         here = np.zeros(len(classes), dtype=bool)
         here[[place for _, place, _ in stands]] = True
         in_homes = homes_of.get((pool.site, None if servers else pool.gpu_type), [])
-        if np.isnan(ways.gbps[row]) or not split or (fixed and servers):
+        if np.isnan(columns.gbps[row]) or not split or (fixed and servers):
             in_homes = in_homes[-1:]
         elif fixed:
             in_homes = [home for home in in_homes if not (here & ~homes[home]).any()][:1]
@@ -137,8 +137,8 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
             held += [(len(found), *entry) for entry in stands]
             found.append((row, home, fixed))
     rows = np.array([row for row, _, _ in found], dtype=np.int64)
-    columns = np.array(entries, dtype=np.float64).reshape(-1, 4).T
-    rated = ~np.isnan(table.ways.gbps[rows])
+    parts_of = np.array(entries, dtype=np.float64).reshape(-1, 4).T
+    rated = ~np.isnan(table.columns.gbps[rows])
     return Options(
         classes=classes,
         crossings=links,
@@ -147,14 +147,14 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
         home=np.array([home for _, home, _ in found], dtype=np.int64),
         fixed=np.array([fixed for _, _, fixed in found], dtype=bool),
         kinds=tuple(hosts.kinds),
-        option=columns[0].astype(np.int64),
-        kind=columns[1].astype(np.int64),
-        count=columns[2].astype(np.int64),
-        share=columns[3],
+        option=parts_of[0].astype(np.int64),
+        kind=parts_of[1].astype(np.int64),
+        count=parts_of[2].astype(np.int64),
+        share=parts_of[3],
         rated=rated,
         slow=table.slowest[rows],
-        fast=table.ways.gbps[rows],
-        ring=rated & (table.ways.servers[rows] == 0),
+        fast=table.columns.gbps[rows],
+        ring=rated & (table.columns.servers[rows] == 0),
         held=tuple(held),
     )
 
@@ -192,9 +192,9 @@ class _Hosts:
     def parts(self, row: int) -> list[tuple[int, int, float]]:
         """Return (kind, count, share of the rate that each sends) of a row."""
         table = self._problem.configurations
-        ways, job = table.ways, int(table.job[row])
-        pool, gpus, nodes, servers = (int(a[row]) for a in (ways.pool, ways.gpus, ways.nodes, ways.servers))
-        most, slow, fast = max(gpus, servers), float(table.slowest[row]), float(ways.gbps[row])
+        columns, job = table.columns, int(table.job[row])
+        pool, gpus, nodes, servers = (int(a[row]) for a in (columns.pool, columns.gpus, columns.nodes, columns.servers))
+        most, slow, fast = max(gpus, servers), float(table.slowest[row]), float(columns.gbps[row])
         rate = slow if slow >= _LITTLE * fast else 0.0
         found = []
         for size, count in pieces_of(gpus, nodes):

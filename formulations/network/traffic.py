@@ -14,7 +14,7 @@ from formulations.network.rows import Gathered
 from formulations.network.sets import Options
 from optsched._util.arrays import FloatArray, IntArray, by_group, positions, stretches
 from optsched.instance.topology import Parted
-from optsched.problem.formulation import Choices
+from optsched.problem.formulation import ModelOptions
 from optsched.problem.piecewise import Pieces, encode
 from optsched.problem.placement.rate_breakpoints import rate_breakpoints
 from optsched.problem.problem import Problem
@@ -68,21 +68,21 @@ def add_network(
     columns: Columns,
     pairs: Pairs,
     rack_column: dict[tuple[int, str], int],
-    choices: Choices,
+    options: ModelOptions,
 ) -> Traffic:
     """Add all rows and columns of rates."""
-    rate, option, value, fill, error, notes = _rates(model, problem, o, columns.x, choices)
-    sent = _sent(model, o, columns, pairs, rate, choices)
+    rate, option, value, fill, error, notes = _rates(model, problem, o, columns.x, options)
+    sent = _sent(model, o, columns, pairs, rate, options)
     workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)[o.kind]
     pieces = np.bincount(o.option[workers], o.count[workers], len(o.row)).astype(np.int64)
-    link = _links(model, problem, o, columns, pairs, rate, pieces, sent, rack_column, choices)
-    if "meetings" not in choices.without:
+    link = _links(model, problem, o, columns, pairs, rate, pieces, sent, rack_column, options)
+    if "meetings" not in options.exclude:
         add_meetings(model, o, problem.configurations.job[o.row], pieces, rate)
     return Traffic(rate, option, value, sent, link, fill, error, notes)
 
 
 def _rates(
-    model: LinearModel, problem: Problem, o: Options, x: IntArray, choices: Choices
+    model: LinearModel, problem: Problem, o: Options, x: IntArray, options: ModelOptions
 ) -> tuple[IntArray, IntArray, IntArray, Callable[[FloatArray], None], float, tuple[str, ...]]:
     """Add B, y, C11 and C12."""
     rated = np.flatnonzero(o.rated)
@@ -117,13 +117,15 @@ def _rates(
         value=y,
         switch=x[option],
         sense="at-most",
-        method=choices.encoding,
+        method=options.encoding,
         label=lambda k: str(option[k]),
     )
     return rate, option, y, encoded.fill, error, tuple(f"values at rates: {note}" for note in encoded.notes)
 
 
-def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray, choices: Choices) -> Sent:
+def _sent(
+    model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: IntArray, options: ModelOptions
+) -> Sent:
     """Add tau, C13 to C16, and C23; return what pairs send. Where a rate is given, ``tau_pk = sends_p z_pk``."""
     free = np.zeros(len(o.kinds), dtype=bool)
     free[o.kind[o.slow[o.option] < o.fast[o.option]]] = True
@@ -167,7 +169,7 @@ def _sent(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, rate: 
         np.concatenate([tau, columns.z[known]]),
         np.concatenate([np.ones(len(pair)), given[pairs.kind[known]]]),
     )
-    _networks(model, o, columns, pairs, sent, filled="filled" not in choices.without)
+    _networks(model, o, columns, pairs, sent, filled="filled" not in options.exclude)
     return sent
 
 
@@ -207,7 +209,7 @@ def _links(
     pieces: IntArray,
     sent: Sent,
     rack_column: dict[tuple[int, str], int],
-    choices: Choices,
+    options: ModelOptions,
 ) -> Links:
     """Add u, l and C17 to C21, job by job and link by link."""
     add = Gathered(model)
@@ -219,7 +221,7 @@ def _links(
     parts, surely = np.zeros((2, len(homes), len(o.crossings)), dtype=bool)
     for h, home in enumerate(homes):
         parts[h, home.links], surely[h, home.links] = True, home.surely
-    split = "two-links" not in choices.without and "homes" not in choices.without
+    split = "two-links" not in options.exclude and "homes" not in options.exclude
     found: Links = {}
     on_link: list[list[int]] = [[] for _ in o.crossings]
     for j in np.unique(job[o.rated]).tolist():
@@ -238,7 +240,7 @@ def _links(
             if len(rings) and (not split or (o.fixed[rings] | ~surely[o.home[rings], number]).any()):
                 ring_pairs = own_pairs[workers[pairs.kind[own_pairs]] & ~starred[pairs.kind[own_pairs]]]
                 # where options are not split by home, a ring may stand on either side alone
-                for side in (e.below, ~e.below) if "homes" in choices.without else (e.below,):
+                for side in (e.below, ~e.below) if "homes" in options.exclude else (e.below,):
                     sides.append(add.column("u", f"{j},{e.link},{len(sides)}", upper=1.0, integer=True))
                     here = ring_pairs[side[pairs.place[ring_pairs]]]
                     for place in np.unique(pairs.place[here]).tolist():

@@ -16,7 +16,7 @@ import pyomo.environ as pyo
 
 from formulations.curve_segments import Segments, rows_at, segments, usage
 from optsched._util.arrays import FloatArray
-from optsched.problem.formulation import Choices, Formulated
+from optsched.problem.formulation import Formulated, ModelOptions
 from optsched.problem.problem import Plan, Problem
 from optsched.solvers.linear import LinearModel
 from optsched.solvers.pyomo import PyomoModel
@@ -29,7 +29,7 @@ REPRESENTATION = "INC"
 _ENCODED = ("curve.", "grid.")
 
 
-def build(problem: Problem, choices: Choices, fast: Formulated | None) -> Formulated:
+def build(problem: Problem, options: ModelOptions, fast: Formulated | None) -> Formulated:
     """Return the model; its names are those of the mathematics.
 
     Parameters
@@ -38,7 +38,7 @@ def build(problem: Problem, choices: Choices, fast: Formulated | None) -> Formul
         The linear model, whose encodings of pieces are taken over; None: with Pyomo's own ``Piecewise``.
     """
     instance, table = problem.instance, problem.configurations
-    data = segments(problem, choices.encoding)
+    data = segments(problem, options.encoding)
     S = [data.label(problem, k) for k in range(len(data.job))]
     of = {s: k for k, s in enumerate(S)}
     S_of = defaultdict(list)

@@ -48,7 +48,7 @@ def features(instance: Instance) -> Features:
     """Return the features of an instance."""
     groups = instance.cluster.servers
     gpus = sum(group.count * group.gpus for group in groups)
-    ways = {"listed" if job.configurations else job.scaling for job in instance.jobs}
+    columns = {"listed" if job.configurations else job.scaling for job in instance.jobs}
     most = np.array([_most(job.max_gpus, [c.gpus for c in job.configurations], gpus) for job in instance.jobs])
     return Features(
         jobs=len(instance.jobs),
@@ -57,7 +57,7 @@ def features(instance: Instance) -> Features:
         sites=len(instance.cluster.sites),
         servers=sum(group.count for group in groups),
         links=len(instance.cluster.links),
-        scaling="+".join(sorted(ways)),
+        scaling="+".join(sorted(columns)),
         configurations=len(tabulate(instance)) if len(instance.jobs) <= _LISTED else None,
         load=round(float(most.sum()) / max(1, gpus), 3),
         decides=instance.decides,

@@ -109,12 +109,12 @@ def peak_memory(others: Callable[[], list[int]]) -> Iterator[Callable[[], float 
             if now := 1024.0 * _status(pid, since[pid]):
                 peaks[pid] = max(now, peaks.get(pid, 0.0))
 
-    def watch() -> None:
+    def context() -> None:
         while not over.wait(_EVERY):
             look()
 
     look()
-    thread = threading.Thread(target=watch, daemon=True, name="optsched-memory")
+    thread = threading.Thread(target=context, daemon=True, name="optsched-memory")
     thread.start()
 
     def peak() -> float | None:

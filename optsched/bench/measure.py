@@ -36,8 +36,8 @@ from optsched.instance import (
 )
 from optsched.instance.objectives import objective
 from optsched.instance.result import Result
-from optsched.problem.build import pose
-from optsched.problem.formulation import Choices, formulations
+from optsched.problem.build import build_problem
+from optsched.problem.formulation import ModelOptions, formulations
 from optsched.search.solve import solve
 from optsched.solvers import Progress, form_of
 from optsched.solvers.subprocess import pool as processes
@@ -63,7 +63,7 @@ def _loaded(path: str, stamp: str) -> tuple[Instance, Features]:
 @lru_cache(maxsize=2)
 def _refusals(path: str, stamp: str, wanted: bytes) -> dict[str, str]:
     """Return which formulations do not take an instance, and why; it is posed once for all of them."""
-    problem = pose(_loaded(path, stamp)[0], msgspec.json.decode(wanted, type=ObjectiveSpec))
+    problem = build_problem(_loaded(path, stamp)[0], msgspec.json.decode(wanted, type=ObjectiveSpec))
     answers = {name: one.supports(problem) for name, one in formulations().items()}
     return {name: answer.reason for name, answer in answers.items() if not answer.ok}
 
@@ -160,14 +160,14 @@ def _obey() -> None:
             raise KeyboardInterrupt
         raise SystemExit
 
-    def watch() -> None:
+    def context() -> None:
         parent.join()
         processes.close()
         os._exit(1)
 
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, stop)
-    threading.Thread(target=watch, daemon=True, name="optsched-parent").start()
+    threading.Thread(target=context, daemon=True, name="optsched-parent").start()
 
 
 def _solved(instance: Instance, task: Task, seen: list[Progress]) -> Result:
@@ -176,7 +176,7 @@ def _solved(instance: Instance, task: Task, seen: list[Progress]) -> Result:
         objective=task.objective,
         formulation=task.method.formulation,
         backend=task.method.backend,
-        choices=Choices(task.method.encoding, frozenset(task.method.without)),
+        options=ModelOptions(task.method.encoding, frozenset(task.method.without)),
         time_limit=task.time_limit,
         gap=task.gap,
         seed=task.seed,

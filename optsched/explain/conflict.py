@@ -18,10 +18,10 @@ from optsched.explain.oracle import Asker, Report, Verdict
 from optsched.explain.records import Change, Conflict, Named, Repair
 from optsched.explain.relaxations import Lever, lever_of, own_levers, relaxed, shared_levers
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.infeasibility import shortage
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 
 __all__ = ["conflict"]
 
@@ -145,7 +145,7 @@ def _levers(instance: Instance, some: Sequence[Constraint]) -> Iterator[Lever]:
 def _guess(instance: Instance, lever: Lever) -> int:
     what, _, name = lever.key.partition(":")
     if what in ("deadline", "budget"):
-        return Guesser(pose(instance, ObjectiveSpec(name="running")), name)(lever)
+        return Guesser(build_problem(instance, ObjectiveSpec(name="running")), name)(lever)
     return 1
 
 
@@ -153,7 +153,7 @@ def _capacities(instance: Instance, asker: Asker) -> Repair | None:
     """Return the least sum of additional capacities, each as a part of what is there, for all required jobs to run."""
     if instance.decides != "counts":
         return None
-    problem = pose(instance, ObjectiveSpec(name="running"))
+    problem = build_problem(instance, ObjectiveSpec(name="running"))
     left = asker.left()
     limits = Limits(deadline=None if left is None else time.monotonic() + left, gap=0.0)
     short = shortage(problem, np.flatnonzero(problem.required), limits)
@@ -183,14 +183,14 @@ def _deadlines(instance: Instance, asker: Asker) -> Repair | None:
         free = with_job(free, name, deadline_s=None)
     if not bound or instance.limits:
         return None
-    problem = pose(free, ObjectiveSpec(name="running"))
+    problem = build_problem(free, ObjectiveSpec(name="running"))
     table, jobs = problem.configurations, free.jobs
     late = np.zeros(len(table))
     for number, job in enumerate(jobs):
         rows = np.flatnonzero(table.job == number)
         if job.id in bound and job.remaining_examples is not None:
             lost = np.where((job.holds is not None) & ~table.kept[rows], job.restart_s, 0.0)
-            end = free.now_s + lost + job.remaining_examples / table.ways.goodput[rows]
+            end = free.now_s + lost + job.remaining_examples / table.columns.goodput[rows]
             late[rows] = np.maximum(0.0, end - bound[job.id])
     from optsched.solvers import highs
 
@@ -198,7 +198,7 @@ def _deadlines(instance: Instance, asker: Asker) -> Repair | None:
     built = formulation(name).forms["linear"](dataclasses.replace(problem, value=-late / 3600), DEFAULT)
     left = asker.left()
     limits = Limits(deadline=None if left is None else time.monotonic() + left, gap=0.0)
-    outcome = highs.solve(built.model, Watch(limits))
+    outcome = highs.solve(built.model, RunContext(limits))
     if outcome.values is None:
         return None
     rows = built.read(outcome.values).rows

@@ -16,7 +16,7 @@ from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Audit, Envy, Pareto, Share
 from optsched.instance import Instance, Job, ObjectiveSpec
 from optsched.instance.solution import Allocation
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.configurations import throughputs
 from optsched.problem.problem import Problem
 
@@ -77,7 +77,7 @@ def audit(
 
 def _progress(instance: Instance, allocations: Sequence[Allocation]) -> dict[str, float]:
     """Return the true progress of every job that is there; 0 for one that waits."""
-    reference = pose(instance, ObjectiveSpec(name="progress")).configurations.reference
+    reference = build_problem(instance, ObjectiveSpec(name="progress")).configurations.reference
     of = {job.id: float(reference[k]) for k, job in enumerate(instance.jobs)}
     net = goodputs(instance, allocations)
     return {job.id: net.get(job.id, 0.0) / of[job.id] for job in instance.jobs if job.arrival_s <= instance.now_s}
@@ -134,7 +134,7 @@ def _envy(
 
     What is held is looked at once, however many hold the same: of these, the one of least weight is envied most.
     """
-    problem = pose(instance, ObjectiveSpec(name="progress"))
+    problem = build_problem(instance, ObjectiveSpec(name="progress"))
     jobs = instance.jobs
     number = {job.id: k for k, job in enumerate(jobs)}
     weight = np.array([job.weight for job in jobs])
@@ -183,13 +183,15 @@ def _with_theirs(problem: Problem, owner: Job, a: Allocation) -> FloatArray:
     That is in its best way on no more GPUs of that pool on no more servers than these hold, with no more cores and
     memory (where these bind), and at no more than that network rate.
     """
-    table, ways = problem.configurations, problem.configurations.ways
+    table, columns = problem.configurations, problem.configurations.columns
     pool = next(k for k, p in enumerate(table.pools) if (p.site, p.gpu_type) == (a.site, a.gpu_type))
-    fits = (ways.pool == pool) & (ways.gpus <= a.gpus) & (ways.nodes <= a.nodes) & (ways.servers <= a.servers)
+    fits = (
+        (columns.pool == pool) & (columns.gpus <= a.gpus) & (columns.nodes <= a.nodes) & (columns.servers <= a.servers)
+    )
     if a.placement is not None:
-        fits &= _pieces_fit(ways.gpus, ways.nodes, a)
+        fits &= _pieces_fit(columns.gpus, columns.nodes, a)
     some = np.flatnonzero(fits)
-    job, gpus, servers = table.job[some], ways.gpus[some], ways.servers[some]
+    job, gpus, servers = table.job[some], columns.gpus[some], columns.servers[some]
     keep = np.ones(len(some), dtype=bool)
     for field, per_gpu in (("cpu_cores", "cpu_cores_per_gpu"), ("memory_gb", "memory_gb_per_gpu")):
         if any(getattr(g, field) is not None for g in problem.instance.cluster.servers if g.site == a.site):
@@ -200,11 +202,11 @@ def _with_theirs(problem: Problem, owner: Job, a: Allocation) -> FloatArray:
     if problem.instance.decides == "network":
         slowest = table.slowest[some]
         rated = ~np.isnan(slowest)
-        rate[rated] = np.minimum(ways.gbps[some][rated], a.gbps or 0.0)
+        rate[rated] = np.minimum(columns.gbps[some][rated], a.gbps or 0.0)
         keep &= ~rated | (rate >= slowest * (1 - 1e-9))
     some, rate, job = some[keep], rate[keep], job[keep]
-    speed = throughputs(problem.instance, table.pools, job, ways.take(some), rate)
-    good = np.nan_to_num(speed * ways.efficiency[some] * table.share[some])
+    speed = throughputs(problem.instance, table.pools, job, columns.take(some), rate)
+    good = np.nan_to_num(speed * columns.efficiency[some] * table.share[some])
     best = np.zeros(table.jobs)
     np.maximum.at(best, job, good)
     return np.divide(best, table.reference, out=np.zeros(table.jobs), where=best > 0)

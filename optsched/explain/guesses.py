@@ -45,7 +45,7 @@ class Guesser:
         if what == "gpus":
             table = self.problem.configurations
             row = rows[np.argmax(self.problem.value[rows] - self._cost()[rows])]
-            return int(table.ways.gpus[row])
+            return int(table.columns.gpus[row])
         return 1
 
     def _cost(self) -> FloatArray:
@@ -74,9 +74,9 @@ class Guesser:
         rows = np.flatnonzero(table.job == self.number)
         if len(rows) == 0 or job.remaining_examples is None:
             return 1.0
-        seconds = job.remaining_examples / table.ways.goodput[rows]
+        seconds = job.remaining_examples / table.columns.goodput[rows]
         if what == "deadline":
             lost = np.where((job.holds is not None) & ~table.kept[rows], job.restart_s, 0.0)
             return float((instance.now_s + lost + seconds).min()) - (job.deadline_s or 0.0)
-        price_of = np.array([pool.hourly_price for pool in table.pools])[table.ways.pool[rows]]
-        return float((price_of * table.ways.gpus[rows] * seconds / 3600).min()) - (job.budget or 0.0)
+        price_of = np.array([pool.hourly_price for pool in table.pools])[table.columns.pool[rows]]
+        return float((price_of * table.columns.gpus[rows] * seconds / 3600).min()) - (job.budget or 0.0)

@@ -14,7 +14,7 @@ from optsched.instance import Instance, ObjectiveSpec
 from optsched.instance.pools import pools
 from optsched.instance.solution import Allocation
 from optsched.problem.configurations import tabulate
-from optsched.problem.configurations.enumerate import ways_of
+from optsched.problem.configurations.enumerate import enumerate_configurations
 from optsched.problem.configurations.kinds import kinds
 
 __all__ = ["claimed_anew", "confirmed", "entitlements", "goodputs"]
@@ -69,9 +69,9 @@ def entitlements(instance: Instance) -> tuple[dict[str, float], dict[str, float]
     mates = Counter(job.tenant for job in here)
     reference = dict(zip((job.id for job in instance.jobs), tabulate(instance).reference.tolist(), strict=True))
     some, kind_of = kinds(here)
-    ways, first, _ = ways_of(some, instance, everywhere)
-    capacity = np.array([pool.capacity for pool in everywhere], dtype=np.float64)[ways.pool]
-    goodputs, fractions = ways.goodput, capacity / ways.gpus
+    columns, first, _ = enumerate_configurations(some, instance, everywhere)
+    capacity = np.array([pool.capacity for pool in everywhere], dtype=np.float64)[columns.pool]
+    goodputs, fractions = columns.goodput, capacity / columns.gpus
     of_job: dict[str, float] = {}
     of_tenant: dict[str, float] = dict.fromkeys(owners, 0.0)
     for job, k in zip(here, kind_of.tolist(), strict=True):

@@ -10,7 +10,7 @@ from optsched.explain.records import Worth
 from optsched.explain.relaxations import Lever, shared_levers
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.instance.result import Result
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.search.prices import price
 from optsched.search.prices.dual import dual_bound
 
@@ -88,7 +88,7 @@ def _prices(instance: Instance, spec: ObjectiveSpec, asker: Asker) -> _Dual:
     The Lagrangian dual at any prices bounds every plan, and rises by the price of what is added. So one more unit adds
     at most the price and the gap between that bound and the plan, which is more than the price alone.
     """
-    problem = pose(instance, spec)
+    problem = build_problem(instance, spec)
     if instance.decides != "counts" or problem.objective.aggregate != "sum" or not len(problem.configurations):
         return {}
     left = asker.left()

@@ -22,7 +22,7 @@ from optsched.explain.relaxations import Lever, own_levers, shared_levers
 from optsched.instance import Instance, Job, ObjectiveSpec
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.problem import Problem
 
 __all__ = ["explain"]
@@ -83,7 +83,7 @@ def explain(
             for job in instance.jobs
             if job.id not in progress or progress[job.id] < entitled.get(job.id, 0.0) * (1 - 1e-6)
         ]
-    case = _Case(instance, tuple(allocations), pose(instance, spec), asker, meaning, more, levers)
+    case = _Case(instance, tuple(allocations), build_problem(instance, spec), asker, meaning, more, levers)
     found = []
     for number, name in enumerate(jobs):
         asker.about = f"{name} ({number + 1} of {len(jobs)})"
@@ -179,7 +179,7 @@ class _One:
             yield from self._without_ways(table.reasons.get(number, "it has no configuration"))
             return
         if job.id in self.goodput:
-            best = float((table.ways.goodput[rows] * table.share[rows]).max())
+            best = float((table.columns.goodput[rows] * table.share[rows]).max())
             if best <= self.goodput[job.id] * (1 + 1e-3):
                 yield Reason(kind="curve", text="it has the best of its configurations: more would not make it faster")
                 return
@@ -202,7 +202,7 @@ class _One:
         found = False
         own = [*own_constraints(instance, self.job), *_room(instance)]
         for one in own:
-            table = pose(one.remove(instance), self.case.asker.spec).configurations
+            table = build_problem(one.remove(instance), self.case.asker.spec).configurations
             if table.first[number + 1] > table.first[number]:
                 found = True
                 yield Reason(kind=one.kind, text=known if len(own) == 1 else f"{one.text} ({known})")

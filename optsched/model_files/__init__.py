@@ -17,8 +17,8 @@ from optsched._util.files import read_bytes, write_bytes
 from optsched.errors import InputError, SolverError, shown
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.model_files.linear import lp_text, mps_text
-from optsched.problem.build import pose
-from optsched.problem.formulation import DEFAULT, Choices, Formulated
+from optsched.problem.build import build_problem
+from optsched.problem.formulation import DEFAULT, Formulated, ModelOptions, renamed
 from optsched.problem.formulation import formulation as installed
 
 __all__ = ["SUFFIXES", "Exported", "export"]
@@ -58,8 +58,9 @@ def export(
     *,
     formulation: str,
     objective: str | ObjectiveSpec | None = None,
-    choices: Choices = DEFAULT,
+    options: ModelOptions = DEFAULT,
     gap: float = 1e-4,
+    choices: ModelOptions | None = None,
 ) -> Exported:
     """Write the model of an instance to a file, whole or not at all.
 
@@ -71,6 +72,8 @@ def export(
         Name of an installed formulation.
     objective
         In place of the instance's own.
+    options
+        The encoding, and what to leave out of the model; ``choices=`` is the deprecated keyword.
     gap
         As in :func:`optsched.solve`: half of it is what the linearization may over-estimate by.
 
@@ -82,30 +85,31 @@ def export(
     SolverError
         For a formulation without the form that the file holds.
     """
+    options = renamed(options, choices)
     kind = Path(out).suffix.lower()
     if kind not in SUFFIXES:
         raise InputError(f"a name that ends in {', '.join(SUFFIXES)}", path="out", value=shown(str(out)))
     if not gap >= 0:
         raise InputError("a gap >= 0", path="gap", value=shown(gap))
     chosen, form = installed(formulation), SUFFIXES[kind]
-    chosen.admit(choices)
+    chosen.admit(options)
     if form not in chosen.forms:
         kinds = [suffix for suffix, form in SUFFIXES.items() if form in chosen.forms]
         raise SolverError(
             f"formulation {formulation} has no form for {kind} files; it has {', '.join(kinds) or 'none'}"
         )
     spec = ObjectiveSpec(name=objective) if isinstance(objective, str) else objective
-    problem = pose(instance, spec, error=gap / 2)
+    problem = build_problem(instance, spec, error=gap / 2)
     support = chosen.supports(problem)
     if not support.ok:
         expected = f"another formulation than {formulation}: {support.reason}"
         raise InputError(expected, path="formulation", value=shown(formulation))
-    built = chosen.forms[form](problem, choices)
+    built = chosen.forms[form](problem, options)
     sign = problem.objective.sign
     sense = "the objective" if sign > 0 else "the negated objective, which is to be least,"
     about = (
         f"{instance.name or 'an instance'}: objective {problem.objective.name}, formulation {formulation}, by optsched",
-        f"choices: encoding {choices.encoding}; without {', '.join(sorted(choices.without)) or 'nothing'}",
+        f"model options: encoding {options.encoding}; without {', '.join(sorted(options.exclude)) or 'nothing'}",
         f"relative error of the linearization: {built.error:.3g}, above the true values; {sense} is to be maximized",
     )
     if form == "cpsat":

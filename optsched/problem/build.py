@@ -12,13 +12,13 @@ from optsched.problem.configurations import rising, tabulate
 from optsched.problem.limits import keeping_limits
 from optsched.problem.problem import Problem
 
-__all__ = ["pose"]
+__all__ = ["build_problem"]
 
 _RATES = 65
 """Network rates at which the best value of a configuration is looked for that may be slower at a faster one."""
 
 
-def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
+def build_problem(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
     """Return the problem of an instance, with another objective than its own where one is given.
 
     Values rise with the throughput, whatever the objective. So where the throughput is known to rise with the network
@@ -36,7 +36,7 @@ def pose(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5
         error=error,
     )
     value = problem.worth(problem.objective)
-    rated = np.flatnonzero(table.slowest < table.ways.gbps)
+    rated = np.flatnonzero(table.slowest < table.columns.gbps)
     bent = rated[~rising(instance, table, rated)]
     if len(bent):
         value[bent] = problem.over_rates(bent, _RATES)[1].max(axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,11 +20,13 @@ __all__ = [
     "Choices",
     "Formulated",
     "Formulation",
+    "ModelOptions",
     "Support",
     "counts_only",
     "formulation",
     "formulations",
     "installed",
+    "renamed",
 ]
 
 GROUP = "optsched.formulations"
@@ -38,20 +41,34 @@ class Support(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Choices:
+class ModelOptions:
     """What a builder may be told, for those who compare models; the default leaves everything to it.
 
     encoding
         How piecewise-linear functions are put in linear terms, by name; ``auto``: by curvature and size.
-    without
+    exclude
         Names of the valid inequalities and symmetry breaking to leave out.
     """
 
     encoding: str = "auto"
-    without: frozenset[str] = frozenset()
+    exclude: frozenset[str] = frozenset()
 
 
-DEFAULT = Choices()
+DEFAULT = ModelOptions()
+
+
+def Choices(encoding: str = "auto", without: frozenset[str] = frozenset()) -> ModelOptions:  # noqa: N802
+    """Return model options: the deprecated name of :class:`ModelOptions`, in which ``exclude`` was ``without``."""
+    warnings.warn("Choices(encoding, without) is now ModelOptions(encoding, exclude)", DeprecationWarning, stacklevel=2)
+    return ModelOptions(encoding, without)
+
+
+def renamed(options: ModelOptions, choices: ModelOptions | None) -> ModelOptions:
+    """Return the options of a public function, of which ``choices=`` is the deprecated keyword."""
+    if choices is None:
+        return options
+    warnings.warn("the keyword choices= is now options=", DeprecationWarning, stacklevel=3)
+    return choices
 
 
 @dataclass(frozen=True)
@@ -99,35 +116,35 @@ class Formulation:
     decides
         What it decides, for people.
     forms
-        For each form of model (``linear``, ``pyomo``, ``cpsat``) what builds it, as ``build(problem, choices)``.
+        For each form of model (``linear``, ``pyomo``, ``cpsat``) what builds it, as ``build(problem, options)``.
         Builders import what they need when they are called.
     encodings, cuts
-        Names that :class:`Choices` may hold for it.
+        Names that :class:`ModelOptions` may hold for it.
     """
 
     name: str
     decides: str
     supports: Callable[[Problem], Support]
-    forms: Mapping[str, Callable[[Problem, Choices], Formulated]]
+    forms: Mapping[str, Callable[[Problem, ModelOptions], Formulated]]
     exact: bool = True
     encodings: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
 
-    def admit(self, choices: Choices) -> None:
-        """Raise InputError for choices that name what the formulation does not have."""
+    def admit(self, options: ModelOptions) -> None:
+        """Raise InputError for options that name what the formulation does not have."""
         known = self.encodings or (DEFAULT.encoding,)
-        if choices.encoding not in known:
+        if options.encoding not in known:
             raise InputError(
                 f"an encoding of formulation {self.name}: {', '.join(known)}",
                 path="encoding",
-                value=shown(choices.encoding),
+                value=shown(options.encoding),
             )
-        for name in sorted(choices.without):
+        for name in sorted(options.exclude):
             if name not in self.cuts:
                 expected = (
                     f"a part of formulation {self.name} that can be left out: {', '.join(self.cuts) or 'it has none'}"
                 )
-                raise InputError(expected, path="without", value=shown(name))
+                raise InputError(expected, path="exclude", value=shown(name))
 
 
 def counts_only(problem: Problem) -> Support:

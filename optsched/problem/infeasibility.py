@@ -8,7 +8,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray, positions
 from optsched.problem.problem import Problem
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 from optsched.solvers.highs import solve
 from optsched.solvers.linear import LinearModel
 
@@ -89,7 +89,7 @@ def proven_infeasible(problem: Problem, limits: Limits) -> bool:
     if np.any(problem.configurations.used[2] < 0):
         return False  # what others give could help
     model, _, _ = _elastic(problem, np.flatnonzero(problem.required))
-    bound = solve(model, Watch(limits), relaxed=True).bound
+    bound = solve(model, RunContext(limits), relaxed=True).bound
     return bound is not None and bound < -1e-7
 
 
@@ -99,7 +99,7 @@ def shortage(problem: Problem, jobs: IntArray, limits: Limits) -> FloatArray | N
     Rounded up to whole units; shape ``(resources,)``. Limits on moves are left out.
     """
     model, more, finite = _elastic(problem, jobs)
-    outcome = solve(model, Watch(limits))
+    outcome = solve(model, RunContext(limits))
     if outcome.values is None:
         return None
     short = np.zeros(len(problem.configurations.capacity))

@@ -90,7 +90,7 @@ class Problem:
         if gbps is None:
             return self.value[rows]
         table = self.configurations
-        throughput = throughputs(self.instance, table.pools, table.job[rows], table.ways.take(rows), gbps)
+        throughput = throughputs(self.instance, table.pools, table.job[rows], table.columns.take(rows), gbps)
         return self.objective.value(self._rates(rows, throughput))
 
     def over_rates(self, rows: IntArray, count: int) -> tuple[FloatArray, FloatArray]:
@@ -165,7 +165,7 @@ class Problem:
         InputError
             Where a row's value is not finite, or so large that sums and products of values might not be.
         """
-        rates = replace(self, objective=goal)._rates(slice(None), self.configurations.ways.throughput)
+        rates = replace(self, objective=goal)._rates(slice(None), self.configurations.columns.throughput)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             value = goal.value(rates)
         if len(beyond := np.flatnonzero(~(np.abs(value) <= _MOST_WORTH))):
@@ -192,15 +192,15 @@ class Problem:
         return Rates(
             instance=self.instance,
             job=job,
-            gpu_type=type_of_pool[table.ways.pool[rows]],
-            gpus=table.ways.gpus[rows].astype(np.float64),
+            gpu_type=type_of_pool[table.columns.pool[rows]],
+            gpus=table.columns.gpus[rows].astype(np.float64),
             kept=table.kept[rows],
             share=share,
             weight=self.weight[job],
             reference=measure[job],
             throughput=net,
-            goodput=net * table.ways.efficiency[rows],
-            steady=throughput * table.ways.efficiency[rows],
+            goodput=net * table.columns.efficiency[rows],
+            steady=throughput * table.columns.efficiency[rows],
             measure=lambda base: self._measure(base),
             dominant_share=lambda: table.dominant_shares()[rows],
         )
@@ -218,19 +218,19 @@ def allocate(problem: Problem, plan: Plan) -> tuple[Allocation, ...]:
     table = problem.configurations
     runs = np.flatnonzero(plan.rows >= 0)
     chosen = plan.rows[runs]
-    ways, pools = table.ways.take(chosen), table.pools
+    columns, pools = table.columns.take(chosen), table.pools
     gbps = np.full(len(chosen), np.nan) if plan.gbps is None else plan.gbps[runs]
-    throughput = ways.throughput if plan.gbps is None else throughputs(problem.instance, pools, runs, ways, gbps)
-    progress = throughput * ways.efficiency * table.share[chosen] / table.reference[table.job[chosen]]
+    throughput = columns.throughput if plan.gbps is None else throughputs(problem.instance, pools, runs, columns, gbps)
+    progress = throughput * columns.efficiency * table.share[chosen] / table.reference[table.job[chosen]]
     places = [None] * len(runs) if plan.places is None else [plan.places[j] for j in runs.tolist()]
-    columns = zip(
+    cells = zip(
         table.job[chosen].tolist(),
-        ways.pool.tolist(),
-        ways.gpus.tolist(),
-        ways.nodes.tolist(),
-        ways.servers.tolist(),
-        ways.local_batch.tolist(),
-        ways.accumulation.tolist(),
+        columns.pool.tolist(),
+        columns.gpus.tolist(),
+        columns.nodes.tolist(),
+        columns.servers.tolist(),
+        columns.local_batch.tolist(),
+        columns.accumulation.tolist(),
         gbps.tolist(),
         places,
         throughput.tolist(),
@@ -254,7 +254,7 @@ def allocate(problem: Problem, plan: Plan) -> tuple[Allocation, ...]:
             throughput=rate,
             progress=gain,
         )
-        for j, p, gpus, nodes, servers, batch, passes, speed, stands, rate, gain in columns
+        for j, p, gpus, nodes, servers, batch, passes, speed, stands, rate, gain in cells
     )
 
 
@@ -262,7 +262,8 @@ def row_label(problem: Problem, row: int) -> str:
     """Return the index of a configuration for people, e.g. ``job-3,v100@main,8,0``."""
     table = problem.configurations
     job = problem.instance.jobs[table.job[row]].id
-    ways = table.ways
+    columns = table.columns
     # what a job holds can repeat the counts of another row with another batch or other nodes
-    batch = "" if np.isnan(ways.local_batch[row]) else f",{ways.local_batch[row]:g}x{ways.accumulation[row]}"
-    return f"{job},{table.pools[ways.pool[row]]},{ways.gpus[row]}/{ways.nodes[row]},{ways.servers[row]}{batch}"
+    batch = "" if np.isnan(columns.local_batch[row]) else f",{columns.local_batch[row]:g}x{columns.accumulation[row]}"
+    counts = f"{columns.gpus[row]}/{columns.nodes[row]},{columns.servers[row]}"
+    return f"{job},{table.pools[columns.pool[row]]},{counts}{batch}"

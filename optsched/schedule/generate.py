@@ -39,19 +39,19 @@ def timed(instance: Instance, hours: float, load: float = 1.0, seed: int = 0) ->
         for job in instance.jobs
     ]
     table = tabulate(msgspec.structs.replace(instance, jobs=tuple(open_ended)))
-    row, gpus = [], table.ways.gpus
+    row, gpus = [], table.columns.gpus
     for j in range(len(instance.jobs)):
         own = np.arange(table.first[j], table.first[j + 1])
         if len(own) == 0:
             raise InputError("a job that can run somewhere", path=f"$.jobs[{j}]", value=table.reasons.get(j, ""))
-        of_pool = own[table.ways.pool[own] == random.choice(np.unique(table.ways.pool[own]))]
+        of_pool = own[table.columns.pool[own] == random.choice(np.unique(table.columns.pool[own]))]
         row.append(int(of_pool[np.argmin(np.abs(gpus[of_pool] - random.choice(_COUNTS)))]))
     seconds = np.exp(random.normal(0.0, 0.8, len(row)))
     whole = 3600 * hours * sum(pool.capacity for pool in pools(instance))
     seconds = np.maximum(60.0, np.rint(seconds * load * whole / (seconds * gpus[row]).sum()))
     arrival = np.floor(random.uniform(0, 3600 * hours, len(row)))
-    work = seconds * table.ways.goodput[row]
-    fastest = work / np.maximum.reduceat(table.ways.goodput, table.first[:-1])
+    work = seconds * table.columns.goodput[row]
+    fastest = work / np.maximum.reduceat(table.columns.goodput, table.first[:-1])
     deadline = arrival + np.ceil(np.maximum(1.05 * fastest, seconds * random.uniform(0.5, 1.5, len(row))))
     jobs = tuple(
         msgspec.structs.replace(job, remaining_examples=examples, arrival_s=begin + instance.now_s, deadline_s=end)

@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray, offsets, positions, run_starts
 from optsched.instance import Instance
-from optsched.problem.configurations import Configurations, Ways, tabulate
+from optsched.problem.configurations import ConfigurationColumns, Configurations, tabulate
 from optsched.schedule.horizon import Horizon, capacities, hard, validated
 from optsched.schedule.objectives import SLACK, Goal, goal
 from optsched.schedule.records import Run
 
-__all__ = ["Plan", "Question", "cheapest", "pose", "runs", "tightened"]
+__all__ = ["Plan", "Question", "build_problem", "cheapest", "runs", "tightened"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Question:
     horizon: Horizon
     goal: Goal
     job: IntArray
-    ways: Ways
+    columns: ConfigurationColumns
     first: IntArray
     duration: FloatArray
     going_on: IntArray
@@ -112,7 +112,7 @@ class Plan:
     start: FloatArray
 
 
-def pose(instance: Instance, horizon: Horizon) -> Question:
+def build_problem(instance: Instance, horizon: Horizon) -> Question:
     """Return the question of an instance.
 
     A row is left out where another of its job needs no more of anything, takes no longer and may start no
@@ -153,7 +153,7 @@ def pose(instance: Instance, horizon: Horizon) -> Question:
     rows = np.concatenate([np.arange(len(table)), goes_on])
     at_once = np.arange(len(rows)) >= len(table)
     of = table.job[rows]
-    duration = remaining[of] / table.ways.goodput[rows] + np.where(at_once, 0.0, restart[of])
+    duration = remaining[of] / table.columns.goodput[rows] + np.where(at_once, 0.0, restart[of])
     earliest = np.maximum(0.0, arrival)[of]
     fits = np.all(need[rows] <= capacity * (1 + 1e-9), axis=1)
     shortest = np.full(len(jobs), np.inf)
@@ -178,7 +178,7 @@ def pose(instance: Instance, horizon: Horizon) -> Question:
         horizon=msgspec.structs.replace(horizon, horizon_s=length),
         goal=aim,
         job=job,
-        ways=table.ways.take(rows[order]),
+        columns=table.columns.take(rows[order]),
         first=offsets(np.bincount(job, minlength=len(jobs))),
         duration=duration[order],
         going_on=going_on[order],
@@ -209,8 +209,10 @@ def _resources(
     need = np.zeros((len(table), len(names) + len(horizon.resources)))
     row, resource, amount = table.used
     np.add.at(need, (row, resource), amount)
-    ways = table.ways
-    asked = list(zip(table.job.tolist(), ways.pool.tolist(), ways.gpus.tolist(), ways.nodes.tolist(), strict=True))
+    columns = table.columns
+    asked = list(
+        zip(table.job.tolist(), columns.pool.tolist(), columns.gpus.tolist(), columns.nodes.tolist(), strict=True)
+    )
     for column, shared in enumerate(horizon.resources, start=len(names)):
         need[:, column] = [
             shared.amount(instance.jobs[j].id, table.pools[p].site, table.pools[p].gpu_type, gpus, nodes)
@@ -228,7 +230,7 @@ def _far_enough(
     reserved: tuple[tuple[int, float, float, float], ...],
     shortest: FloatArray,
 ) -> float:
-    """Return a horizon that cuts off no better schedule (see :func:`pose`)."""
+    """Return a horizon that cuts off no better schedule (see :func:`build_problem`)."""
     known = due[np.isfinite(due)]
     if rejects and len(due) and len(known) == len(due):
         return max(1.0, float(known.max()))
@@ -306,14 +308,14 @@ def tightened(question: Question, cost: float) -> Question:
 
 def runs(question: Question, plan: Plan) -> tuple[Run, ...]:
     """Return the records of a plan, by start and then in the order of the jobs."""
-    ways, now = question.ways, question.instance.now_s
+    columns, now = question.columns, question.instance.now_s
     ran = np.flatnonzero(plan.row >= 0)
     ran = ran[np.argsort(plan.start[ran], kind="stable")]
     found = []
     for j in ran.tolist():
         row, start = int(plan.row[j]), float(plan.start[j])
-        pool = question.pools[ways.pool[row]]
-        batch = float(ways.local_batch[row])
+        pool = question.pools[columns.pool[row]]
+        batch = float(columns.local_batch[row])
         found.append(
             Run(
                 job=question.instance.jobs[j].id,
@@ -321,12 +323,12 @@ def runs(question: Question, plan: Plan) -> tuple[Run, ...]:
                 end_s=now + start + float(question.duration[row]),
                 site=pool.site,
                 gpu_type=pool.gpu_type,
-                gpus=int(ways.gpus[row]),
-                nodes=int(ways.nodes[row]),
-                servers=int(ways.servers[row]),
+                gpus=int(columns.gpus[row]),
+                nodes=int(columns.nodes[row]),
+                servers=int(columns.servers[row]),
                 local_batch=None if np.isnan(batch) else batch,
-                accumulation=int(ways.accumulation[row]),
-                throughput=float(ways.throughput[row]),
+                accumulation=int(columns.accumulation[row]),
+                throughput=float(columns.throughput[row]),
             )
         )
     return tuple(found)

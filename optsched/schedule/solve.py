@@ -23,10 +23,10 @@ from optsched.schedule.formulation import TimedFormulation, timed_formulation
 from optsched.schedule.grid import Grid, exact_tick, gridded
 from optsched.schedule.horizon import Horizon
 from optsched.schedule.list_scheduling import list_schedules
-from optsched.schedule.problem import Plan, Question, cheapest, pose, runs, tightened
+from optsched.schedule.problem import Plan, Question, build_problem, cheapest, runs, tightened
 from optsched.schedule.records import Schedule, runs_hash
 from optsched.schedule.sgs import replaced
-from optsched.solvers import Limits, Outcome, Progress, Watch
+from optsched.solvers import Limits, Outcome, Progress, RunContext
 
 __all__ = ["plan"]
 
@@ -153,19 +153,19 @@ def plan(
     chosen = (
         None if formulation == "lists" else timed_formulation("intervals" if formulation == "auto" else formulation)
     )
-    watch = Watch(limits, report=progress, started=began)
-    question = pose(instance, wanted)
+    context = RunContext(limits, report=progress, started=began)
+    question = build_problem(instance, wanted)
     search = _impossible(_Search(question, bound=cheapest(question)))
     if not search.infeasible:
-        search = _listed(search, watch, seed)
+        search = _listed(search, context, seed)
         narrow = tightened(question, search.cost)
-        if not watch.interrupted:
-            search = _by_energy(search, narrow, watch)
-        if chosen is not None and not watch.interrupted:
-            search = _on_grids(search, narrow, chosen, ticks, watch, gap)
+        if not context.interrupted:
+            search = _by_energy(search, narrow, context)
+        if chosen is not None and not context.interrupted:
+            search = _on_grids(search, narrow, chosen, ticks, context, gap)
     if search.proven(gap):
         search = replace(search, stopped="gap")
-    elif watch.interrupted:
+    elif context.interrupted:
         search = replace(search, stopped="interrupted")
     name = chosen.name if chosen else "lists"
     backend = {"cpsat": "cpsat", "linear": "highs"}[chosen.form] if chosen else ""
@@ -180,15 +180,15 @@ def _impossible(search: _Search) -> _Search:
     return replace(search, infeasible="; ".join(cannot[:5]), stopped="infeasible") if cannot else search
 
 
-def _tell(search: _Search, watch: Watch, stage: str) -> None:
+def _tell(search: _Search, context: RunContext, stage: str) -> None:
     value = search.question.goal.value
     found = None if search.plan is None else value(search.cost)
-    replace(watch, scale=1.0).progress(stage, found, None if search.bound is None else value(search.bound))
+    replace(context, scale=1.0).progress(stage, found, None if search.bound is None else value(search.bound))
 
 
-def _listed(search: _Search, watch: Watch, seed: int) -> _Search:
+def _listed(search: _Search, context: RunContext, seed: int) -> _Search:
     """Find a first schedule by lists, in a tenth of the time or until ``Ctrl-C``."""
-    limits = watch.limits
+    limits = context.limits
     deadline = None if limits.deadline is None else time.monotonic() + 0.1 * limits.left()
     best = None
     try:
@@ -197,14 +197,14 @@ def _listed(search: _Search, watch: Watch, seed: int) -> _Search:
     except KeyboardInterrupt:
         if best is None:
             raise
-        watch.interrupted = True
+        context.interrupted = True
     if best is not None:
         search = search.offered(best, "list scheduling")
-    _tell(search, watch, "list scheduling")
+    _tell(search, context, "list scheduling")
     return search
 
 
-def _by_energy(search: _Search, question: Question, watch: Watch) -> _Search:
+def _by_energy(search: _Search, question: Question, context: RunContext) -> _Search:
     """Bound the cost by the energy relaxation, in a tenth of the time."""
     if len(question) == 0:
         return search.bounded(0.0, "nothing to decide")
@@ -213,16 +213,16 @@ def _by_energy(search: _Search, question: Question, watch: Watch) -> _Search:
 
     model = relaxation(question, search.plan)
     built = time.monotonic()
-    within = _part(watch, 0.1)
+    within = _part(context, 0.1)
     outcome = highs.solve(model, within, relaxed=True)
-    watch.interrupted = within.interrupted
+    context.interrupted = within.interrupted
     search = replace(search, build_s=search.build_s + built - began, solve_s=search.solve_s + time.monotonic() - built)
     if outcome.status == "optimal" and outcome.bound is not None:
         search = search.bounded(_lowered(-outcome.bound), "the energy relaxation")
     if outcome.status == "infeasible" and search.plan is None:
         why = "the jobs that have to run need more GPU time (or another resource) by their deadlines than there is"
         return replace(search, infeasible=why, stopped="infeasible")
-    _tell(search, watch, "energy")
+    _tell(search, context, "energy")
     return search
 
 
@@ -231,16 +231,16 @@ def _lowered(bound: float) -> float:
     return bound - 1e-9 * max(1.0, abs(bound))
 
 
-def _part(watch: Watch, part: float, gap: float | None = None, scale: float = 1.0) -> Watch:
+def _part(context: RunContext, part: float, gap: float | None = None, scale: float = 1.0) -> RunContext:
     """Return a watch over a part of the time left."""
-    limits = watch.limits
+    limits = context.limits
     deadline = None if limits.deadline is None else time.monotonic() + part * limits.left()
     limits = replace(limits, deadline=deadline, gap=limits.gap if gap is None else gap)
-    return Watch(limits, report=watch.report, scale=scale, started=watch.started, stop=threading.Event())
+    return RunContext(limits, report=context.report, scale=scale, started=context.started, stop=threading.Event())
 
 
 def _on_grids(
-    search: _Search, question: Question, chosen: TimedFormulation, ticks: int | None, watch: Watch, gap: float
+    search: _Search, question: Question, chosen: TimedFormulation, ticks: int | None, context: RunContext, gap: float
 ) -> _Search:
     """Solve on the grid that is rounded down, and if rounding keeps the gap open, on the one rounded up, and finer."""
     exact = exact_tick(question, ticks or chosen.ticks)
@@ -253,28 +253,28 @@ def _on_grids(
             raise InputError(f"another formulation than {chosen.name}: {support.reason}", path="formulation")
         search = replace(search, tick=tick)
         for grid in (down,) if down.exact else (down, gridded(question, tick, up=True)):
-            if search.proven(gap) or search.infeasible or watch.interrupted:
+            if search.proven(gap) or search.infeasible or context.interrupted:
                 return search
-            if watch.limits.left() <= 0:
+            if context.limits.left() <= 0:
                 return replace(search, stopped="time_limit")
-            search = _solved(search, chosen, grid, watch, gap)
+            search = _solved(search, chosen, grid, context, gap)
         if down.exact or search.stopped != "gap":
             break
     rounded = not down.exact and search.stopped == "gap" and not search.proven(gap)
     return replace(search, stopped="rounding") if rounded else search
 
 
-def _solved(search: _Search, chosen: TimedFormulation, grid: Grid, watch: Watch, gap: float) -> _Search:
+def _solved(search: _Search, chosen: TimedFormulation, grid: Grid, context: RunContext, gap: float) -> _Search:
     """Solve on one grid; take up what the checker confirms, and the bound where the grid gives one."""
     began = time.monotonic()
     part = 1.0 if grid.exact or grid.up else _DOWN
     built = chosen.build(grid, search.plan, search.bound)
     build_s = time.monotonic() - began
     sign = -1.0 if search.question.goal.sense == "min" else 1.0
-    within = _part(watch, part, gap / 2, built.scale * sign)
-    within.report = _true_parts(watch.report, grid)
+    within = _part(context, part, gap / 2, built.scale * sign)
+    within.report = _true_parts(context.report, grid)
     outcome = _run(chosen.form, built.model, within, built.start)
-    watch.interrupted = within.interrupted
+    context.interrupted = within.interrupted
     search = replace(
         search,
         build_s=search.build_s + build_s + outcome.handover_s,
@@ -313,15 +313,15 @@ def _pressed(question: Question) -> str:
     return f"{listed} cannot all end by their hard deadlines, or within {question.length:g} s"
 
 
-def _run(form: str, model: Any, watch: Watch, start: Any) -> Outcome:
+def _run(form: str, model: Any, context: RunContext, start: Any) -> Outcome:
     """Run a backend; it is imported no sooner than here."""
     if form == "linear":
         from optsched.solvers import highs
 
-        return highs.solve(model, watch, start=start)
+        return highs.solve(model, context, start=start)
     from optsched.solvers import cpsat
 
-    return cpsat.solve(model, watch)
+    return cpsat.solve(model, context)
 
 
 def _result(search: _Search, name: str, backend: str, gap: float, seed: int, began: float) -> Schedule:

@@ -18,12 +18,12 @@ from optsched.instance import Instance, ObjectiveSpec, fingerprint
 from optsched.instance.objectives import objective as objective_of
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation, Waiting, allocations_hash
-from optsched.problem.build import pose
-from optsched.problem.formulation import DEFAULT, Choices
+from optsched.problem.build import build_problem
+from optsched.problem.formulation import DEFAULT, ModelOptions, renamed
 from optsched.problem.infeasibility import impossible, why_infeasible
 from optsched.search.strategies import HEURISTICS, Board, Search, Stage, doubted, filled, idle, stages_of, water_filled
 from optsched.search.warm_start import nobody, pieces
-from optsched.solvers import Limits, Progress, Watch, form_of
+from optsched.solvers import Limits, Progress, RunContext, form_of
 from optsched.solvers.subprocess import pool as processes
 from optsched.solvers.watchdog import watched
 
@@ -39,7 +39,7 @@ def solve(
     objective: str | ObjectiveSpec | None = None,
     formulation: str = "auto",
     backend: str = "auto",
-    choices: Choices = DEFAULT,
+    options: ModelOptions = DEFAULT,
     time_limit: float | None = None,
     gap: float = 1e-4,
     seed: int = 0,
@@ -48,6 +48,7 @@ def solve(
     prices: Mapping[str, float] | None = None,
     executor: Executor | None = None,
     progress: Callable[[Progress], None] | None = None,
+    choices: ModelOptions | None = None,
 ) -> Result:
     """Decide who gets what.
 
@@ -61,8 +62,8 @@ def solve(
         the gap, a formulation by size.
     backend
         ``highs``, ``cpsat``, ``pyomo`` or ``pyomo:SOLVER``; ``auto`` takes HiGHS.
-    choices
-        What the formulation's builder is told, for those who compare models.
+    options
+        The encoding, and what to leave out of the model, to compare models; ``choices=`` is the deprecated keyword.
     time_limit
         Seconds from the call; None: until the gap is proven. The best plan found by then is returned, a quarter of
         a second later at the most, whatever the solvers do.
@@ -93,15 +94,16 @@ def solve(
         For a backend that is not there, or that cannot take the formulation.
     """
     began = time.monotonic()
+    options = renamed(options, choices)
     limits = Limits.asked(began, time_limit, gap, seed, threads, memory_gb)
     if prices is not None and not all(0 <= worth < np.inf for worth in prices.values()):
         raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
     spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
-    watch, board = Watch(replace(limits, gap=gap / 2), report=progress, started=began), Board()
-    run = partial(_searched, instance, spec, formulation, backend, choices, gap, prices, executor, watch, board)
-    reason = watched(run, watch, board.opened, spare=_WRITING * len(instance.jobs))
-    stopped = "interrupted" if watch.interrupted else "time_limit"
-    if reason is None or watch.interrupted:  # it goes on and nobody waits for it, or ended just when it was to
+    context, board = RunContext(replace(limits, gap=gap / 2), report=progress, started=began), Board()
+    run = partial(_searched, instance, spec, formulation, backend, options, gap, prices, executor, context, board)
+    reason = watched(run, context, board.opened, spare=_WRITING * len(instance.jobs))
+    stopped = "interrupted" if context.interrupted else "time_limit"
+    if reason is None or context.interrupted:  # it goes on and nobody waits for it, or ended just when it was to
         search = board.search
         board = Board(board.draft, None if search is None else replace(search, stopped=stopped), board.stamp)
     return _result(instance, spec, board, stopped, gap, seed, began, reason or "")
@@ -112,48 +114,48 @@ def _searched(
     spec: ObjectiveSpec,
     formulation: str,
     backend: str,
-    choices: Choices,
+    options: ModelOptions,
     gap: float,
     prices: Mapping[str, float] | None,
     executor: Executor | None,
-    watch: Watch,
+    context: RunContext,
     board: Board,
 ) -> str:
     """Search; what is found is on the board at all times. Return why there is no plan, where that is proven."""
-    watch.progress("listing configurations", None, None)
+    context.progress("listing configurations", None, None)
     objective_of(spec)  # what is no objective is refused before anything is done for it
     processes.warm("highs" if backend == "auto" or form_of(backend) is None else backend.partition(":")[0])
     board.drafted(nobody(instance, spec))
     board.stamp = fingerprint(instance)
     board.opened.set()
-    pieces(instance, spec, watch, board.drafted)
-    problem = pose(instance, spec, error=gap / 2)
-    outer, watch = watch, replace(watch, scale=problem.objective.sign)
-    stages = stages_of(problem, formulation, backend, choices, gap, watch)
+    pieces(instance, spec, context, board.drafted)
+    problem = build_problem(instance, spec, error=gap / 2)
+    outer, context = context, replace(context, scale=problem.objective.sign)
+    stages = stages_of(problem, formulation, backend, options, gap, context)
     search = Search(problem, board, executor, stages[-1].name, stages[-1].backend, known=prices)
     if reason := impossible(problem):
         board.search = replace(search, infeasible=True, stopped="infeasible")
         return reason
     for stage in stages if len(problem.configurations) else [Stage("", "", idle)]:
         search = replace(search, name=stage.name or search.name, backend=stage.backend)
-        search.tell(watch, search.name)
+        search.tell(context, search.name)
         search = stage.run(search)
         if search.infeasible:
-            search = doubted(search, watch)
-        search.tell(watch, search.name)
+            search = doubted(search, context)
+        search.tell(context, search.name)
         board.search = search
-        if search.infeasible or watch.stopping() or (search.proven(gap) and not search.partial):
+        if search.infeasible or context.stopping() or (search.proven(gap) and not search.partial):
             break
     if search.plan is not None and formulation not in HEURISTICS:
         search = water_filled(search, watch)
     if search.plan is not None and problem.objective.aggregate != "sum":
-        search = filled(search, watch.limits.deadline)
+        search = filled(search, context.limits.deadline)
     if outer.interrupted:
         search = replace(search, stopped="interrupted")
     elif search.stopped == "interrupted":  # a solver that we asked to stop, for lack of time
         search = replace(search, stopped="time_limit")
     board.search = search
-    return why_infeasible(problem, replace(watch.limits, gap=0.0)) if search.infeasible else ""
+    return why_infeasible(problem, replace(context.limits, gap=0.0)) if search.infeasible else ""
 
 
 def _result(

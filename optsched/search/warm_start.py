@@ -17,13 +17,13 @@ from optsched.checker import check
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.instance.objectives import objective
 from optsched.instance.solution import Allocation
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan, Problem, allocate
 from optsched.search.heuristics.marginal_gain import marginal_gain
 from optsched.search.placement import first_plan
 from optsched.search.prices import price
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 __all__ = ["Draft", "nobody", "pieces"]
 
@@ -53,14 +53,14 @@ def nobody(instance: Instance, spec: ObjectiveSpec | None) -> Draft | None:
     return _confirmed(instance, spec, (), "nobody runs")
 
 
-def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: Callable[[Draft], None]) -> None:
+def pieces(instance: Instance, spec: ObjectiveSpec | None, context: RunContext, found: Callable[[Draft], None]) -> None:
     """Plan for growing parts of the jobs, as long as the whole would take too much of the time left.
 
     Required jobs come first, and those that hold something where moves are limited: alone, if there are any,
     in the quickest way; then the weightiest.
     """
     jobs = instance.jobs
-    if watch.limits.deadline is None:
+    if context.limits.deadline is None:
         return
     moves = instance.max_moves is not None
     must = [job.required or (moves and job.holds is not None) for job in jobs]
@@ -68,7 +68,7 @@ def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: 
         some = msgspec.structs.replace(
             instance, jobs=tuple(job for job, needed in zip(jobs, must, strict=True) if needed)
         )
-        plan = _planned(some, spec, watch, greedy=True)
+        plan = _planned(some, spec, context, greedy=True)
         draft = None if plan is None else _confirmed(instance, spec, plan, "a plan of what must run")
         if draft is not None:
             found(draft)
@@ -77,15 +77,15 @@ def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: 
         return
     order = sorted(range(len(jobs)), key=lambda j: (not must[j], -jobs[j].weight))
     count = max(first, sum(must))
-    while count < len(jobs) and watch.limits.left() > 0 and not watch.stopping():
+    while count < len(jobs) and context.limits.left() > 0 and not context.stopping():
         began = time.monotonic()
         some = msgspec.structs.replace(instance, jobs=tuple(jobs[j] for j in sorted(order[:count])))
-        plan = _planned(some, spec, watch, greedy=False)
+        plan = _planned(some, spec, context, greedy=False)
         draft = None if plan is None else _confirmed(instance, spec, plan, f"a plan over {count} of {len(jobs)} jobs")
         if draft is not None:
             found(draft)
         each = (time.monotonic() - began) / count
-        left = SAFE * watch.limits.left()
+        left = SAFE * context.limits.left()
         if each * len(jobs) < left:
             return
         # the most that the time allows, if that is worth another try
@@ -96,20 +96,20 @@ def pieces(instance: Instance, spec: ObjectiveSpec | None, watch: Watch, found: 
 
 
 def _planned(
-    instance: Instance, spec: ObjectiveSpec | None, watch: Watch, *, greedy: bool
+    instance: Instance, spec: ObjectiveSpec | None, context: RunContext, *, greedy: bool
 ) -> tuple[Allocation, ...] | None:
     """Return a plan of an instance of few jobs, quickly found; None where none was."""
-    problem = pose(instance, spec)
+    problem = build_problem(instance, spec)
     if len(problem.configurations) == 0 or impossible(problem):
         return None
-    plan = _quick(problem, watch, greedy)
+    plan = _quick(problem, context, greedy)
     return None if plan is None else allocate(problem, plan)
 
 
-def _quick(problem: Problem, watch: Watch, greedy: bool) -> Plan | None:
+def _quick(problem: Problem, context: RunContext, greedy: bool) -> Plan | None:
     if problem.instance.decides != "counts":
-        return first_plan(problem, watch)
-    deadline = watch.limits.deadline
+        return first_plan(problem, context)
+    deadline = context.limits.deadline
     if not greedy:
         # the least value over some of the jobs says nothing of a plan: what they gain together does
         rows = price(problem.summed, deadline=deadline, gap=1e-2).rows

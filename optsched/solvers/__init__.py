@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from optsched.solvers.base import MOST_SEED, MOST_THREADS, Limits, Outcome, Progress, Watch
+from optsched.solvers.base import MOST_SEED, MOST_THREADS, Limits, Outcome, Progress, RunContext
 
-__all__ = ["BACKENDS", "MOST_SEED", "MOST_THREADS", "Limits", "Outcome", "Progress", "Watch", "form_of"]
+__all__ = ["BACKENDS", "MOST_SEED", "MOST_THREADS", "Limits", "Outcome", "Progress", "RunContext", "form_of"]
 
 BACKENDS = {"highs": "linear", "cpsat": "cpsat", "pyomo": "pyomo"}
 """Each backend, and the form of model that it takes; ``pyomo:NAME`` asks Pyomo for a solver by name."""

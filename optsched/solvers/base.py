@@ -15,7 +15,7 @@ from optsched.errors import InputError, shown
 if TYPE_CHECKING:  # solvers' processes import this module, and need nothing of curves
     from optsched._util.arrays import FloatArray
 
-__all__ = ["MOST_SEED", "MOST_THREADS", "Limits", "Outcome", "Progress", "Status", "Stopped", "Watch"]
+__all__ = ["MOST_SEED", "MOST_THREADS", "Limits", "Outcome", "Progress", "RunContext", "Status", "Stopped"]
 
 MOST_SEED = 2**31 - 1
 """Solvers take seeds of 32 bits with a sign."""
@@ -112,7 +112,7 @@ class Outcome:
 
 
 @dataclass
-class Watch:
+class RunContext:
     """How a run is stopped, and who hears of its progress.
 
     report, found

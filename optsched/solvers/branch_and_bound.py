@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optsched.solvers import highs
-from optsched.solvers.base import Outcome, Stopped, Watch
+from optsched.solvers.base import Outcome, RunContext, Stopped
 from optsched.solvers.highs import prepare
 from optsched.solvers.lp_relaxation import Basis, Relaxation
 
@@ -50,34 +50,34 @@ class Request:
     enough: float
 
 
-def solve(model: LinearModel, disjunctions: Disjunctions, watch: Watch, enough: float) -> Outcome:
+def solve(model: LinearModel, disjunctions: Disjunctions, context: RunContext, enough: float) -> Outcome:
     """Maximize a linear model in a process of its own, by splits that its formulation names.
 
     The bound is proven by duals; it is never below ``enough``. A point, if any is better than that, is checked.
     """
-    from optsched.solvers.subprocess import client as worker
+    from optsched.solvers.subprocess import client
 
     if model.columns == 0:
-        return highs.solve(model, watch)
+        return highs.solve(model, context)
     linear = highs.request_of(model)
-    outcome = worker.run("branch_and_bound", Request(linear, disjunctions, enough), watch)
+    outcome = client.run("branch_and_bound", Request(linear, disjunctions, enough), context)
     return highs.confirmed(linear, outcome)
 
 
-def run(request: Request, watch: Watch) -> Outcome:
+def run(request: Request, context: RunContext) -> Outcome:
     """Search; in the solver's own process."""
     began = time.monotonic()
-    tree = _Tree(request, watch)
-    tree.grow()
-    stopped: Stopped = "gap" if tree.done else "interrupted" if watch.stopping() else "time_limit"
-    found = tree.values is not None
-    message = f"branch and bound on splits: {tree.nodes} nodes, {tree.relaxation.runs} relaxations"
+    search = _Search(request, context)
+    search.grow()
+    stopped: Stopped = "gap" if search.done else "interrupted" if context.stopping() else "time_limit"
+    found = search.values is not None
+    message = f"branch and bound on splits: {search.nodes} nodes, {search.relaxation.runs} relaxations"
     return Outcome(
         "feasible" if found else "unknown",
         stopped,
-        tree.values,
-        tree.best if found else None,
-        tree.bound,
+        search.values,
+        search.best if found else None,
+        search.bound,
         time.monotonic() - began,
         message,
     )
@@ -105,7 +105,7 @@ class _Whole:
     floor: int
 
 
-class _Tree:
+class _Search:
     """The state of a search.
 
     values, best
@@ -114,12 +114,12 @@ class _Tree:
         Bound at which a node ends, and the greatest bound of a node that ended otherwise.
     """
 
-    def __init__(self, request: Request, watch: Watch) -> None:
+    def __init__(self, request: Request, context: RunContext) -> None:
         self.relaxation = Relaxation(request.linear, self._sides)
         self.values: FloatArray | None = None
         self.best, self.enough, self.left = -np.inf, request.enough, -np.inf
         self.nodes = 0
-        self._request, self._watch = request, watch
+        self._request, self._watch = request, context
         self._integer = np.flatnonzero(request.linear.integer)
         self._open = [_Node(-np.inf, 0, frozenset(), None)]
         self._pushed = 1
@@ -146,7 +146,7 @@ class _Tree:
             self._branch(node)
             if time.monotonic() > told + _EVERY:
                 told = time.monotonic()
-                self._watch.progress("branch_and_bound", self.best if self.values is not None else None, self.bound)
+                self._watch.progress("branch and bound", self.best if self.values is not None else None, self.bound)
 
     def _over(self) -> bool:
         return self._watch.stopping() or self._watch.limits.left() <= 0

@@ -9,21 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from optsched.solvers.base import Outcome, Status, Stopped, Watch
+from optsched.solvers.base import Outcome, RunContext, Status, Stopped
 
 __all__ = ["prepare", "run", "solve"]
 
 
-def solve(model: Any, watch: Watch) -> Outcome:
+def solve(model: Any, context: RunContext) -> Outcome:
     """Maximize a ``cp_model.CpModel`` in a process of its own; values come back in the order of its variables.
 
     With one thread the search is reproducible, but where the time limit ends it. The objective is
     CP-SAT's claim: certified optima have been wrong where rows sum to more than 2**31, so callers
     recompute it.
     """
-    from optsched.solvers.subprocess import client as worker
+    from optsched.solvers.subprocess import client
 
-    outcome = worker.run("cpsat", str(model.proto), watch)
+    outcome = client.run("cpsat", str(model.proto), context)
     columns = len(model.proto.variables)
     if outcome.values is not None and (outcome.values.shape != (columns,) or not np.isfinite(outcome.values).all()):
         message = f"CP-SAT answers with what is no point of {columns} columns: nothing of its answer is believed"
@@ -36,7 +36,7 @@ def prepare() -> None:
     from ortools.sat.python import cp_model  # noqa: F401
 
 
-def run(request: str, watch: Watch) -> Outcome:
+def run(request: str, context: RunContext) -> Outcome:
     """Maximize a model given as the text of its protocol buffer; in the solver's own process."""
     from ortools.sat.python import cp_model
 
@@ -46,7 +46,7 @@ def run(request: str, watch: Watch) -> Outcome:
         return Outcome("unknown", "failed", None, None, None, 0.0, "CP-SAT cannot read the model")
     handover = time.monotonic() - began
     solver = cp_model.CpSolver()
-    limits = watch.limits
+    limits = context.limits
     solver.parameters.num_workers = limits.threads
     solver.parameters.random_seed = limits.seed
     solver.parameters.relative_gap_limit = limits.gap
@@ -56,13 +56,13 @@ def run(request: str, watch: Watch) -> Outcome:
 
     class Listener(cp_model.CpSolverSolutionCallback):  # type: ignore[misc]
         def on_solution_callback(self) -> None:
-            watch.incumbent(np.array(self.response_proto.solution, dtype=np.float64))
-            watch.progress("CP-SAT", self.objective_value, self.best_objective_bound)
+            context.incumbent(np.array(self.response_proto.solution, dtype=np.float64))
+            context.progress("CP-SAT", self.objective_value, self.best_objective_bound)
 
-    solver.best_bound_callback = lambda bound: watch.progress("CP-SAT", None, bound)
-    watch.on_stop = solver.stop_search
+    solver.best_bound_callback = lambda bound: context.progress("CP-SAT", None, bound)
+    context.on_stop = solver.stop_search
     began = time.monotonic()
-    if limits.left() <= 0 or watch.stopping():
+    if limits.left() <= 0 or context.stopping():
         return Outcome("unknown", "time_limit", None, None, None, 0.0)
     status = solver.solve(model, Listener())
     return replace(_outcome(solver, cp_model, status, time.monotonic() - began), handover_s=handover)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.solvers.base import Outcome, Status, Stopped, Watch
+from optsched.solvers.base import Outcome, RunContext, Status, Stopped
 
 if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what makes them
     from optsched._util.arrays import FloatArray, IntArray
@@ -42,7 +42,9 @@ class Request:
     point: FloatArray | None
 
 
-def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: FloatArray | None = None) -> Outcome:
+def solve(
+    model: LinearModel, context: RunContext, *, relaxed: bool = False, start: FloatArray | None = None
+) -> Outcome:
     """Maximize a linear model in a process of its own.
 
     A point that breaks the model is not handed on, nor is anything else that came with it. The bound of
@@ -55,7 +57,7 @@ def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: Flo
     start
         A feasible point to begin from, shape ``(columns,)``.
     """
-    from optsched.solvers.subprocess import client as worker
+    from optsched.solvers.subprocess import client
 
     if model.columns == 0:
         return _empty(model)
@@ -64,7 +66,7 @@ def solve(model: LinearModel, watch: Watch, *, relaxed: bool = False, start: Flo
         request = replace(request, integer=np.zeros(model.columns, dtype=bool))
     elif request.integer.any():
         request = replace(request, point=start)
-    return confirmed(request, worker.run("highs", request, watch))
+    return confirmed(request, client.run("highs", request, context))
 
 
 def request_of(model: LinearModel) -> Request:
@@ -191,7 +193,7 @@ def prepare() -> None:
     import highspy  # noqa: F401
 
 
-def run(request: Request, watch: Watch) -> Outcome:
+def run(request: Request, context: RunContext) -> Outcome:
     """Maximize; in the solver's own process."""
     import highspy
 
@@ -200,9 +202,9 @@ def run(request: Request, watch: Watch) -> Outcome:
     options: dict[str, Any] = {
         "presolve_rule_off": _AGGREGATOR,
         "output_flag": False,
-        "threads": watch.limits.threads,
-        "random_seed": watch.limits.seed,
-        "mip_rel_gap": watch.limits.gap,
+        "threads": context.limits.threads,
+        "random_seed": context.limits.seed,
+        "mip_rel_gap": context.limits.gap,
         "mip_abs_gap": 1e-9,
     }
     if len(request.cost) >= _LARGE:
@@ -218,13 +220,13 @@ def run(request: Request, watch: Watch) -> Outcome:
         solver.setSolution(point)
 
     def on_better(event: Any) -> None:
-        watch.incumbent(np.array(event.data_out.mip_solution))
+        context.incumbent(np.array(event.data_out.mip_solution))
 
     def on_log(event: Any) -> None:
-        watch.progress("HiGHS", event.data_out.mip_primal_bound, event.data_out.mip_dual_bound)
+        context.progress("HiGHS", event.data_out.mip_primal_bound, event.data_out.mip_dual_bound)
 
     def on_check(event: Any) -> None:
-        if watch.stopping():
+        if context.stopping():
             event.interrupt()
 
     integral = bool(request.integer.any())
@@ -233,14 +235,14 @@ def run(request: Request, watch: Watch) -> Outcome:
         solver.cbMipLogging += on_log
         solver.cbMipInterrupt += on_check
     solver.cbSimplexInterrupt += on_check
-    if watch.limits.deadline is not None:
-        solver.setOptionValue("time_limit", watch.limits.left())
+    if context.limits.deadline is not None:
+        solver.setOptionValue("time_limit", context.limits.left())
     began = time.monotonic()
     solver.run()
     if request.point is not None and _unlooked(solver, highspy):
         solver.clearSolver()
-        if watch.limits.deadline is not None:
-            solver.setOptionValue("time_limit", watch.limits.left())
+        if context.limits.deadline is not None:
+            solver.setOptionValue("time_limit", context.limits.left())
         solver.run()
     seconds = time.monotonic() - began
     return replace(_outcome(solver, highspy, integral, seconds), handover_s=handover)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from optsched.errors import SolverError
-from optsched.solvers.base import Outcome, Watch
+from optsched.solvers.base import Outcome, RunContext
 
 __all__ = ["PREFERRED", "PyomoModel", "available", "prepare", "run", "solve"]
 
@@ -58,7 +58,7 @@ def available(name: str) -> bool:
         return False
 
 
-def solve(built: PyomoModel, watch: Watch, solver: str = "") -> Outcome:
+def solve(built: PyomoModel, context: RunContext, solver: str = "") -> Outcome:
     """Maximize a Pyomo model with the named solver, or the first of ``PREFERRED`` that is there.
 
     The model travels as a pickle to a process of its own, where the solver's own process and
@@ -69,11 +69,11 @@ def solve(built: PyomoModel, watch: Watch, solver: str = "") -> Outcome:
     SolverError
         Where no solver is found.
     """
-    from optsched.solvers.subprocess import client as worker
+    from optsched.solvers.subprocess import client
 
     buffer = io.BytesIO()
     _Pickler(buffer, protocol=5).dump((built.model, built.variables))
-    return worker.run("pyomo", (buffer.getvalue(), solver), watch)
+    return client.run("pyomo", (buffer.getvalue(), solver), context)
 
 
 class _Pickler(pickle.Pickler):
@@ -97,7 +97,7 @@ def prepare() -> None:
     import pyomo.environ  # noqa: F401
 
 
-def run(request: tuple[bytes, str], watch: Watch) -> Outcome:
+def run(request: tuple[bytes, str], context: RunContext) -> Outcome:
     """Maximize; in a process of its own."""
     from pyomo.opt import SolverFactory, TerminationCondition
 
@@ -110,9 +110,9 @@ def run(request: tuple[bytes, str], watch: Watch) -> Outcome:
     handover = time.monotonic() - began
     chosen = SolverFactory(name)
     if name in _GAPS:
-        chosen.options[_GAPS[name]] = watch.limits.gap
-    if watch.limits.deadline is not None and name in _TIMES:
-        left = max(0.01, watch.limits.left())
+        chosen.options[_GAPS[name]] = context.limits.gap
+    if context.limits.deadline is not None and name in _TIMES:
+        left = max(0.01, context.limits.left())
         chosen.options[_TIMES[name]] = int(np.ceil(left)) if name == "glpk" else left
     began = time.monotonic()
     results = chosen.solve(model, load_solutions=False)
@@ -123,10 +123,10 @@ def run(request: tuple[bytes, str], watch: Watch) -> Outcome:
     if len(results.solution) == 0 and name != "appsi_highs":
         return Outcome("unknown", "time_limit", None, None, None, seconds, f"{name}: {condition}")
     # GLPK calls a point within the gap feasible; without a limit on time, that is why it stopped
-    within = condition == TerminationCondition.feasible and watch.limits.left() > 0
+    within = condition == TerminationCondition.feasible and context.limits.left() > 0
     optimal = condition == TerminationCondition.optimal or within
     built = PyomoModel(model, variables)
-    return replace(_outcome(built, results, name, optimal, watch.limits.gap, seconds), handover_s=handover)
+    return replace(_outcome(built, results, name, optimal, context.limits.gap, seconds), handover_s=handover)
 
 
 def _outcome(built: PyomoModel, results: Any, name: str, optimal: bool, gap: float, seconds: float) -> Outcome:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from types import FrameType
 from typing import TypeVar
 
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 from optsched.solvers.subprocess.client import PATIENCE, stopped_by
 
 __all__ = ["WRAP_UP", "beside", "watched"]
@@ -37,7 +37,9 @@ class Abandoned(BaseException):
 _searching: set[threading.Thread] = set()
 
 
-def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None = None, spare: float = 0.0) -> T | None:
+def watched(
+    call: Callable[[], T], context: RunContext, first: threading.Event | None = None, spare: float = 0.0
+) -> T | None:
     """Return what ``call`` returns, or None if it did not return in time.
 
     In time is ``WRAP_UP`` seconds after the deadline, less the ``spare`` ones that the caller needs for itself, or
@@ -56,7 +58,7 @@ def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None =
 
     def work() -> None:
         try:
-            with stopped_by(watch.stop):
+            with stopped_by(context.stop):
                 results.append(call())
         except BaseException as error:
             errors.append(error)
@@ -67,7 +69,7 @@ def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None =
     thread = threading.Thread(target=work, daemon=True, name=THREAD)
     _searching.add(thread)
     thread.start()
-    deadline = watch.limits.deadline
+    deadline = context.limits.deadline
     give_up = None if deadline is None else deadline + max(0.0, WRAP_UP - spare)
     while not done.is_set():
         try:
@@ -76,15 +78,15 @@ def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None =
                 break
             done.wait(0.05 if give_up is None else min(0.05, give_up - now))
         except KeyboardInterrupt:
-            watch.interrupted = True
-            watch.stop.set()
+            context.interrupted = True
+            context.stop.set()
             patient = time.monotonic() + PATIENCE
             give_up = patient if give_up is None else min(give_up, patient)
     if errors:
         raise errors[0]
     if results:
         return results[0]
-    watch.stop.set()
+    context.stop.set()
     if first is not None:
         first.wait(FIRST)
     threading.Thread(target=_abandon, args=(thread,), daemon=True, name="optsched-abandon").start()
@@ -92,13 +94,13 @@ def watched(call: Callable[[], T], watch: Watch, first: threading.Event | None =
 
 
 @contextlib.contextmanager
-def beside(call: Callable[[Watch], T], watch: Watch) -> Iterator[Future[T]]:
+def beside(call: Callable[[RunContext], T], context: RunContext) -> Iterator[Future[T]]:
     """Run a call in a thread of its own; it is asked to stop at the end.
 
     It is given a watch of the same limits, and its solvers stop when those of this thread shall.
     """
     future: Future[T] = Future()
-    own = replace(watch, stop=threading.Event())
+    own = replace(context, stop=threading.Event())
 
     def work() -> None:
         try:

@@ -77,17 +77,17 @@ def market_of(instance: Instance, gpus: int | None = None) -> Read:
         Where no job can run; its value is the reason of the first job.
     """
     table, beyond = _that_fit(tabulate(instance))
-    job, ways = table.job, table.ways
+    job, columns = table.job, table.columns
     gang = np.full(table.jobs, np.inf)
-    np.minimum.at(gang, job, np.where(ways.gpus >= (gpus or 1), ways.gpus, np.inf))
+    np.minimum.at(gang, job, np.where(columns.gpus >= (gpus or 1), columns.gpus, np.inf))
     largest = np.ones(table.jobs)
-    np.maximum.at(largest, job, ways.gpus)
+    np.maximum.at(largest, job, columns.gpus)
     gang = np.where(np.isfinite(gang), gang, largest)
     row = np.full((table.jobs, len(table.pools)), -1)
-    rows = np.flatnonzero(ways.gpus == gang[job])
-    goodput = ways.goodput
+    rows = np.flatnonzero(columns.gpus == gang[job])
+    goodput = columns.goodput
     rows = rows[np.argsort(goodput[rows], kind="stable")]
-    row[job[rows], ways.pool[rows]] = rows  # the last one written is the fastest
+    row[job[rows], columns.pool[rows]] = rows  # the last one written is the fastest
     rates = np.where(row >= 0, goodput[row], 0.0) if len(table) else np.zeros(row.shape)
     weight = np.array([one.weight for one in instance.jobs])
     runs = rates.max(axis=1) > 0

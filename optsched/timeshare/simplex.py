@@ -6,7 +6,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import SolverError
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from optsched.solvers.linear import LinearModel
 from optsched.timeshare.linear_program import Needs, Point, Programme
 
@@ -74,7 +74,7 @@ def _linear(of: Programme, needs: Needs, level: float, steps: int) -> Point:
         upper=of.supply / capacity,
         size=types,
     )
-    outcome = highs.solve(model, Watch(Limits()), relaxed=True)
+    outcome = highs.solve(model, RunContext(Limits()), relaxed=True)
     if outcome.status == "infeasible":
         return Point(None, steps=steps)
     if outcome.status != "optimal" or outcome.values is None or outcome.duals is None:

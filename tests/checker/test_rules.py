@@ -15,7 +15,7 @@ import optsched.checker
 from optsched.checker import check
 from optsched.instance import Instance
 from optsched.instance.solution import Allocation
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from tests.checker.test_placement import CASES as PLACES
 from tests.support.builders import ALLREDUCE, cluster, instance, job, listed, plan
 
@@ -188,7 +188,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_the_broken_rule_is_named(name):
     case = CASES[name]
-    valid = plan(pose(case.case), *case.gpus)
+    valid = plan(build_problem(case.case), *case.gpus)
     placements = [*case.placed, *[None] * (len(valid) - len(case.placed))]
     valid = tuple(replace(a, placement=p) for a, p in zip(valid, placements, strict=True))
     assert check(case.case, valid, claimed=case.claims.get("before")).violations == ()

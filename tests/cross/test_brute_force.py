@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 import optsched
 from optsched.checker import check
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import allocate
-from optsched.solvers import Watch, cpsat, highs, pyomo
+from optsched.solvers import RunContext, cpsat, highs, pyomo
 from optsched.solvers.base import Limits
 from tests.support.oracle import best_plan, ways
 from tests.support.strategies import instances
@@ -26,7 +26,7 @@ def near(a, b, tolerance=1e-6):
 
 def compare(instance, truth, name, form, error=0.0):
     """Solve an instance in one form, and compare with brute force."""
-    problem = pose(instance, error=error)
+    problem = build_problem(instance, error=error)
     if impossible(problem):
         assert truth is None
         return event("impossible")
@@ -35,7 +35,7 @@ def compare(instance, truth, name, form, error=0.0):
     if not formulation(name).supports(problem).ok:
         return event("not supported")
     built = formulation(name).forms[form](problem, DEFAULT)
-    outcome = RUN[form](built.model, Watch(Limits(gap=0.0)))
+    outcome = RUN[form](built.model, RunContext(Limits(gap=0.0)))
     said = f"{name}-{form}"
     event(f"{said}: {outcome.status}")
     if truth is None:
@@ -58,7 +58,7 @@ def compare(instance, truth, name, form, error=0.0):
 @settings(max_examples=600, derandomize=True, deadline=None)
 @given(instance=instances(with_servers=True))
 def test_table_holds_what_brute_force_finds(instance):
-    table = pose(instance).configurations
+    table = build_problem(instance).configurations
     for number, job in enumerate(instance.jobs):
         # of each count the table keeps the batch of the best goodput; what is held stands beside it
         expected: dict[tuple, tuple] = {}
@@ -68,15 +68,15 @@ def test_table_holds_what_brute_force_finds(instance):
             expected[key] = max(expected.get(key, (0.0,)), (goodput, way.share))
         found: dict[tuple, tuple] = {}
         for row in range(table.first[number], table.first[number + 1]):
-            pool = table.pools[table.ways.pool[row]]
+            pool = table.pools[table.columns.pool[row]]
             key = (
                 pool.site,
                 pool.gpu_type,
-                int(table.ways.gpus[row]),
-                int(table.ways.servers[row]),
+                int(table.columns.gpus[row]),
+                int(table.columns.servers[row]),
                 bool(table.kept[row]),
             )
-            found[key] = max(found.get(key, (0.0,)), (table.ways.goodput[row], table.share[row]))
+            found[key] = max(found.get(key, (0.0,)), (table.columns.goodput[row], table.share[row]))
         extra = {key for key in expected if key not in found}
         assert not extra
         assert found.keys() <= expected.keys()

@@ -6,7 +6,7 @@ import pytest
 
 import optsched
 from optsched.checker import check
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from tests.support.builders import ALLREDUCE, cluster, instance, job, listed, table
 from tests.support.oracle import best_plan
@@ -37,7 +37,7 @@ def test_a_required_job_without_weight_runs_alone(backend):
 
 def test_rows_of_the_allocation_form_have_names_under_max_min():
     case = instance(job("a"), job("b", min_gpus=2), objective={"name": "max-min"})
-    names = formulation("allocation").forms["linear"](pose(case, error=0.01), DEFAULT).model.row_names()
+    names = formulation("allocation").forms["linear"](build_problem(case, error=0.01), DEFAULT).model.row_names()
     assert len(names) == len(set(names))
 
 
@@ -52,14 +52,14 @@ def test_nothing_to_decide_is_optimal(name, backend):
 @pytest.mark.parametrize("name", FORMS)
 def test_models_of_nothing_are_built(name, form):
     """No search asks for them, but whoever exports one does."""
-    empty = pose(instance(job(arrival_s=10.0)))
+    empty = build_problem(instance(job(arrival_s=10.0)))
     assert formulation(name).forms[form](empty, DEFAULT).model is not None
 
 
 @pytest.mark.parametrize("name", FORMS)
 def test_names_are_unique(name):
     held = job(local_batches=[32], holds={"gpu_type": "v", "gpus": 4, "nodes": 1})
-    problem = pose(instance(held, curves={"c": ALLREDUCE}))
+    problem = build_problem(instance(held, curves={"c": ALLREDUCE}))
     names = formulation(name).forms["linear"](problem, DEFAULT).model.variable_names()
     assert len(names) == len(set(names))
 
@@ -129,10 +129,10 @@ def test_a_batch_that_a_job_only_holds_is_not_moved(placement, more):
     holds = {"gpu_type": "v", "gpus": gpus, "local_batch": 20.0, "placement": placement}
     held = job(local_batches=[20 if more else 32], holds=holds, restart_s=30)
     one = instance(held, cluster=cluster(4, 4), curves={"c": {**ALLREDUCE, **more}}, decides="placement")
-    table = pose(one).configurations
-    only_held = (table.ways.local_batch == 20) & ~table.kept
+    table = build_problem(one).configurations
+    only_held = (table.columns.local_batch == 20) & ~table.kept
     assert not only_held.any()
-    assert (table.ways.local_batch == 20).any() == (gpus == 2)  # uneven pieces are no lawful plan: it cannot go on
+    assert (table.columns.local_batch == 20).any() == (gpus == 2)  # uneven pieces are no lawful plan: it cannot go on
     assert optsched.solve(one).status == "optimal"
 
 

@@ -9,11 +9,11 @@ from hypothesis import event, given, settings
 from formulations.allocation import ENCODED
 from optsched.checker import check
 from optsched.errors import InputError
-from optsched.problem.build import pose
-from optsched.problem.formulation import Choices, formulation
+from optsched.problem.build import build_problem
+from optsched.problem.formulation import ModelOptions, formulation
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan, allocate
-from optsched.solvers import Watch, highs, pyomo
+from optsched.solvers import RunContext, highs, pyomo
 from optsched.solvers.base import Limits
 from tests.cross.test_brute_force import near
 from tests.formulations.test_reference import assert_same
@@ -45,7 +45,7 @@ def surface():
 
 def posed(case, error=0.0):
     """Return the problem of an instance; None where there is no model to build."""
-    problem = pose(case, error=error)
+    problem = build_problem(case, error=error)
     return None if impossible(problem) or len(problem.configurations) == 0 else problem
 
 
@@ -55,9 +55,9 @@ def compare(case, encoding, form, error=0.0):
     if problem is None:
         return "no model"
     truth = best_plan(case)
-    built = ALLOCATION.forms[form](problem, Choices(encoding=encoding))
+    built = ALLOCATION.forms[form](problem, ModelOptions(encoding=encoding))
     assert built.error <= error + 1e-9
-    outcome = RUN[form](built.model, Watch(Limits(gap=0.0)))
+    outcome = RUN[form](built.model, RunContext(Limits(gap=0.0)))
     if truth is None:
         assert outcome.status == "infeasible"
         return "infeasible"
@@ -109,8 +109,8 @@ def test_the_best_plan_is_a_feasible_start(encoding, case):
     truth = best_plan(case)
     if problem is None or truth is None:
         return event("no plan")
-    built = ALLOCATION.forms["linear"](problem, Choices(encoding=encoding))
-    outcome = highs.solve(built.model, Watch(Limits(gap=0.0)))
+    built = ALLOCATION.forms["linear"](problem, ModelOptions(encoding=encoding))
+    outcome = highs.solve(built.model, RunContext(Limits(gap=0.0)))
     plan = built.read(outcome.values)
     start = built.start(plan)
     event("started")
@@ -128,7 +128,7 @@ def test_the_best_plan_is_a_feasible_start(encoding, case):
 def test_the_reference_is_the_fast_model(encoding, case):
     if (problem := posed(case, error=0.05)) is None:
         return event("no model")
-    fast, reference = (ALLOCATION.forms[f](problem, Choices(encoding=encoding)) for f in ("linear", "pyomo"))
+    fast, reference = (ALLOCATION.forms[f](problem, ModelOptions(encoding=encoding)) for f in ("linear", "pyomo"))
     event("compared")
     assert reference.notes == fast.notes
     return assert_same(reference.model.model, fast.model)
@@ -137,8 +137,8 @@ def test_the_reference_is_the_fast_model(encoding, case):
 @pytest.mark.parametrize("encoding", ENCODED)
 def test_no_value_of_the_model_is_below_the_truth(encoding):
     """At every single choice of either job: its start is worth no less than the plan."""
-    problem = pose(surface(), error=0.2)
-    built = ALLOCATION.forms["linear"](problem, Choices(encoding=encoding))
+    problem = build_problem(surface(), error=0.2)
+    built = ALLOCATION.forms["linear"](problem, ModelOptions(encoding=encoding))
     for row in range(len(problem.configurations)):
         rows = np.full(2, -1)
         rows[problem.configurations.job[row]] = row
@@ -149,8 +149,8 @@ def test_no_value_of_the_model_is_below_the_truth(encoding):
 
 
 def test_what_was_chosen_is_said():
-    problem = pose(surface())
-    notes = {name: ALLOCATION.forms["linear"](problem, Choices(encoding=name)).notes for name in ENCODED}
+    problem = build_problem(surface())
+    notes = {name: ALLOCATION.forms["linear"](problem, ModelOptions(encoding=name)).notes for name in ENCODED}
     assert notes["logarithmic"] == ("logarithmic for 2 functions: as asked",)
     assert notes["incremental"] == ("incremental for 6 functions: as asked",)
     assert "least of lines for" in notes["segments"][0]
@@ -158,8 +158,8 @@ def test_what_was_chosen_is_said():
 
 
 def test_unknown_encodings_are_refused():
-    problem = pose(surface())
+    problem = build_problem(surface())
     with pytest.raises(InputError, match="one of auto, segments, incremental"):
-        ALLOCATION.forms["linear"](problem, Choices(encoding="sos2"))
+        ALLOCATION.forms["linear"](problem, ModelOptions(encoding="sos2"))
     with pytest.raises(InputError, match="CP-SAT"):
-        ALLOCATION.forms["cpsat"](problem, Choices(encoding="logarithmic"))
+        ALLOCATION.forms["cpsat"](problem, ModelOptions(encoding="logarithmic"))

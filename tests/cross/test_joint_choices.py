@@ -8,7 +8,7 @@ import pytest
 
 import optsched
 from optsched.instance import Instance
-from optsched.problem.formulation import Choices, formulation
+from optsched.problem.formulation import ModelOptions, formulation
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed
 
@@ -17,9 +17,9 @@ LEAVES += [("network", name) for name in formulation("network").cuts]
 ENCODINGS = [name for name in formulation("network").encodings if name != "auto"]
 
 
-def agrees(one: Instance, decides: str, gap: float, **choices: object) -> None:
+def agrees(one: Instance, decides: str, gap: float, **options: object) -> None:
     truth = best_placed(one)
-    result = optsched.solve(one, formulation=decides, gap=gap, time_limit=60, **choices)
+    result = optsched.solve(one, formulation=decides, gap=gap, time_limit=60, **options)
     if truth is None:
         assert result.status == "infeasible"
         return
@@ -42,16 +42,16 @@ def test_rates_through_pyomo(seed):
 @pytest.mark.parametrize(("decides", "left_out"), LEAVES)
 @pytest.mark.parametrize("seed", range(200, 204))
 def test_what_can_be_left_out(seed, decides, left_out):
-    agrees(made(seed, decides), decides, 0.02, choices=Choices(without=frozenset({left_out})))
+    agrees(made(seed, decides), decides, 0.02, options=ModelOptions(exclude=frozenset({left_out})))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("seed", range(300, 303))
 def test_rates_by_any_encoding(seed, encoding):
-    one, choices = made(seed, "network"), Choices(encoding=encoding)
+    one, options = made(seed, "network"), ModelOptions(encoding=encoding)
     if encoding in ("hypograph", "envelope"):
         # without binaries, an encoding asks for a curvature, and refuses what has another
         with contextlib.suppress(optsched.InputError):
-            agrees(one, "network", 0.02, choices=choices)
+            agrees(one, "network", 0.02, options=options)
         return
-    agrees(one, "network", 0.02, choices=choices)
+    agrees(one, "network", 0.02, options=options)

@@ -8,11 +8,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from optsched.checker import check
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan, allocate
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from tests.support.builders import residuals
 from tests.support.strategies import instances
 
@@ -22,7 +22,7 @@ NAMES = ["configuration", "allocation"]
 @st.composite
 def plans(draw, with_servers=False, error=0.0):
     """Draw an instance and a row for each job, as far as capacities allow."""
-    problem = pose(draw(instances(with_servers=with_servers)), error=error)
+    problem = build_problem(draw(instances(with_servers=with_servers)), error=error)
     table = problem.configurations
     free = table.capacity.copy()
     rows = np.full(table.jobs, -1)
@@ -69,8 +69,8 @@ def test_a_checked_plan_is_feasible_in_the_model(name, data):
 def _is_best(problem, row):
     """Tell whether no row of the job with the same pool and GPUs is worth more."""
     table = problem.configurations
-    same = (table.job == table.job[row]) & (table.ways.pool == table.ways.pool[row])
-    same &= table.ways.gpus == table.ways.gpus[row]
+    same = (table.job == table.job[row]) & (table.columns.pool == table.columns.pool[row])
+    same &= table.columns.gpus == table.columns.gpus[row]
     return problem.value[row] >= problem.value[same].max()
 
 
@@ -91,7 +91,7 @@ def test_a_refused_plan_is_infeasible_in_the_model(name, data):
 @given(data=st.data())
 def test_any_objective_leads_to_a_plan_that_passes_the_checker(name, data):
     """The costs of the model are drawn anew: feasibility must not rest on what is worth having."""
-    problem = pose(data.draw(instances(with_servers=name == "configuration")), error=0.05)
+    problem = build_problem(data.draw(instances(with_servers=name == "configuration")), error=0.05)
     if impossible(problem) or problem.objective.aggregate == "min" or not np.any(problem.value > 0):
         return event("no model, or costs that must stay")
     built = formulation(name).forms["linear"](problem, DEFAULT)
@@ -101,7 +101,7 @@ def test_any_objective_leads_to_a_plan_that_passes_the_checker(name, data):
     built.model.variables[0] = type(block)(
         block.name, block.start, block.lower, block.upper, block.integer, cost, block.label
     )
-    outcome = highs.solve(built.model, Watch(Limits(gap=0.0)))
+    outcome = highs.solve(built.model, RunContext(Limits(gap=0.0)))
     if outcome.values is None:
         return event(outcome.status)
     rows = built.read(outcome.values).rows

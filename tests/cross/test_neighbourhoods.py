@@ -10,10 +10,10 @@ import pytest
 
 from optsched.checker import check
 from optsched.instance import ObjectiveSpec
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan, allocate
 from optsched.search.placement import first_plan, improved, worth_of
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed
 
@@ -21,8 +21,8 @@ SLACK = 2e-6
 BLOCK = 20
 
 
-def watch():
-    return Watch(Limits(time.monotonic() + 60, 1e-6))
+def context():
+    return RunContext(Limits(time.monotonic() + 60, 1e-6))
 
 
 def started(seed, decides):
@@ -31,12 +31,12 @@ def started(seed, decides):
     The plan lets nobody run, or is a first one where somebody must.
     """
     one = made(seed, decides)
-    problem = pose(one, error=1e-3)
+    problem = build_problem(one, error=1e-3)
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return None
     jobs = problem.configurations.jobs
     nobody = Plan(np.full(jobs, -1), np.full(jobs, np.nan) if decides == "network" else None, (None,) * jobs)
-    plan, truth = first_plan(problem, watch()) if problem.required.any() else nobody, best_placed(one)
+    plan, truth = first_plan(problem, context()) if problem.required.any() else nobody, best_placed(one)
     if plan is None or truth is None:
         return None
     return problem, plan, worth_of(problem, None).net, truth[0] * problem.objective.sign
@@ -50,7 +50,7 @@ def test_a_plan_gets_no_worse_and_stays_one(start, decides):
         if (case := started(seed, decides)) is None:
             continue
         problem, plan, worth, best = case
-        found = improved(problem, plan, worth, watch())
+        found = improved(problem, plan, worth, context())
         spec = ObjectiveSpec(name=problem.objective.name, parameters=problem.objective.parameters)
         value, before = problem.total(found), problem.total(plan)
         report = check(problem.instance, allocate(problem, found), spec, claimed=problem.objective.sign * value)
@@ -65,11 +65,13 @@ def test_news_are_taken_and_waited_for():
     problem, first, worth, better = next(
         (problem, plan, worth, found)
         for problem, plan, worth, _ in cases
-        if problem.total(found := improved(problem, plan, worth, watch())) > problem.total(plan) + 1e-3
+        if problem.total(found := improved(problem, plan, worth, context())) > problem.total(plan) + 1e-3
     )
     news: Future = Future()
     news.set_result(better)
-    assert problem.total(improved(problem, first, worth, watch(), problem.total(better), news)) == problem.total(better)
+    assert problem.total(improved(problem, first, worth, context(), problem.total(better), news)) == problem.total(
+        better
+    )
     nothing: Future = Future()
     nothing.set_result(None)
-    assert problem.total(improved(problem, better, worth, watch(), news=nothing)) >= problem.total(better)
+    assert problem.total(improved(problem, better, worth, context(), news=nothing)) >= problem.total(better)

@@ -11,11 +11,11 @@ import optsched
 from optsched.checker import check
 from optsched.instance import Instance, Limit, ObjectiveSpec
 from optsched.instance.objectives import OBJECTIVES, objective
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import allocate
-from optsched.solvers import Limits, Watch, cpsat, highs, pyomo
+from optsched.solvers import Limits, RunContext, cpsat, highs, pyomo
 from tests.support.oracle import plans
 from tests.support.policies import LEXICOGRAPHIC, POLICIES, best, policy_instances, total, vector
 
@@ -52,7 +52,7 @@ def limited(draw: st.DrawFn, **more: bool) -> Instance:
 
 def compare(case: Instance, name: str, form: str) -> None:
     truth = best(case)
-    problem = pose(case, error=0.0)
+    problem = build_problem(case, error=0.0)
     if impossible(problem):
         assert truth is None
         return event("impossible")
@@ -63,7 +63,7 @@ def compare(case: Instance, name: str, form: str) -> None:
     except optsched.InputError:
         assert form == "cpsat"
         return event("decimals that CP-SAT cannot take")
-    outcome = RUN[form](built.model, Watch(Limits(gap=0.0)))
+    outcome = RUN[form](built.model, RunContext(Limits(gap=0.0)))
     event(outcome.status)
     if truth is None:
         assert outcome.status == "infeasible"

@@ -14,14 +14,14 @@ from formulations.network.patterns import full_patterns, holds
 from optsched.checker import check
 from optsched.instance import ObjectiveSpec
 from optsched.instance.topology import Room
-from optsched.problem.build import pose
-from optsched.problem.formulation import Choices
+from optsched.problem.build import build_problem
+from optsched.problem.formulation import ModelOptions
 from optsched.problem.problem import allocate
 from optsched.search.placement import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
 from optsched.search.placement.domains import stands_of
 from optsched.search.placement.rate_levels import ENDS
 from optsched.search.placement.reduced_costs import Nets
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed
 
@@ -32,12 +32,12 @@ BLOCK = 10
 def posed(seed):
     """Return the problem of a seed with its objective as a sum, and its best value by brute force; None: no plan."""
     one = made(seed, "network")
-    problem = pose(one, error=1e-3)
+    problem = build_problem(one, error=1e-3)
     return problem, best_placed(one)
 
 
-def watch():
-    return Watch(Limits(time.monotonic() + 60, 1e-6))
+def context():
+    return RunContext(Limits(time.monotonic() + 60, 1e-6))
 
 
 @pytest.mark.parametrize("start", range(400, 520, BLOCK))
@@ -52,9 +52,9 @@ def test_prices_and_intervals_bound_and_levels_are_plans(start):
         assert worth.dual >= best - slack, seed
         split, _ = in_intervals(problem, ENDS)
         assert worth_of(split, None).dual >= best - slack, seed
-        outcome = highs.solve(build(split).model, watch())
+        outcome = highs.solve(build(split).model, context())
         assert outcome.bound >= best - slack, seed
-        plan = kernel_plan(problem, worth.loss(problem), 10**6, None, watch())
+        plan = kernel_plan(problem, worth.loss(problem), 10**6, None, context())
         if plan is None:  # a required job may need a rate between levels
             continue
         spec = ObjectiveSpec(name=problem.objective.name, parameters=problem.objective.parameters)
@@ -64,7 +64,7 @@ def test_prices_and_intervals_bound_and_levels_are_plans(start):
         assert value <= best + slack, seed
         # no row that a better plan uses is left out
         part, of = part_of(problem, worth.promising(problem, value - 1e-9, plan.rows))
-        assert highs.solve(build(part).model, watch()).bound >= best - slack, seed
+        assert highs.solve(build(part).model, context()).bound >= best - slack, seed
         assert np.all(np.isin(plan.rows[plan.rows >= 0], of))
 
 
@@ -73,7 +73,7 @@ def test_a_plan_in_intervals_is_the_plan(seed):
     problem, truth = posed(seed)
     if truth is None or problem.objective.aggregate != "sum":
         return
-    plan = kernel_plan(problem, -problem.value, 10**6, None, watch())
+    plan = kernel_plan(problem, -problem.value, 10**6, None, context())
     if plan is None:
         return
     split, number = in_intervals(problem, ENDS)
@@ -139,7 +139,7 @@ def test_a_full_server_leaves_its_network(seed):
     if truth is None:
         return
     bounds = [
-        highs.solve(build(problem, Choices(without=frozenset({"merge", *left_out}))).model, watch()).bound
+        highs.solve(build(problem, ModelOptions(exclude=frozenset({"merge", *left_out}))).model, context()).bound
         for left_out in ((), ("filled",))
     ]
     assert bounds[0] == pytest.approx(bounds[1], rel=1e-5, abs=1e-9)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import optsched
-from optsched.solvers.subprocess import client as worker
+from optsched.solvers.subprocess import client
 from tests.support import solver_faults as faults
 
 INSTANCE = Path(__file__).parents[2] / "instances" / "micro" / "shared-link.json"
@@ -27,7 +27,7 @@ def test_what_is_left_of_a_small_cluster_is_searched_by_splits():
 
 @pytest.mark.parametrize("fault", faults.ENDS, ids=lambda fault: fault.__name__)
 def test_when_it_fails_the_model_of_single_servers_has_the_last_word(fault, monkeypatch):
-    monkeypatch.setitem(worker.ENTRIES, "branch_and_bound", faults.entry(fault))
+    monkeypatch.setitem(client.ENTRIES, "branch_and_bound", faults.entry(fault))
     result = solved()
     assert any(note.startswith("branch_and_bound: branch and bound failed") for note in result.notes)
     assert (result.status, result.value) == ("optimal", pytest.approx(BEST, abs=1e-3))

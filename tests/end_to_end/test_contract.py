@@ -18,10 +18,10 @@ import optsched
 from optsched.errors import InputError
 from optsched.instance.generators.workload import generate
 from optsched.prediction.curves.fitted import load_curves
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.infeasibility import proven_infeasible
 from optsched.search.warm_start import nobody, pieces
-from optsched.solvers.subprocess import client as worker
+from optsched.solvers.subprocess import client
 from optsched.solvers.subprocess import pool as processes
 from optsched.solvers.watchdog import beside, watched
 from tests.support import solver_faults as faults
@@ -50,7 +50,7 @@ def faulty(monkeypatch):
 
     def place(fault, *backends):
         for backend in backends or ("highs", "cpsat"):
-            monkeypatch.setitem(worker.ENTRIES, backend, faults.entry(fault))
+            monkeypatch.setitem(client.ENTRIES, backend, faults.entry(fault))
 
     return place
 
@@ -83,7 +83,7 @@ def test_random_faults(monkeypatch, case):
     names = list(faults.FAULTS)
     for number in range(RUNS):
         for backend in ("highs", "cpsat"):
-            monkeypatch.setitem(worker.ENTRIES, backend, f"{faults.HOME}:{chance.choice(names)}")
+            monkeypatch.setitem(client.ENTRIES, backend, f"{faults.HOME}:{chance.choice(names)}")
         options = chance.choice([{}, {"formulation": "configuration"}, {"backend": "cpsat"}, {"backend": "highs"}])
         limit = chance.uniform(0.1, 0.4)
         began = time.monotonic()
@@ -129,8 +129,8 @@ def test_infeasible_is_not_believed_on_one_word(backend, faulty):
 
 def test_infeasible_is_proven_by_duals():
     made = instance(*(job(name, required=True, min_gpus=2) for name in "abc"))
-    assert proven_infeasible(pose(made), optsched_limits())
-    assert not proven_infeasible(pose(instance(job(required=True))), optsched_limits())
+    assert proven_infeasible(build_problem(made), optsched_limits())
+    assert not proven_infeasible(build_problem(instance(job(required=True))), optsched_limits())
     result = optsched.solve(made, backend="highs")
     assert result.status == "infeasible"
 
@@ -154,7 +154,7 @@ def optsched_limits():
 
 def test_a_proof_of_lies_is_none(faulty):
     faulty(faults.wrong_duals)
-    assert not proven_infeasible(pose(instance(job(required=True))), optsched_limits())
+    assert not proven_infeasible(build_problem(instance(job(required=True))), optsched_limits())
 
 
 # time
@@ -175,25 +175,27 @@ def test_many_jobs_are_planned_in_pieces(monkeypatch):
     monkeypatch.setattr("optsched.search.warm_start.FIRST", 4)
     must = job("z", required=True, weight=0.01)
     made = instance(*(job(f"j{k}", weight=1.0 + k) for k in range(40)), must, cluster=cluster(4, 4))
-    monkeypatch.setattr("optsched.search.warm_start.price", lambda *_, **__: time.sleep(0.1) or _no_prices(pose(made)))
-    from optsched.solvers import Limits, Watch
+    monkeypatch.setattr(
+        "optsched.search.warm_start.price", lambda *_, **__: time.sleep(0.1) or _no_prices(build_problem(made))
+    )
+    from optsched.solvers import Limits, RunContext
 
     found = []
-    pieces(made, None, Watch(Limits(deadline=time.monotonic() + 2)), found.append)
+    pieces(made, None, RunContext(Limits(deadline=time.monotonic() + 2)), found.append)
     assert found[0].source == "a plan of what must run"
     assert found[1].source == "a plan over 4 of 41 jobs"
     for draft in found:
         assert optsched.check(made, draft.allocations, None, draft.value).ok
         assert "z" in {a.job for a in draft.allocations}
     found.clear()
-    pieces(made, None, Watch(Limits()), found.append)
+    pieces(made, None, RunContext(Limits()), found.append)
     assert not found, "without a time limit the whole comes at once"
 
 
 def test_a_piece_counts_where_the_whole_takes_too_long(monkeypatch):
     monkeypatch.setattr("optsched.search.warm_start.SMALL", 10)
     monkeypatch.setattr("optsched.search.warm_start.FIRST", 4)
-    monkeypatch.setattr("optsched.search.solve.pose", lambda *_, **__: time.sleep(60))
+    monkeypatch.setattr("optsched.search.solve.build_problem", lambda *_, **__: time.sleep(60))
     made = instance(*(job(f"j{k}", weight=1.0 + k) for k in range(40)), cluster=cluster(4, 4))
     result = optsched.solve(made, time_limit=1.0)
     assert (result.status, result.stopped) == ("feasible", "time_limit")
@@ -230,9 +232,9 @@ def test_an_interrupt_returns_the_best_plan():
 def test_an_interrupt_just_at_the_end_of_a_search_is_told(monkeypatch):
     """Whoever asks many questions in turn must know that the user wants no more of them."""
 
-    def interrupted(call, watch, *_, **__):
+    def interrupted(call, context, *_, **__):
         found = call()
-        watch.interrupted = True
+        context.interrupted = True
         return found
 
     monkeypatch.setattr("optsched.search.solve.watched", interrupted)
@@ -249,13 +251,13 @@ def test_errors_of_the_search_reach_the_caller(monkeypatch):
     def broken(*_, **__):
         raise ZeroDivisionError("a mistake of ours")
 
-    monkeypatch.setattr("optsched.search.solve.pose", broken)
+    monkeypatch.setattr("optsched.search.solve.build_problem", broken)
     with pytest.raises(ZeroDivisionError, match="a mistake of ours"):
         optsched.solve(instance(job()))
 
 
 def test_a_search_that_is_late_is_abandoned():
-    from optsched.solvers import Limits, Watch
+    from optsched.solvers import Limits, RunContext
 
     ended = threading.Event()
 
@@ -266,30 +268,30 @@ def test_a_search_that_is_late_is_abandoned():
         finally:
             ended.set()
 
-    watch = Watch(Limits(deadline=time.monotonic()))
-    assert watched(endless, watch) is None
-    assert watch.stopping()
+    context = RunContext(Limits(deadline=time.monotonic()))
+    assert watched(endless, context) is None
+    assert context.stopping()
     assert ended.wait(30)
-    assert watched(lambda: 7, Watch(Limits())) == 7
+    assert watched(lambda: 7, RunContext(Limits())) == 7
 
 
 def test_what_runs_beside_is_asked_to_stop_and_its_errors_arrive():
-    from optsched.solvers import Limits, Watch
+    from optsched.solvers import Limits, RunContext
 
-    with beside(lambda own: own.stop.wait(60), Watch(Limits())) as future:
+    with beside(lambda own: own.stop.wait(60), RunContext(Limits())) as future:
         assert not future.done()
     assert future.result(5) is True
-    with beside(lambda _: 1 / 0, Watch(Limits())) as future, pytest.raises(ZeroDivisionError):
+    with beside(lambda _: 1 / 0, RunContext(Limits())) as future, pytest.raises(ZeroDivisionError):
         future.result(5)
 
 
 def test_solvers_beside_stop_with_the_search(monkeypatch):
-    from optsched.solvers import Limits, Watch, highs
+    from optsched.solvers import Limits, RunContext, highs
     from tests.solvers.test_subprocess import MODEL
 
-    monkeypatch.setitem(worker.ENTRIES, "highs", faults.entry(faults.hangs))
+    monkeypatch.setitem(client.ENTRIES, "highs", faults.entry(faults.hangs))
     stop = threading.Event()
-    with worker.stopped_by(stop), beside(lambda own: highs.solve(MODEL, own), Watch(Limits())) as future:
+    with client.stopped_by(stop), beside(lambda own: highs.solve(MODEL, own), RunContext(Limits())) as future:
         stop.set()
         assert future.result(30).status == "unknown"
 
@@ -301,7 +303,7 @@ from tests.support.builders import instance, job
 def endless(*_, **__):
     while True:
         sum(range(1000))
-optsched.search.solve.pose = endless
+optsched.search.solve.build_problem = endless
 result = optsched.solve(instance(job()), time_limit=0.1)
 print(result.status, result.stopped)
 """
@@ -316,9 +318,9 @@ def test_a_process_whose_search_was_late_ends_well():
 
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals come to the main thread")
 def test_an_interrupt_of_the_caller_sets_the_stop():
-    from optsched.solvers import Limits, Watch
+    from optsched.solvers import Limits, RunContext
 
-    watch = Watch(Limits())
+    context = RunContext(Limits())
     threading.Timer(0.1, signal.raise_signal, (signal.SIGINT,)).start()
-    assert watched(lambda: watch.stop.wait(60), watch) is True
-    assert watch.interrupted
+    assert watched(lambda: context.stop.wait(60), context) is True
+    assert context.interrupted

@@ -30,13 +30,13 @@ case = optsched.load(sys.argv[1])
 result = optsched.solve(case, formulation="one-gpu")
 print(result.formulation, result.status, result.value, *(f"{a.job}:{a.gpus}" for a in result.allocations))
 print(*result.notes)
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 from optsched.solvers import highs
-from optsched.problem.build import pose
-problem = pose(case)
+from optsched.problem.build import build_problem
+problem = build_problem(case)
 built = formulations()["one-gpu"].forms["linear"](problem, DEFAULT)
-rows = built.read(highs.solve(built.model, Watch(Limits())).values).rows
-print(*problem.configurations.ways.gpus[rows])
+rows = built.read(highs.solve(built.model, RunContext(Limits())).values).rows
+print(*problem.configurations.columns.gpus[rows])
 try:
     optsched.solve(case, formulation="one-gpu", objective="max-min")
 except optsched.InputError as error:

@@ -355,16 +355,16 @@ def test_random_places(seed: int, decides: str) -> None:
 @given(instances(most_jobs=3))
 def test_floors_say_what_they_mean(one: Instance) -> None:
     """The ways that a floor leaves are those that have the goodput, net of a restart, and were eligible before."""
-    from optsched.problem.build import pose
+    from optsched.problem.build import build_problem
 
     plan = optsched.solve(one)
     net = goodputs(one, plan.allocations)
-    before, after = pose(one).configurations, pose(floored(one, net)).configurations
+    before, after = build_problem(one).configurations, build_problem(floored(one, net)).configurations
     for number, each in enumerate(one.jobs):
         rates = []
         for ways in (before, after):
             mine = ways.job == number
-            rates.append(sorted((ways.ways.goodput * ways.share)[mine].tolist()))
+            rates.append(sorted((ways.columns.goodput * ways.share)[mine].tolist()))
         floor = net.get(each.id, -math.inf)
         assert rates[1] == pytest.approx([rate for rate in rates[0] if rate >= floor * (1 - 1e-7)])
 

@@ -11,12 +11,11 @@ import pytest
 from formulations.network.branching import Class, Held, Meeting, Splits
 from formulations.network.server_patterns import patterns_of
 from optsched.checker import check
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import formulation
 from optsched.problem.problem import allocate
 from optsched.search.placement.rate_levels import CHOICES
-from optsched.solvers import Limits, Watch
-from optsched.solvers import branch_and_bound as tree
+from optsched.solvers import Limits, RunContext, branch_and_bound
 from optsched.solvers.highs import dense, request_of
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed
@@ -28,15 +27,15 @@ BLOCK = 10
 def test_bounds_and_plans_agree_with_brute_force(block):
     for seed in range(block * BLOCK, (block + 1) * BLOCK):
         one = made(seed, "network")
-        problem = pose(one, error=1e-4)
+        problem = build_problem(one, error=1e-4)
         if problem.objective.aggregate not in ("sum", "min"):
             continue
         truth = best_placed(one)
         built = formulation("network").forms["linear"](problem, CHOICES)
         if truth is None or built.model.columns == 0:
             continue
-        request = tree.Request(request_of(built.model), built.disjunctions(), -1e30)
-        outcome = tree.run(request, Watch(Limits(time.monotonic() + 60)))
+        request = branch_and_bound.Request(request_of(built.model), built.disjunctions(), -1e30)
+        outcome = branch_and_bound.run(request, RunContext(Limits(time.monotonic() + 60)))
         best = problem.objective.sign * truth[0]
         slack = 2e-6 * max(abs(best), 1e-6)
         assert outcome.bound * built.scale >= best - slack, seed

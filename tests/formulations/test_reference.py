@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, given, settings
 from pyomo.repn import generate_standard_repn
 
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.infeasibility import impossible
 from tests.support.builders import cluster, instance, job, listed
@@ -91,7 +91,7 @@ def assert_same(reference, fast):
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(case=instances(with_servers=True))
 def test_reference_is_the_fast_model(name, error, case):
-    problem = pose(case, error=error)
+    problem = build_problem(case, error=error)
     model = formulation(name)
     if len(problem.configurations) == 0 or impossible(problem) or not model.supports(problem).ok:
         return event("no model")
@@ -107,7 +107,7 @@ def test_a_model_by_hand():
         job("a", configurations=listed(5, 0, 12), weight=2.0),
         job("b", configurations=listed(0, 8), required=True),
     )
-    problem = pose(instance(*jobs, cluster=cluster(4)))
+    problem = build_problem(instance(*jobs, cluster=cluster(4)))
     a1, a3, b2 = "x[a,v@main,1/1,0]", "x[a,v@main,3/1,0]", "x[b,v@main,2/1,0]"
     columns, rows, (cost, offset) = of_linear(formulation("configuration").forms["linear"](problem, DEFAULT).model)
     assert columns == dict.fromkeys((a1, a3, b2), (0, 1, True))
@@ -121,7 +121,7 @@ def test_a_model_by_hand():
 
 
 def test_the_comparison_sees_every_kind_of_difference():
-    problem = pose(instance(job("a"), job("b", min_gpus=2)))
+    problem = build_problem(instance(job("a"), job("b", min_gpus=2)))
     fast = formulation("allocation").forms["linear"](problem, DEFAULT).model
 
     def changed(change):

@@ -10,7 +10,7 @@ import pytest
 import optsched
 from formulations.cpsat.scaling import SAFE, whole_values
 from optsched.instance import ObjectiveSpec
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from tests.support.builders import instance, job, listed
 
 VALUES = {
@@ -49,14 +49,14 @@ def test_cpsat_proves_what_enumeration_finds_where_rows_are_worth_less_than_noth
     ]
     asked = instance(*jobs, cluster=gpus)
     spec = ObjectiveSpec(name="profit", parameters={"worth": 0.9})
-    problem = pose(asked, spec)
+    problem = build_problem(asked, spec)
     table = problem.configurations
     assert problem.value.min() < 0 < problem.value.max()
     ways = [[*range(table.first[j], table.first[j + 1]), *([] if required[j] else [-1])] for j in range(3)]
     best = -np.inf
     for rows in itertools.product(*ways):
         held = np.array([row for row in rows if row >= 0])
-        if table.ways.gpus[held].sum() <= 4:
+        if table.columns.gpus[held].sum() <= 4:
             best = max(best, float(problem.value[held].sum()))
     result = optsched.solve(asked, objective=spec, formulation="configuration", backend="cpsat", gap=1e-6)
     assert result.status == "optimal"

@@ -11,7 +11,7 @@ import optsched
 from optsched.errors import InputError
 from optsched.instance import ObjectiveSpec
 from optsched.instance.objectives import OBJECTIVES, objective
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan
 from tests.support.builders import best_rows, cluster, instance, job, listed
 
@@ -26,7 +26,7 @@ def case(**more):
 
 
 def values(name, case_=None, **parameters):
-    return pose(case_ or case(), ObjectiveSpec(name=name, parameters=parameters)).value.tolist()
+    return build_problem(case_ or case(), ObjectiveSpec(name=name, parameters=parameters)).value.tolist()
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def test_weights_of_tenants_divide():
 def test_totals():
     """a on 2 GPUs and b on 1: sums, the least of jobs, and the least of tenants."""
     for name, total in (("progress", 3.6), ("max-min", 0.5), ("tenants", 1.6), ("cost", -6.0)):
-        problem = pose(case(), ObjectiveSpec(name=name))
+        problem = build_problem(case(), ObjectiveSpec(name=name))
         assert problem.total(Plan(best_rows(problem, 2, 1))) == pytest.approx(total), name
-    waits = pose(case(), ObjectiveSpec(name="max-min"))
+    waits = build_problem(case(), ObjectiveSpec(name="max-min"))
     assert waits.total(Plan(best_rows(waits, 2, 0))) == 0
 
 
@@ -187,11 +187,11 @@ def test_parameters_that_mean_nothing_are_refused(name, parameters, says):
 def test_what_an_objective_needs_is_asked_for():
     bare = instance(job("a"), job("b", remaining_examples=10.0))
     with pytest.raises(InputError, match="watts of GPU types v"):
-        pose(bare, ObjectiveSpec(name="energy"))
+        build_problem(bare, ObjectiveSpec(name="energy"))
     with pytest.raises(InputError, match="hourly_price > 0"):
-        pose(bare, ObjectiveSpec(name="cost"))
+        build_problem(bare, ObjectiveSpec(name="cost"))
     with pytest.raises(InputError, match="remaining_examples of job 'a'"):
-        pose(bare, ObjectiveSpec(name="finish-time"))
+        build_problem(bare, ObjectiveSpec(name="finish-time"))
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_what_an_objective_needs_is_asked_for():
 )
 def test_limits_that_mean_nothing_are_refused(limit, says):
     with pytest.raises(InputError, match=says):
-        pose(case(limits=[limit]))
+        build_problem(case(limits=[limit]))
 
 
 @pytest.mark.parametrize(

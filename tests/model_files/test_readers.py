@@ -12,9 +12,9 @@ import optsched
 from formulations.allocation import ENCODED
 from optsched.instance import ObjectiveSpec
 from optsched.model_files.linear import lp_text, mps_text
-from optsched.problem.build import pose
-from optsched.problem.formulation import DEFAULT, Choices, formulation
-from optsched.solvers import Limits, Watch, cpsat, highs
+from optsched.problem.build import build_problem
+from optsched.problem.formulation import DEFAULT, ModelOptions, formulation
+from optsched.solvers import Limits, RunContext, cpsat, highs
 from optsched.solvers.linear import LinearModel
 from tests.support.model_readers import READERS, lp_of
 from tests.support.placement_instances import made
@@ -25,31 +25,31 @@ COUNTED = [
     *((QUICKSTART, name, DEFAULT) for name in ("configuration", "allocation")),
     (msgspec.structs.replace(QUICKSTART, objective=ObjectiveSpec(name="max-min")), "configuration", DEFAULT),
     (optsched.load(LIBRARY / "micro" / "required-too-many.json"), "configuration", DEFAULT),
-    *((QUICKSTART, "allocation", Choices(encoding=name)) for name in ENCODED[1:]),
+    *((QUICKSTART, "allocation", ModelOptions(encoding=name)) for name in ENCODED[1:]),
 ]
 PLACED = [
     *((made(seed, decides), decides, DEFAULT) for seed in (3, 5, 8) for decides in ("network", "placement")),
-    (made(5, "network"), "network", Choices("logarithmic", frozenset({"merge", "patterns"}))),
+    (made(5, "network"), "network", ModelOptions("logarithmic", frozenset({"merge", "patterns"}))),
 ]
 CASES = [*COUNTED, *PLACED]
 
 
 def name(case):
-    instance, formulated, choices = case
-    return f"{instance.name}-{formulated}-{choices.encoding}"
+    instance, formulated, options = case
+    return f"{instance.name}-{formulated}-{options.encoding}"
 
 
 @pytest.mark.parametrize("kind", [".mps", ".lp"])
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_every_reader_finds_the_same_optimum(case, kind, tmp_path):
-    instance, formulated, choices = case
-    problem = pose(instance)
-    built = formulation(formulated).forms["linear"](problem, choices)
-    outcome = highs.solve(built.model, Watch(Limits(None, 1e-9)))
+    instance, formulated, options = case
+    problem = build_problem(instance)
+    built = formulation(formulated).forms["linear"](problem, options)
+    outcome = highs.solve(built.model, RunContext(Limits(None, 1e-9)))
     assert outcome.status in ("optimal", "infeasible")
-    written = optsched.export(instance, tmp_path / f"m{kind}", formulation=formulated, choices=choices)
+    written = optsched.export(instance, tmp_path / f"m{kind}", formulation=formulated, options=options)
     # the others read the same grammar: a few cases are enough
-    for reader in READERS if choices == DEFAULT else ("HiGHS",):
+    for reader in READERS if options == DEFAULT else ("HiGHS",):
         found = READERS[reader](tmp_path / f"m{kind}")
         if outcome.status == "infeasible":
             assert found is None, reader
@@ -61,9 +61,9 @@ def test_every_reader_finds_the_same_optimum(case, kind, tmp_path):
 @pytest.mark.parametrize("kind", [".mps", ".lp"])
 @pytest.mark.parametrize("case", [COUNTED[0], COUNTED[1], PLACED[-1]], ids=name)
 def test_names_and_numbers_come_back(case, kind, tmp_path):
-    instance, formulated, choices = case
-    built = formulation(formulated).forms["linear"](pose(instance), choices)
-    optsched.export(instance, tmp_path / f"m{kind}", formulation=formulated, choices=choices)
+    instance, formulated, options = case
+    built = formulation(formulated).forms["linear"](build_problem(instance), options)
+    optsched.export(instance, tmp_path / f"m{kind}", formulation=formulated, options=options)
     read = lp_of(tmp_path / f"m{kind}").getLp()
     order = {column: k for k, column in enumerate(read.col_names_)}
     names = built.model.variable_names()
@@ -111,7 +111,7 @@ def test_what_formats_disagree_on(kind, reader, tmp_path):
     text = mps_text if kind == ".mps" else lp_text
     path = tmp_path / f"m{kind}"
     path.write_text(text(model, 2.0, ["two\nlines", "ünïcode"]), encoding="ascii")
-    outcome = highs.solve(model, Watch(Limits(None, 1e-9)))
+    outcome = highs.solve(model, RunContext(Limits(None, 1e-9)))
     assert outcome.objective == pytest.approx(9.25)
     assert READERS[reader](path) * (-1 if kind == ".mps" else 1) == pytest.approx(2 * 9.25)
     names = lp_of(path).getLp().col_names_
@@ -142,9 +142,9 @@ def test_protos_come_back(formulated, kind, tmp_path):
     else:
         assert model.proto.parse_text_format((tmp_path / "m.pbtxt").read_text())
     assert len(model.proto.variables) == written.columns
-    found = cpsat.solve(model, Watch(Limits(None, 1e-9)))
-    built = formulation(formulated).forms["cpsat"](pose(QUICKSTART), DEFAULT)
-    outcome = cpsat.solve(built.model, Watch(Limits(None, 1e-9)))
+    found = cpsat.solve(model, RunContext(Limits(None, 1e-9)))
+    built = formulation(formulated).forms["cpsat"](build_problem(QUICKSTART), DEFAULT)
+    outcome = cpsat.solve(built.model, RunContext(Limits(None, 1e-9)))
     assert found.objective * written.factor == pytest.approx(outcome.objective * built.scale, rel=1e-9)
     assert found.objective == pytest.approx(optsched.solve(QUICKSTART, gap=1e-6).value, rel=1e-3)
 
@@ -173,8 +173,8 @@ def test_the_objective_of_what_is_to_be_least(tmp_path):
         ("m.mps", {"formulation": "network"}, optsched.InputError, ["decides on counts"]),
         ("m.mps", {"objective": "speed"}, optsched.InputError, ["progress", "speed"]),
         ("m.mps", {"gap": -1.0}, optsched.InputError, ["gap"]),
-        ("m.mps", {"choices": Choices("gray")}, optsched.InputError, ["encoding", "segments", "gray"]),
-        ("m.mps", {"choices": Choices("auto", frozenset({"C2"}))}, optsched.InputError, ["C2", "left out"]),
+        ("m.mps", {"choices": ModelOptions("gray")}, optsched.InputError, ["encoding", "segments", "gray"]),
+        ("m.mps", {"choices": ModelOptions("auto", frozenset({"C2"}))}, optsched.InputError, ["C2", "left out"]),
     ],
 )
 def test_what_is_refused_leaves_nothing(out, options, error, words, tmp_path):

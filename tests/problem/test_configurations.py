@@ -15,8 +15,8 @@ def rows(*jobs, **more):
 
 def test_counts_and_throughputs_of_a_curve():
     found = rows(job())
-    assert found.ways.gpus.tolist() == [1, 2, 3, 4]
-    np.testing.assert_allclose(found.ways.throughput, [10, 16, 20, 160 / 7])
+    assert found.columns.gpus.tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(found.columns.throughput, [10, 16, 20, 160 / 7])
     assert found.reference.tolist() == [10.0]
     assert found.reasons == {}
 
@@ -32,7 +32,7 @@ def test_counts_and_throughputs_of_a_curve():
     ],
 )
 def test_counts_start_at_the_minimum_and_go_in_steps(limits, counts):
-    assert rows(job(**limits), cluster=cluster(4, 2)).ways.gpus.tolist() == counts
+    assert rows(job(**limits), cluster=cluster(4, 2)).columns.gpus.tolist() == counts
 
 
 def test_jobs_follow_each_other():
@@ -44,12 +44,12 @@ def test_jobs_follow_each_other():
 
 def test_nodes_are_as_few_as_possible():
     found = rows(job(), cluster=cluster(1, 4, 2))
-    assert found.ways.nodes.tolist() == [1, 1, 1, 1, 2, 2, 3]
+    assert found.columns.nodes.tolist() == [1, 1, 1, 1, 2, 2, 3]
 
 
 def test_a_count_that_the_curve_does_not_know_is_left_out():
     found = rows(job(), curves={"c": table(5, 0, 7, 8)})
-    assert found.ways.gpus.tolist() == [1, 3, 4]
+    assert found.columns.gpus.tolist() == [1, 3, 4]
     assert rows(job(min_gpus=2, max_gpus=2), curves={"c": table(5, 0, 7)}).reasons[0].startswith("no batch")
 
 
@@ -64,15 +64,15 @@ def test_before_its_arrival_a_job_has_no_rows():
 def test_deadline_leaves_out_what_is_too_slow():
     # 1600 examples at 10, 16, 20, 22.9 examples/s end after 160, 100, 80, 70 s
     work = {"remaining_examples": 1600}
-    assert rows(job(**work, deadline_s=110), now_s=10).ways.gpus.tolist() == [2, 3, 4]
-    assert rows(job(**work, deadline_s=109.9), now_s=10).ways.gpus.tolist() == [3, 4]
+    assert rows(job(**work, deadline_s=110), now_s=10).columns.gpus.tolist() == [2, 3, 4]
+    assert rows(job(**work, deadline_s=109.9), now_s=10).columns.gpus.tolist() == [3, 4]
     assert "by its deadline at 50 s" in rows(job(**work, deadline_s=50)).reasons[0]
 
 
 def test_deadline_counts_what_a_restart_takes():
     held = {"holds": {"gpu_type": "v", "gpus": 2}, "restart_s": 25.0}
     found = rows(job(remaining_examples=1600, deadline_s=100, **held))
-    assert found.ways.gpus.tolist() == [2, 4], "3 GPUs end at 80 + 25 s"
+    assert found.columns.gpus.tolist() == [2, 4], "3 GPUs end at 80 + 25 s"
 
 
 def test_budget_leaves_out_what_is_too_dear():
@@ -80,7 +80,7 @@ def test_budget_leaves_out_what_is_too_dear():
     priced = cluster(4)
     priced["gpu_types"] = [{"id": "v", "hourly_price": 36.0}]
     found = rows(job(remaining_examples=1600, budget=2.4), cluster=priced)
-    assert found.ways.gpus.tolist() == [1, 2, 3]
+    assert found.columns.gpus.tolist() == [1, 2, 3]
     assert "within its budget" in rows(job(remaining_examples=1600, budget=1.5), cluster=priced).reasons[0]
 
 
@@ -99,16 +99,16 @@ def test_what_is_held_on_more_nodes_is_a_row_of_its_own():
         cluster=cluster(2, 2),
         curves={"c": ALLREDUCE},
     )
-    assert found.ways.nodes.tolist() == [1, 1, 2, 2, 2]
+    assert found.columns.nodes.tolist() == [1, 1, 2, 2, 2]
     assert found.kept.sum() == 1
-    held = found.ways.take(found.kept)
+    held = found.columns.take(found.kept)
     assert (held.gpus[0], held.nodes[0], held.local_batch[0]) == (2, 2, 32)
 
 
 def test_a_held_batch_is_a_row_of_its_own():
     holds = {"gpu_type": "v", "gpus": 3, "local_batch": 24.0}
     found = rows(job(local_batches=[16, 32], holds=holds), curves={"c": ALLREDUCE})
-    assert found.ways.take(found.kept).local_batch.tolist() == [24]
+    assert found.columns.take(found.kept).local_batch.tolist() == [24]
     assert len(found) == 5
 
 
@@ -122,28 +122,28 @@ def test_best_batches_of_each_count_by_goodput_and_by_throughput():
     # efficiency (32 + 32) / (32 + M): 1 at M = 32, 2/3 at 64; on 1 GPU 32 examples take 42 ms, 64 take 74 ms
     efficiency = {"noise_scale": 32, "reference_batch": 32}
     found = rows(job(local_batches=[32, 64], efficiency=efficiency, max_gpus=1), curves={"c": ALLREDUCE})
-    assert found.ways.local_batch.tolist() == [32, 64]
+    assert found.columns.local_batch.tolist() == [32, 64]
     three = rows(job(local_batches=[16, 32, 64], efficiency=efficiency, max_gpus=1), curves={"c": ALLREDUCE})
-    assert three.ways.local_batch.tolist() == [32, 64]
-    assert rows(job(local_batches=[32, 64], max_gpus=1), curves={"c": ALLREDUCE}).ways.local_batch.tolist() == [64]
+    assert three.columns.local_batch.tolist() == [32, 64]
+    assert rows(job(local_batches=[32, 64], max_gpus=1), curves={"c": ALLREDUCE}).columns.local_batch.tolist() == [64]
 
 
 def test_a_global_batch_that_does_not_fit_is_accumulated():
     curve = {**ALLREDUCE, "max_local_batch": 30}
     found = rows(job(global_batches=[120]), curves={"c": curve})
-    assert found.ways.accumulation.tolist() == [4, 2, 2, 1]
-    assert found.ways.local_batch.tolist() == [30, 30, 20, 30]
+    assert found.columns.accumulation.tolist() == [4, 2, 2, 1]
+    assert found.columns.local_batch.tolist() == [30, 30, 20, 30]
     one_gpu_step = 4 * (0.01 + 0.001 * 30)
-    assert found.ways.throughput[0] == pytest.approx(120 / one_gpu_step)
+    assert found.columns.throughput[0] == pytest.approx(120 / one_gpu_step)
 
 
 def test_a_global_batch_smaller_than_the_gpus_is_no_configuration():
-    assert rows(job(global_batches=[2]), curves={"c": ALLREDUCE}).ways.gpus.tolist() == [1, 2]
+    assert rows(job(global_batches=[2]), curves={"c": ALLREDUCE}).columns.gpus.tolist() == [1, 2]
 
 
 def test_a_local_batch_that_does_not_fit_is_left_out():
     curve = {**ALLREDUCE, "max_local_batch": 30}
-    assert set(rows(job(local_batches=[16, 32]), curves={"c": curve}).ways.local_batch) == {16}
+    assert set(rows(job(local_batches=[16, 32]), curves={"c": curve}).columns.local_batch) == {16}
     assert "fits the memory" in rows(job(local_batches=[32]), curves={"c": curve}).reasons[0]
 
 
@@ -162,7 +162,7 @@ def test_listed_configurations_stand_wherever_they_fit():
         ],
     }
     found = rows(job(configurations=listed(3, 0, 8)), cluster=both)
-    assert [(str(found.pools[p]), g) for p, g in zip(found.ways.pool, found.ways.gpus, strict=True)] == [
+    assert [(str(found.pools[p]), g) for p, g in zip(found.columns.pool, found.columns.gpus, strict=True)] == [
         ("v@north", 1),
         ("v@south", 1),
         ("v@south", 3),
@@ -173,7 +173,7 @@ def test_listed_configurations_stand_wherever_they_fit():
 
 def test_of_listed_configurations_that_no_plan_can_tell_apart_the_most_efficient_stays():
     ways = [*listed(3, efficiency=0.5), *listed(3, 5), *listed(3, efficiency=0.8), *listed(2), *listed(3, efficiency=1)]
-    found = rows(job(configurations=ways, holds={"gpu_type": "v", "gpus": 1}, restart_s=90)).ways
+    found = rows(job(configurations=ways, holds={"gpu_type": "v", "gpus": 1}, restart_s=90)).columns
     assert list(zip(found.gpus, found.throughput, found.efficiency, strict=True)) == [(1, 3, 1), (1, 2, 1), (2, 5, 1)]
 
 
@@ -183,8 +183,8 @@ def test_listed_nodes_that_are_too_few_are_left_out():
         {"gpu_type": "v", "gpus": 4, "nodes": 2, "throughput": 7.0, "efficiency": 0.5},
     ]
     found = rows(job(configurations=configurations), cluster=cluster(2, 2))
-    assert found.ways.throughput.tolist() == [7.0]
-    assert found.ways.goodput.tolist() == [3.5]
+    assert found.columns.throughput.tolist() == [7.0]
+    assert found.columns.goodput.tolist() == [3.5]
 
 
 def test_use_of_resources():
@@ -205,7 +205,7 @@ def test_use_of_resources():
     assert found.resource_names == ("GPUs of v@main", "CPU cores in main", "GB of memory in main")
     assert found.capacity.tolist() == [4, 20, 64]
     assert dense.tolist() == [[1, 3, 0], [2, 6, 0], [1, 4, 12], [1, 8, 19]]
-    assert found.ways.servers.tolist() == [0, 0, 1, 2]
+    assert found.columns.servers.tolist() == [0, 0, 1, 2]
     start, by_row, amounts = found.used_by_row
     for k in range(len(found)):
         mine = slice(start[k], start[k + 1])

@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from optsched.errors import InputError
 from optsched.problem.piecewise import ENCODINGS, Pieces, choose, encode
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from optsched.solvers.linear import LinearModel
 from tests.support.builders import residuals
 from tests.support.function_batches import CURVED, built, curves, grids, inside
@@ -150,7 +150,7 @@ def test_coupled_functions_by_brute_force(dims, seed):
         y = model.add_variables("y", 3, lower=-1e4, cost=1.0)
         encode(model, "E", pieces, argument=t, value=y, switch=s, sense="at-most", method=method)
         model.add_rows("capacity", (0, t.ravel(), 1.0), upper=capacity, size=1)
-        outcome = highs.solve(model, Watch(Limits(gap=0.0)))
+        outcome = highs.solve(model, RunContext(Limits(gap=0.0)))
         assert outcome.objective == pytest.approx(expected, abs=1e-6), method
 
 
@@ -217,5 +217,5 @@ def test_one_function_may_be_always_on():
         t = model.add_variables("t", 2, upper=9.0)
         y = model.add_variables("y", 2, upper=9.0, cost=1.0)
         encode(model, "E", pieces, argument=t, value=y, switch=np.array([-1, s[0]]), sense="equal", method=method)
-        outcome = highs.solve(model, Watch(Limits(gap=0.0)))
+        outcome = highs.solve(model, RunContext(Limits(gap=0.0)))
         np.testing.assert_allclose(outcome.values[[*t, *y]], [2, 0, 5, 0], atol=1e-6)

@@ -21,7 +21,7 @@ from optsched.prediction.curves.parameter_servers import (
     SyncIncast,
     SyncSerial,
 )
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.placement.rate_breakpoints import rate_breakpoints
 from tests.support.placement_instances import made
 
@@ -129,11 +129,11 @@ def test_what_is_said_to_rise_with_the_rate_never_falls(times):
 
 @pytest.mark.parametrize("seed", range(200, 240))
 def test_values_at_the_fastest_rate_bound_those_at_all(seed):
-    problem = pose(made(seed, "network"))
+    problem = build_problem(made(seed, "network"))
     table = problem.configurations
-    rated = np.flatnonzero(table.slowest < table.ways.gbps)
-    rates = np.random.default_rng(seed).uniform(table.slowest[rated], table.ways.gbps[rated], (50, len(rated)))
-    for some in (*rates, table.ways.gbps[rated]):
+    rated = np.flatnonzero(table.slowest < table.columns.gbps)
+    rates = np.random.default_rng(seed).uniform(table.slowest[rated], table.columns.gbps[rated], (50, len(rated)))
+    for some in (*rates, table.columns.gbps[rated]):
         true = problem.values(rated, some)
         assert np.all(problem.value[rated] >= true - 1e-12 * np.abs(true))
     # and are no worse than the largest of samples that are lifted
@@ -143,8 +143,8 @@ def test_values_at_the_fastest_rate_bound_those_at_all(seed):
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("error", [0.05, 1e-3])
 def test_pieces_lie_nowhere_below_the_value(seed, error):
-    problem = pose(made(seed, "network"))
-    rated = np.flatnonzero(problem.configurations.slowest < problem.configurations.ways.gbps)
+    problem = build_problem(made(seed, "network"))
+    rated = np.flatnonzero(problem.configurations.slowest < problem.configurations.columns.gbps)
     found, most = rate_breakpoints(problem, rated, error)
     for row, (at, value) in zip(rated.tolist(), found, strict=True):
         rates = np.sort(np.random.default_rng(seed).uniform(at[0], at[-1], 500))
@@ -160,14 +160,14 @@ def test_pieces_lie_nowhere_below_the_value(seed, error):
 @pytest.mark.parametrize("seed", [*range(12), 84])
 def test_pieces_are_close_near_rates_of_interest(seed):
     """They lie nowhere below, and within half of the error; 84: curves that only rise, as far as is known."""
-    problem = pose(made(seed, "network"))
+    problem = build_problem(made(seed, "network"))
     if problem.objective.aggregate != "sum":  # values are cut at a level there, and no rates are of interest
-        problem = pose(problem.instance, ObjectiveSpec(name="progress"))
+        problem = build_problem(problem.instance, ObjectiveSpec(name="progress"))
     table = problem.configurations
-    rated = np.flatnonzero(table.slowest < table.ways.gbps)
+    rated = np.flatnonzero(table.slowest < table.columns.gbps)
     draw = np.random.default_rng(seed)
     near = np.full((len(table), 2), np.nan)
-    near[rated, 0] = draw.uniform(table.slowest[rated], table.ways.gbps[rated])
+    near[rated, 0] = draw.uniform(table.slowest[rated], table.columns.gbps[rated])
     found, _ = rate_breakpoints(replace(problem, near=near), rated, 1e-2)
     for row, (at, value) in zip(rated.tolist(), found, strict=True):
         rates = np.append(np.sort(draw.uniform(at[0], at[-1], 300)), near[row, 0])

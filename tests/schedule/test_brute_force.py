@@ -9,8 +9,8 @@ from optsched.schedule.energy import relaxation
 from optsched.schedule.formulation import timed_formulation
 from optsched.schedule.grid import gridded
 from optsched.schedule.list_scheduling import list_schedules
-from optsched.schedule.problem import pose, runs, tightened
-from optsched.solvers import Limits, Watch, cpsat, highs
+from optsched.schedule.problem import build_problem, runs, tightened
+from optsched.solvers import Limits, RunContext, cpsat, highs
 from tests.support.schedule_instances import LENGTH, small
 from tests.support.schedule_oracle import best
 
@@ -25,11 +25,11 @@ def solved(question, name, start=None):
     chosen = timed_formulation(name)
     assert chosen.supports(grid).ok
     built = chosen.build(grid, start, None)
-    watch = Watch(Limits(gap=0.0))
+    context = RunContext(Limits(gap=0.0))
     if chosen.form == "cpsat":
-        outcome = cpsat.solve(built.model, watch)
+        outcome = cpsat.solve(built.model, context)
     else:
-        outcome = highs.solve(built.model, watch, start=built.start)
+        outcome = highs.solve(built.model, context, start=built.start)
     if outcome.status == "infeasible":
         return None, None
     assert outcome.status == "optimal"
@@ -44,7 +44,7 @@ def solved(question, name, start=None):
 def test_all_agree(name: str, seed: int) -> None:
     instance, horizon, capacity = small(1000 * list(GOALS).index(name) + seed, name)
     true = best(instance, horizon, capacity, LENGTH)
-    question = pose(instance, horizon)
+    question = build_problem(instance, horizon)
     if any(question.must[j] for j in question.reasons):
         assert true is None
         return
@@ -63,7 +63,7 @@ def test_all_agree(name: str, seed: int) -> None:
         return
     assert known >= true - 1e-6
     narrow = tightened(question, known)
-    relaxed = highs.solve(relaxation(narrow, start), Watch(Limits()), relaxed=True)
+    relaxed = highs.solve(relaxation(narrow, start), RunContext(Limits()), relaxed=True)
     assert relaxed.status == "optimal"
     assert -relaxed.objective <= true + 1e-6
     if start is not None and seed % 4 == 0:

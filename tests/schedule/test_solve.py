@@ -14,7 +14,7 @@ from optsched.schedule import GOALS, Demand, Horizon, Reservation, Shared, check
 from optsched.schedule.grid import gridded
 from optsched.schedule.list_scheduling import list_schedules
 from optsched.schedule.plot import lanes, plot
-from optsched.schedule.problem import pose, runs
+from optsched.schedule.problem import build_problem, runs
 from optsched.solvers import Progress
 from tests.support.builders import cluster, instance, job, listed
 
@@ -61,7 +61,7 @@ def test_bounds_hold_for_all_ticks_and_both_formulations(name: str) -> None:
 @pytest.mark.parametrize("name", GOALS)
 def test_true_schedules_are_on_the_grid_that_is_rounded_down(name: str) -> None:
     reserved = (Reservation(resource="v@main", amount=1.5, start_s=1.3, end_s=4.4),)
-    question = pose(uneven(7), Horizon(objective=name, reservations=reserved))
+    question = build_problem(uneven(7), Horizon(objective=name, reservations=reserved))
     *_, found = list_schedules(question)
     for tick in (0.05, 0.7, 2.3):
         grid = gridded(question, tick, up=False)
@@ -164,7 +164,7 @@ def test_pictures(tmp_path: Path) -> None:
 
 
 def test_lanes_are_enough() -> None:
-    question = pose(load(DEADLINES), Horizon(objective="makespan"))
+    question = build_problem(load(DEADLINES), Horizon(objective="makespan"))
     *_, best = list_schedules(question)
     made = runs(question, best)
     held = lanes([(run.start_s, run.end_s, run.gpus) for run in made], 8)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optsched import solve
 from optsched.errors import InputError
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Plan, Problem
 from optsched.search.heuristics.fill_idle import handed_out
@@ -25,7 +25,7 @@ from optsched.search.heuristics.speedup import speed_up
 from optsched.search.max_min import highest_level
 from optsched.search.prices import relaxed
 from optsched.search.solve import HEURISTICS
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from tests.support.builders import cluster, instance, job, listed
 from tests.support.priced_arrays import Row, problem_of, problems
 from tests.support.strategies import instances
@@ -39,7 +39,7 @@ def optimum(problem: Problem) -> float | None:
     if len(problem.configurations) == 0:
         return None if problem.required.any() else 0.0
     built = formulation("configuration").forms["linear"](problem, DEFAULT)
-    return highs.solve(built.model, Watch(Limits(gap=0.0))).objective
+    return highs.solve(built.model, RunContext(Limits(gap=0.0))).objective
 
 
 def keeps(problem: Problem, rows: np.ndarray) -> bool:
@@ -68,7 +68,7 @@ def test_plans_keep_the_capacities(problem: Problem, parts: int) -> None:
 @given(problem=problems())
 def test_a_neighbourhood_of_all_jobs_is_the_whole(backend: str, problem: Problem) -> None:
     first = marginal_gain(problem)
-    found = neighbourhoods(problem, first, Watch(Limits()), backend=backend)
+    found = neighbourhoods(problem, first, RunContext(Limits()), backend=backend)
     assert keeps(problem, found)
     best = optimum(problem)
     if best is not None and problem.configurations.jobs <= 16:
@@ -84,7 +84,7 @@ def test_neighbourhoods_better_a_plan_step_by_step() -> None:
     problem = problem_of(jobs, [100.0, 40.0])
     first = marginal_gain(problem)
     prices = relaxed(problem).prices
-    found = neighbourhoods(problem, first, Watch(Limits()), costs=problem.configurations.costs(prices))
+    found = neighbourhoods(problem, first, RunContext(Limits()), costs=problem.configurations.costs(prices))
     assert keeps(problem, found)
     assert problem.total(Plan(first)) < 0.99 * problem.total(Plan(found))
 
@@ -101,7 +101,7 @@ def test_the_relaxation_bounds_every_plan(problem: Problem) -> None:
 @given(case=instances(with_servers=True), name=st.sampled_from(PLANS), goal=st.sampled_from(SUMS))
 def test_results_are_checked_and_bounded(case: Instance, name: str, goal: str) -> None:
     found = solve(case, objective=goal, formulation=name)
-    best = optimum(pose(case, found.objective))
+    best = optimum(build_problem(case, found.objective))
     if found.value is None:
         assert found.status in ("infeasible", "unknown")
         assert (best is None) or found.status == "unknown"
@@ -131,20 +131,20 @@ def test_speed_up_goes_to_who_scales() -> None:
     """a doubles and b gains a tenth: both start on one GPU, and the two others are a's, whatever b weighs."""
     scaling = job("a", configurations=listed(1, 2, 3, 4))
     flat = job("b", configurations=listed(10, 11, 12, 13), weight=100.0)
-    problem = pose(instance(scaling, flat))
+    problem = build_problem(instance(scaling, flat))
     rows = speed_up(problem)
-    assert problem.configurations.ways.gpus[rows].tolist() == [3, 1]
+    assert problem.configurations.columns.gpus[rows].tolist() == [3, 1]
 
 
 def test_speed_up_steps_over_a_dip() -> None:
-    rows = speed_up(problem := pose(instance(job("a", configurations=listed(10, 9, 20, 0)))))
-    assert problem.configurations.ways.gpus[rows].tolist() == [3]
+    rows = speed_up(problem := build_problem(instance(job("a", configurations=listed(10, 9, 20, 0)))))
+    assert problem.configurations.columns.gpus[rows].tolist() == [3]
 
 
 def test_the_greedy_takes_the_best_bargain_first() -> None:
     """Values by GPU of 5, 4 and 3 for jobs of two GPUs each: the last waits."""
     jobs = [job(f"j{k}", configurations=listed(0, 2.0 * (3 + k)), reference={"goodput": 1.0}) for k in range(3)]
-    problem = pose(instance(*jobs))
+    problem = build_problem(instance(*jobs))
     rows = price_greedy(problem, np.array([3.5] + [0.0] * (len(problem.configurations.capacity) - 1)))
     assert (rows >= 0).tolist() == [False, True, True]
 
@@ -160,14 +160,14 @@ def test_parts_share_everything() -> None:
 @settings(max_examples=50, derandomize=True, deadline=None)
 @given(case=instances())
 def test_one_part_is_the_whole(case: Instance) -> None:
-    problem = pose(case)
+    problem = build_problem(case)
     best, rows = optimum(problem), partitioned(problem, 1, 0, gap=0.0)
     if best is not None and problem.objective.aggregate == "sum" and not case.limits:
         assert problem.total(Plan(rows)) == pytest.approx(best, abs=1e-6)
 
 
 def test_a_part_has_the_rows_of_its_jobs() -> None:
-    problem = pose(instance(*(job(f"j{k}", weight=1.0 + k) for k in range(5))))
+    problem = build_problem(instance(*(job(f"j{k}", weight=1.0 + k) for k in range(5))))
     part, rows = of_jobs(problem, np.array([1, 4]), problem.configurations.capacity, None)
     assert [one.id for one in part.instance.jobs] == ["j1", "j4"]
     assert np.array_equal(part.value, problem.value[rows])
@@ -195,7 +195,7 @@ def test_what_is_left_over_goes_to_those_who_gain_by_it(problem: Problem, some: 
 def test_prices_hand_out_more_than_single_steps() -> None:
     """Two GPUs are left over: the largest gain per GPU takes one of them from a job that gains more by both."""
     steep, wide = job("steep", configurations=listed(1.0, 3.0)), job("wide", configurations=listed(1.0, 1.0, 4.0))
-    problem = pose(instance(steep, wide, cluster=cluster(4)), ObjectiveSpec(name="max-min"))
+    problem = build_problem(instance(steep, wide, cluster=cluster(4)), ObjectiveSpec(name="max-min"))
     level = highest_level(problem, deadline=None, gap=0.0).rows
     assert level is not None
     assert values(problem, level).tolist() == [1.0, 1.0]

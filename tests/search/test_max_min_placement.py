@@ -8,13 +8,13 @@ from msgspec.structs import replace
 
 import optsched
 from optsched.instance import Instance, ObjectiveSpec
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.configurations import same_rows
 from optsched.search.placement import needed, part_of
 from optsched.search.strategies.max_min_placement import by_fair_sums
 from optsched.search.strategies.placement import by_kernels, by_rack_prices, one_by_one
 from optsched.search.strategies.state import Board, Search
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 from tests.conftest import ROOT
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed
@@ -33,10 +33,10 @@ def test_bounds_and_plans_hold(start: int, decides: str) -> None:
     for seed in range(start, start + BLOCK):
         one = of_the_least(seed, decides)
         truth = best_placed(one)
-        problem = pose(one)
+        problem = build_problem(one)
         if truth is None or len(problem.configurations) == 0:
             continue
-        found = by_fair_sums(Search(problem, Board()), STAGES, Watch(Limits(gap=1e-4)))
+        found = by_fair_sums(Search(problem, Board()), STAGES, RunContext(Limits(gap=1e-4)))
         slack = 2e-6 * max(truth[0], 1e-6)
         assert found.bound is None or found.bound >= truth[0] - slack, seed
         assert found.plan is None or found.value <= truth[0] + slack, seed
@@ -49,7 +49,7 @@ def test_the_least_of_two_dozen_jobs_needs_no_model(name: str) -> None:
 
 
 def test_rows_are_found_again_in_the_whole() -> None:
-    problem = pose(optsched.load(ROOT / "instances" / "network-8.json"))
+    problem = build_problem(optsched.load(ROOT / "instances" / "network-8.json"))
     part, number = part_of(problem, needed(problem))
     rows = np.arange(0, len(number), 7)
     assert same_rows(problem.configurations, part.configurations, rows).tolist() == number[rows].tolist()

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from formulations.configuration import build
 from optsched.checker import check
 from optsched.instance import Instance
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan, Problem, allocate
 from optsched.search.prices import Priced, price
 from optsched.search.prices import polish as search
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from tests.support.priced_arrays import problems
 from tests.support.strategies import instances
 
@@ -28,7 +28,7 @@ def optimum(problem: Problem) -> float | None:
         holds = sum(job.holds is not None for job in problem.instance.jobs)
         moves = problem.instance.max_moves
         return None if problem.required.any() or (moves is not None and holds > moves) else 0.0
-    outcome = highs.solve(build(problem).model, Watch(Limits(gap=0.0)))
+    outcome = highs.solve(build(problem).model, RunContext(Limits(gap=0.0)))
     assert outcome.status in ("optimal", "infeasible")
     return outcome.objective
 
@@ -94,7 +94,7 @@ def test_any_start(problem: Problem, prices: list[float]) -> None:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(instance=instances(with_servers=True))
 def test_instances_pass_the_checker(instance: Instance) -> None:
-    problem = pose(instance)
+    problem = build_problem(instance)
     if problem.objective.aggregate != "sum":
         with pytest.raises(ValueError, match="max-min"):
             price(problem, deadline=None, gap=1e-4)

@@ -10,7 +10,7 @@ import pytest
 from benchmarks.prices import next_round, problem
 from optsched import load, solve
 from optsched.errors import InputError
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.search.prices import named, numbered, price
 from tests.support.builders import instance, job
 
@@ -74,7 +74,7 @@ def test_one_more_gpu_is_worth_its_price() -> None:
 def test_the_price_of_moves_has_a_name() -> None:
     held = {"site": "main", "gpu_type": "v", "gpus": 1}
     moving = instance(job("a", holds=held), job("b"), max_moves=0)
-    posed = pose(moving)
+    posed = build_problem(moving)
     found = price(posed, deadline=None, gap=1e-6)
     names = named(posed, found)
     assert names["moves"] == found.move_price

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 from optsched.solvers.base import Progress
 
 
@@ -17,8 +17,8 @@ def test_limits_say_what_is_left():
 
 def test_progress_is_scaled_and_without_infinities():
     heard: list[Progress] = []
-    watch = Watch(Limits(), report=heard.append, scale=0.5)
-    watch.progress("here", 4.0, 1e30)
+    context = RunContext(Limits(), report=heard.append, scale=0.5)
+    context.progress("here", 4.0, 1e30)
     assert (heard[0].stage, heard[0].value, heard[0].bound, heard[0].gap) == ("here", 2.0, None, None)
-    watch.progress("here", 4.0, 5.0)
+    context.progress("here", 4.0, 5.0)
     assert heard[1].gap == pytest.approx(0.25)

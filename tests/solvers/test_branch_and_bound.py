@@ -8,13 +8,12 @@ import time
 import numpy as np
 import pytest
 
-from optsched.solvers import Limits, Watch
-from optsched.solvers import branch_and_bound as tree
+from optsched.solvers import Limits, RunContext, branch_and_bound
 from optsched.solvers.disjunctions import Row, Side
 from optsched.solvers.highs import request_of
 from optsched.solvers.linear import LinearModel
 from optsched.solvers.lp_relaxation import Relaxation
-from optsched.solvers.subprocess import client as worker
+from optsched.solvers.subprocess import client
 from tests.support import solver_faults as faults
 
 
@@ -75,14 +74,14 @@ def made(seed, columns=7, rows=4):
     return model, points[fits], cost, model.offset
 
 
-def watch(seconds=30.0):
-    return Watch(Limits(time.monotonic() + seconds))
+def context(seconds=30.0):
+    return RunContext(Limits(time.monotonic() + seconds))
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_columns_alone_lead_to_the_optimum(seed):
     model, points, cost, offset = made(seed)
-    outcome = tree.run(tree.Request(request_of(model), Nothing(), -1e9), watch())
+    outcome = branch_and_bound.run(branch_and_bound.Request(request_of(model), Nothing(), -1e9), context())
     if len(points) == 0:
         assert outcome.values is None
         assert outcome.bound <= -1e9
@@ -98,7 +97,7 @@ def test_rows_that_wait_and_splits_lead_to_the_optimum(seed):
     model, points, cost, offset = made(seed)
     pairs = [(0, 1), (1, 2), (3, 4), (0, 5)]
     allowed = points[np.all([points[:, i] + points[:, j] <= 1 for i, j in pairs], axis=0)]
-    outcome = tree.run(tree.Request(request_of(model), Cliques(pairs), -1e9), watch())
+    outcome = branch_and_bound.run(branch_and_bound.Request(request_of(model), Cliques(pairs), -1e9), context())
     best = offset + (allowed @ cost).max() if len(allowed) else -1e9
     assert outcome.bound == pytest.approx(best, abs=1e-5)
 
@@ -107,7 +106,7 @@ def test_rows_that_wait_and_splits_lead_to_the_optimum(seed):
 def test_rows_hold_on_their_side_only(seed):
     model, points, cost, offset = made(seed)
     allowed = points[(points[:, 0] == 0) | (points[:, 1] == 0)]
-    outcome = tree.run(tree.Request(request_of(model), Forbidden(), -1e9), watch())
+    outcome = branch_and_bound.run(branch_and_bound.Request(request_of(model), Forbidden(), -1e9), context())
     best = offset + (allowed @ cost).max() if len(allowed) else -1e9
     assert outcome.bound == pytest.approx(best, abs=1e-5)
 
@@ -115,21 +114,21 @@ def test_rows_hold_on_their_side_only(seed):
 def test_what_is_good_enough_ends_the_search_at_once():
     model, points, cost, offset = made(1)
     best = offset + (points @ cost).max()
-    outcome = tree.run(tree.Request(request_of(model), Nothing(), best + 0.5), watch())
+    outcome = branch_and_bound.run(branch_and_bound.Request(request_of(model), Nothing(), best + 0.5), context())
     assert outcome.values is None
     assert outcome.bound == best + 0.5
 
 
 def test_without_time_the_bound_is_none():
     model, *_ = made(2)
-    outcome = tree.run(tree.Request(request_of(model), Nothing(), -1e9), watch(0.0))
+    outcome = branch_and_bound.run(branch_and_bound.Request(request_of(model), Nothing(), -1e9), context(0.0))
     assert (outcome.values, outcome.stopped) == (None, "time_limit")
     assert outcome.bound == np.inf
 
 
 def test_in_a_process_of_its_own_points_are_checked():
     model, points, cost, offset = made(3)
-    outcome = tree.solve(model, Nothing(), watch(), -1e9)
+    outcome = branch_and_bound.solve(model, Nothing(), context(), -1e9)
     best = offset + (points @ cost).max()
     assert outcome.objective == pytest.approx(best, abs=1e-6)
     assert outcome.bound == pytest.approx(best, abs=1e-5)
@@ -137,15 +136,15 @@ def test_in_a_process_of_its_own_points_are_checked():
 
 @pytest.mark.parametrize("fault", faults.ENDS, ids=lambda fault: fault.__name__)
 def test_a_process_that_ends_is_a_failure_with_a_message(fault, monkeypatch):
-    monkeypatch.setitem(worker.ENTRIES, "branch_and_bound", faults.entry(fault))
-    outcome = tree.solve(made(3)[0], Nothing(), watch(), -1e9)
+    monkeypatch.setitem(client.ENTRIES, "branch_and_bound", faults.entry(fault))
+    outcome = branch_and_bound.solve(made(3)[0], Nothing(), context(), -1e9)
     assert (outcome.stopped, outcome.bound) == ("failed", None)
     assert outcome.message.startswith("branch and bound failed: ")
 
 
 def test_a_model_without_columns_is_answered():
     model = LinearModel(offset=2.0)
-    assert tree.solve(model, Nothing(), watch(), -1e9).objective == 2.0
+    assert branch_and_bound.solve(model, Nothing(), context(), -1e9).objective == 2.0
 
 
 def test_decisions_that_leave_a_column_no_value_have_no_point():
@@ -163,7 +162,7 @@ def test_columns_without_bounds_get_them_from_rows():
     y = model.add_variables("y", 2, cost=1.0)
     model.add_rows("a", ([0, 0], [y[0], x[0]], [1.0, -2.0]), upper=0.0, size=1)
     model.add_rows("b", ([0, 0], y, [1.0, -1.0]), lower=0.0, size=1)
-    outcome = tree.run(tree.Request(request_of(model), Nothing(), -1e9), watch())
+    outcome = branch_and_bound.run(branch_and_bound.Request(request_of(model), Nothing(), -1e9), context())
     assert outcome.objective == pytest.approx(12.0)
     assert outcome.bound == pytest.approx(12.0)
 

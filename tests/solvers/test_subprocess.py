@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from optsched.errors import SolverError
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from optsched.solvers.linear import LinearModel
-from optsched.solvers.subprocess import client as worker
+from optsched.solvers.subprocess import client
 from optsched.solvers.subprocess import pool as processes
 from tests.support import solver_faults as faults
 
@@ -45,7 +45,7 @@ MODEL = knapsack()
 @pytest.fixture(scope="module")
 def optimum():
     """Return the true optimum, and leave a warm process behind."""
-    outcome = highs.solve(MODEL, Watch(Limits(gap=0.0)))
+    outcome = highs.solve(MODEL, RunContext(Limits(gap=0.0)))
     assert outcome.status == "optimal"
     return outcome.objective
 
@@ -55,15 +55,15 @@ def faulty(monkeypatch):
     """Return what puts a fault in the place of HiGHS."""
 
     def place(fault, backend="highs"):
-        monkeypatch.setitem(worker.ENTRIES, backend, faults.entry(fault))
+        monkeypatch.setitem(client.ENTRIES, backend, faults.entry(fault))
 
     return place
 
 
 def soon():
     """Return a watch that ends soon, over a process that is warm."""
-    highs.solve(MODEL, Watch(Limits()), relaxed=True)
-    return Watch(Limits(deadline=time.monotonic() + SOON, gap=0.0))
+    highs.solve(MODEL, RunContext(Limits()), relaxed=True)
+    return RunContext(Limits(deadline=time.monotonic() + SOON, gap=0.0))
 
 
 def gone(pid):
@@ -77,10 +77,10 @@ def gone(pid):
 
 @pytest.mark.parametrize("fault", faults.ENDS, ids=lambda fault: fault.__name__)
 def test_a_process_that_ends_is_a_failure_with_a_message(fault, faulty, optimum):
-    watch = soon()
+    context = soon()
     before = processes.alive()
     faulty(fault)
-    outcome = highs.solve(MODEL, watch)
+    outcome = highs.solve(MODEL, context)
     assert outcome.stopped == "failed"
     assert outcome.message.startswith("HiGHS failed: its process")
     named = {"segfault": "SIGSEGV", "killed": "SIGKILL, perhaps for lack of memory", "exits": "with code 3"}
@@ -95,11 +95,11 @@ def test_a_process_that_ends_is_a_failure_with_a_message(fault, faulty, optimum)
 
 @pytest.mark.parametrize("fault", faults.HANGS, ids=lambda fault: fault.__name__)
 def test_a_process_that_does_not_end_is_ended(fault, faulty, optimum):
-    watch = soon()
+    context = soon()
     before = processes.alive()
     faulty(fault)
-    outcome = highs.solve(MODEL, watch)
-    assert time.monotonic() < watch.limits.deadline + SLACK
+    outcome = highs.solve(MODEL, context)
+    assert time.monotonic() < context.limits.deadline + SLACK
     assert outcome.stopped in ("time_limit", "failed")
     if fault in (faults.hangs_after_its_best, faults.answers_too_late):
         assert (outcome.status, outcome.objective) == ("feasible", pytest.approx(optimum))
@@ -110,7 +110,7 @@ def test_a_process_that_does_not_end_is_ended(fault, faulty, optimum):
 @pytest.mark.parametrize("fault", [*faults.ERRORS, *faults.NONSENSE], ids=lambda fault: fault.__name__)
 def test_an_error_is_a_failure_with_a_message(fault, faulty, optimum):
     faulty(fault)
-    outcome = highs.solve(MODEL, Watch(Limits()))
+    outcome = highs.solve(MODEL, RunContext(Limits()))
     assert outcome.values is None or fault is faults.answers_nothing
     assert outcome.status in ("unknown", "feasible")
     assert "HiGHS" in outcome.message
@@ -119,17 +119,17 @@ def test_an_error_is_a_failure_with_a_message(fault, faulty, optimum):
 
 
 def test_a_limit_on_memory_is_kept(faulty, optimum):
-    assert highs.solve(MODEL, Watch(Limits(gap=0.0, memory_gb=4.0))).objective == pytest.approx(optimum)
+    assert highs.solve(MODEL, RunContext(Limits(gap=0.0, memory_gb=4.0))).objective == pytest.approx(optimum)
     faulty(faults.eats_memory)
-    assert "MemoryError" in highs.solve(MODEL, Watch(Limits(memory_gb=1.0))).message
+    assert "MemoryError" in highs.solve(MODEL, RunContext(Limits(memory_gb=1.0))).message
 
 
 def test_the_next_run_has_a_new_process(faulty, monkeypatch, optimum):
-    watch = soon()
-    with monkeypatch.context() as context:
-        context.setitem(worker.ENTRIES, "highs", faults.entry(faults.segfault))
-        assert highs.solve(MODEL, watch).stopped == "failed"
-    assert highs.solve(MODEL, Watch(Limits(gap=0.0))).objective == pytest.approx(optimum)
+    context = soon()
+    with monkeypatch.context() as patch:
+        patch.setitem(client.ENTRIES, "highs", faults.entry(faults.segfault))
+        assert highs.solve(MODEL, context).stopped == "failed"
+    assert highs.solve(MODEL, RunContext(Limits(gap=0.0))).objective == pytest.approx(optimum)
 
 
 @pytest.mark.parametrize("seen", [True, False])
@@ -138,20 +138,20 @@ def test_a_process_that_died_while_it_was_idle_is_not_used(seen, monkeypatch, op
         os.kill(pid, signal.SIGKILL)
     if not seen:
         monkeypatch.setattr(processes.Worker, "fit", True)
-    assert highs.solve(MODEL, Watch(Limits(gap=0.0))).objective == pytest.approx(optimum)
+    assert highs.solve(MODEL, RunContext(Limits(gap=0.0))).objective == pytest.approx(optimum)
 
 
 def test_one_process_serves_many_runs(optimum):
     before = processes.alive()
     for _ in range(3):
-        highs.solve(MODEL, Watch(Limits()), relaxed=True)
+        highs.solve(MODEL, RunContext(Limits()), relaxed=True)
     assert processes.alive() == before
 
 
 def test_runs_at_once_have_processes_of_their_own(faulty, optimum):
-    watches = [Watch(Limits(gap=0.0)) for _ in range(2)]
-    for watch in watches:
-        watch.found = lambda _, watch=watch: watch.stop.set()
+    watches = [RunContext(Limits(gap=0.0)) for _ in range(2)]
+    for context in watches:
+        context.found = lambda _, context=context: context.stop.set()
     faulty(faults.hangs_after_its_best)
     found = []
     threads = [threading.Thread(target=lambda w=w: found.append(highs.solve(MODEL, w))) for w in watches]
@@ -163,16 +163,16 @@ def test_runs_at_once_have_processes_of_their_own(faulty, optimum):
 
 
 def test_a_stop_reaches_the_solver(faulty, optimum):
-    watch = Watch(Limits(gap=0.0), found=lambda _: watch.stop.set())
+    context = RunContext(Limits(gap=0.0), found=lambda _: context.stop.set())
     faulty(faults.hangs_after_its_best)
-    outcome = highs.solve(MODEL, watch)
+    outcome = highs.solve(MODEL, context)
     assert outcome.status == "feasible"
     assert 0 < outcome.objective <= optimum * (1 + 1e-9)
 
 
 def test_points_are_heard_of_as_they_appear(optimum):
     heard = []
-    highs.solve(MODEL, Watch(Limits(gap=0.0), found=heard.append))
+    highs.solve(MODEL, RunContext(Limits(gap=0.0), found=heard.append))
     assert heard
     assert MODEL.cost @ heard[-1] == pytest.approx(optimum)
 
@@ -188,28 +188,28 @@ def test_points_are_heard_of_as_they_appear(optimum):
 )
 def test_of_a_point_that_breaks_the_model_nothing_is_believed(fault, words, faulty, optimum):
     faulty(fault)
-    outcome = highs.solve(MODEL, Watch(Limits(gap=0.0)))
+    outcome = highs.solve(MODEL, RunContext(Limits(gap=0.0)))
     assert (outcome.status, outcome.stopped, outcome.values, outcome.bound) == ("unknown", "failed", None, None)
     assert words in outcome.message
 
 
 def test_a_known_point_refutes_bounds_and_infeasibility(faulty, optimum):
     faulty(faults.bound_too_low)
-    outcome = highs.solve(MODEL, Watch(Limits(gap=0.0)))
+    outcome = highs.solve(MODEL, RunContext(Limits(gap=0.0)))
     assert (outcome.status, outcome.bound, outcome.objective) == ("feasible", None, pytest.approx(optimum))
     assert "claims the bound" in outcome.message
     faulty(faults.infeasible)
     nothing = np.zeros(MODEL.columns)
-    assert highs.solve(MODEL, Watch(Limits(gap=0.0))).status == "infeasible"
-    assert highs.solve(MODEL, Watch(Limits(gap=0.0)), start=nothing).status == "unknown"
+    assert highs.solve(MODEL, RunContext(Limits(gap=0.0))).status == "infeasible"
+    assert highs.solve(MODEL, RunContext(Limits(gap=0.0)), start=nothing).status == "unknown"
 
 
 @pytest.mark.parametrize("fault", [faults.bound_too_low, faults.wrong_duals, faults.honest])
 def test_the_bound_of_a_relaxation_is_proven_by_its_duals(fault, faulty, optimum):
-    true = highs.solve(MODEL, Watch(Limits()), relaxed=True)
+    true = highs.solve(MODEL, RunContext(Limits()), relaxed=True)
     assert true.bound == pytest.approx(true.objective)
     faulty(fault)
-    outcome = highs.solve(MODEL, Watch(Limits()), relaxed=True)
+    outcome = highs.solve(MODEL, RunContext(Limits()), relaxed=True)
     assert outcome.bound >= true.objective - 1e-9
     assert outcome.bound >= optimum
 
@@ -218,7 +218,7 @@ def test_an_unknown_solver_of_pyomo_is_refused():
     from optsched.solvers import pyomo
 
     with pytest.raises(SolverError, match="'abacus'"):
-        pyomo.solve(pyomo.PyomoModel(None, []), Watch(Limits()), "abacus")
+        pyomo.solve(pyomo.PyomoModel(None, []), RunContext(Limits()), "abacus")
 
 
 def test_pyomo_leaves_no_child_and_no_file(faulty):
@@ -227,12 +227,12 @@ def test_pyomo_leaves_no_child_and_no_file(faulty):
     folder = Path(tempfile.gettempdir())
     empty = pyomo.PyomoModel(None, [])
     with contextlib.suppress(SolverError):
-        pyomo.solve(empty, Watch(Limits()), "abacus")  # warms it
+        pyomo.solve(empty, RunContext(Limits()), "abacus")  # warms it
     before = set(processes.alive())
     files = set(folder.glob("optsched-*"))
     assert files, "the folder of the process"
     faulty(faults.hangs_with_a_child_and_a_file, "pyomo")
-    outcome = pyomo.solve(empty, Watch(Limits(deadline=time.monotonic() + SOON)))
+    outcome = pyomo.solve(empty, RunContext(Limits(deadline=time.monotonic() + SOON)))
     assert outcome.message == "Pyomo did not stop in time and was ended"
     (dead,) = before - set(processes.alive())
     assert gone(dead)
@@ -261,19 +261,19 @@ from optsched.solvers import highs
 from optsched.solvers import pyomo
 from optsched.solvers.subprocess import pool as processes
 from optsched.solvers.subprocess import client as worker
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 from optsched.errors import SolverError
 from tests.support import solver_faults as faults
 from tests.solvers.test_subprocess import MODEL
-highs.solve(MODEL, Watch(Limits()), relaxed=True)
+highs.solve(MODEL, RunContext(Limits()), relaxed=True)
 try:
-    pyomo.solve(pyomo.PyomoModel(None, []), Watch(Limits()), "abacus")
+    pyomo.solve(pyomo.PyomoModel(None, []), RunContext(Limits()), "abacus")
 except SolverError:
     pass
 worker.ENTRIES["highs"] = faults.entry(faults.hangs_with_the_interpreter)
 worker.ENTRIES["pyomo"] = faults.entry(faults.hangs_with_a_child_and_a_file)
-threading.Thread(target=highs.solve, args=(MODEL, Watch(Limits())), daemon=True).start()
-threading.Thread(target=pyomo.solve, args=(pyomo.PyomoModel(None, []), Watch(Limits())), daemon=True).start()
+threading.Thread(target=highs.solve, args=(MODEL, RunContext(Limits())), daemon=True).start()
+threading.Thread(target=pyomo.solve, args=(pyomo.PyomoModel(None, []), RunContext(Limits())), daemon=True).start()
 time.sleep(1)
 print(*processes.alive(), flush=True)
 if sys.argv[1] == "stays":
@@ -311,20 +311,20 @@ def test_a_forked_process_has_workers_of_its_own(optimum):
     pid = os.fork()
     if pid == 0:  # pragma: no cover - another process
         with contextlib.suppress(BaseException):
-            found = highs.solve(MODEL, Watch(Limits(gap=0.0)))
+            found = highs.solve(MODEL, RunContext(Limits(gap=0.0)))
             fine = found.objective is not None and abs(found.objective - optimum) < 1e-6
             code = 0 if fine and not set(ours) & set(processes.alive()) else 2
             processes.close()
         os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert highs.solve(MODEL, Watch(Limits(gap=0.0))).objective == pytest.approx(optimum)
+    assert highs.solve(MODEL, RunContext(Limits(gap=0.0))).objective == pytest.approx(optimum)
 
 
 def test_a_script_without_a_guard_runs_once(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
-        "from optsched.solvers import Limits, Watch, highs\nfrom tests.solvers.test_subprocess import MODEL\n"
-        "print(highs.solve(MODEL, Watch(Limits())).status)\n"
+        "from optsched.solvers import Limits, RunContext, highs\nfrom tests.solvers.test_subprocess import MODEL\n"
+        "print(highs.solve(MODEL, RunContext(Limits())).status)\n"
     )
     done = subprocess.run(
         [sys.executable, script],
@@ -341,10 +341,10 @@ def test_a_script_without_a_guard_runs_once(tmp_path):
 def test_where_there_are_no_processes_a_thread_serves(monkeypatch, faulty, optimum):
     monkeypatch.setattr(processes, "possible", lambda: False)
     faulty(faults.honest)
-    assert highs.solve(MODEL, Watch(Limits(gap=0.0))).objective == pytest.approx(optimum)
+    assert highs.solve(MODEL, RunContext(Limits(gap=0.0))).objective == pytest.approx(optimum)
     faulty(faults.answers_too_late)
-    outcome = highs.solve(MODEL, Watch(Limits(deadline=time.monotonic() + 0.3, gap=0.0)))
+    outcome = highs.solve(MODEL, RunContext(Limits(deadline=time.monotonic() + 0.3, gap=0.0)))
     assert (outcome.status, outcome.objective) == ("feasible", pytest.approx(optimum))
     assert "for want of processes" in outcome.message
     faulty(faults.raises)
-    assert highs.solve(MODEL, Watch(Limits())).message == "HiGHS failed: RuntimeError: a fault of the solver"
+    assert highs.solve(MODEL, RunContext(Limits())).message == "HiGHS failed: RuntimeError: a fault of the solver"

@@ -67,7 +67,7 @@ def best_rows(problem: Problem, *gpus: int) -> np.ndarray:
     """Return for each job its row of the highest value with so many GPUs, -1 for none (0 GPUs)."""
     chosen = np.full(len(gpus), -1)
     for number, count in enumerate(gpus):
-        own = np.flatnonzero((problem.configurations.job == number) & (problem.configurations.ways.gpus == count))
+        own = np.flatnonzero((problem.configurations.job == number) & (problem.configurations.columns.gpus == count))
         if count:
             chosen[number] = own[np.argmax(problem.value[own])]
     return chosen

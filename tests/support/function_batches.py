@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched.problem.piecewise import Pieces, encode
-from optsched.solvers import Limits, Watch, highs
+from optsched.solvers import Limits, RunContext, highs
 from optsched.solvers.linear import LinearModel
 
 CURVED = ("concave", "convex", "neither")
@@ -68,7 +68,7 @@ class Built:
 
     def solved(self, relaxed=False):
         """Solve; return the values of all columns, None where there is no point."""
-        return highs.solve(self.model, Watch(Limits(gap=0.0)), relaxed=relaxed).values
+        return highs.solve(self.model, RunContext(Limits(gap=0.0)), relaxed=relaxed).values
 
     def extreme(self, relaxed=False):
         """Solve; return the values of y, None where there is no point."""

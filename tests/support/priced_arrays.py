@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from optsched._util.arrays import offsets
 from optsched.instance import Cluster, GpuType, Holding, Instance, Job, ObjectiveSpec, ServerGroup
 from optsched.instance.objectives import objective
-from optsched.problem.configurations import Configurations, Ways
+from optsched.problem.configurations import ConfigurationColumns, Configurations
 from optsched.problem.problem import Problem
 
 __all__ = ["Row", "problem_of", "problems"]
@@ -40,7 +40,9 @@ def problem_of(
     must = np.isin(np.arange(len(jobs)), required or [])
     table = Configurations(
         job=job,
-        ways=Ways(whole - 1, whole, whole, whole - 1, real, whole, real, real, np.full_like(real, np.nan)),
+        columns=ConfigurationColumns(
+            whole - 1, whole, whole, whole - 1, real, whole, real, real, np.full_like(real, np.nan)
+        ),
         kept=np.array([row.kept for row in rows], dtype=bool),
         share=real,
         slowest=np.full_like(real, np.nan),

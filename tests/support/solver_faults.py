@@ -31,87 +31,87 @@ def entry(fault):
     return f"{HOME}:{fault.__name__}"
 
 
-def honest(request, watch):
+def honest(request, context):
     """Solve as it should be."""
-    return (cpsat if isinstance(request, str) else highs).run(request, watch)
+    return (cpsat if isinstance(request, str) else highs).run(request, context)
 
 
 # ends of the process
 
 
-def segfault(request, watch):
+def segfault(request, context):
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
-def killed(request, watch):
+def killed(request, context):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def aborts_with_a_message(request, watch):
+def aborts_with_a_message(request, context):
     os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n")
     os.abort()
 
 
-def exits(request, watch):
+def exits(request, context):
     os._exit(3)
 
 
-def crashes_after_its_best(request, watch):
-    honest(request, watch)
+def crashes_after_its_best(request, context):
+    honest(request, context)
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
 # no end
 
 
-def hangs(request, watch):
+def hangs(request, context):
     while True:
         time.sleep(3600)
 
 
-def hangs_with_the_interpreter(request, watch):
+def hangs_with_the_interpreter(request, context):
     ctypes.PyDLL(None).sleep(3600)  # holds the lock that every Python thread needs
 
 
-def hangs_after_its_best(request, watch):
-    honest(request, watch)
-    hangs(request, watch)
+def hangs_after_its_best(request, context):
+    honest(request, context)
+    hangs(request, context)
 
 
-def hangs_with_a_child_and_a_file(request, watch):
+def hangs_with_a_child_and_a_file(request, context):
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"])
     if tempfile.tempdir:  # none of the solvers' libraries writes files: only programs that Pyomo calls do
         Path(tempfile.mkstemp(prefix="optsched-fault-")[1]).write_bytes(b"left")
-    hangs(request, watch)
+    hangs(request, context)
 
 
-def answers_too_late(request, watch):
-    outcome = honest(request, watch)
-    time.sleep(watch.limits.left() + 2.0 if watch.limits.deadline is not None else 3600)
+def answers_too_late(request, context):
+    outcome = honest(request, context)
+    time.sleep(context.limits.left() + 2.0 if context.limits.deadline is not None else 3600)
     return outcome
 
 
-def floods(request, watch):
+def floods(request, context):
     values = np.zeros(1000)
     while True:
-        watch.progress("flood", 0.0, 1.0)
-        watch.incumbent(values)
+        context.progress("flood", 0.0, 1.0)
+        context.incumbent(values)
 
 
 # errors
 
 
-def raises(request, watch):
+def raises(request, context):
     raise RuntimeError("a fault of the solver")
 
 
-def leaves(request, watch):
+def leaves(request, context):
     sys.exit("a solver that wants to leave")
 
 
-def eats_memory(request, watch):
+def eats_memory(request, context):
     """Allocate until there is no more: of the limit, or of two GB."""
-    if watch.limits.memory_gb is None:
+    if context.limits.memory_gb is None:
         resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9, resource.getrlimit(resource.RLIMIT_AS)[1]))
     eaten = []
     while True:
@@ -121,69 +121,69 @@ def eats_memory(request, watch):
 # nonsense
 
 
-def answers_nothing(request, watch):
+def answers_nothing(request, context):
     return None
 
 
-def answers_what_no_pickle_knows(request, watch):
+def answers_what_no_pickle_knows(request, context):
     return lambda: None
 
 
-def talks_nonsense(request, watch):
+def talks_nonsense(request, context):
     for number in range(3, 256):
         try:
             if stat.S_ISSOCK(os.fstat(number).st_mode):
                 socket.socket(fileno=os.dup(number)).send(b"\x00\x00\x00\x00\x00\x00\x00\x05hello")
         except OSError:
             continue
-    hangs(request, watch)
+    hangs(request, context)
 
 
-def answers_a_point_of_another_size(request, watch):
-    return replace(honest(request, watch), values=np.zeros(3))
+def answers_a_point_of_another_size(request, context):
+    return replace(honest(request, context), values=np.zeros(3))
 
 
-def answers_no_numbers(request, watch):
-    outcome = honest(request, watch)
+def answers_no_numbers(request, context):
+    outcome = honest(request, context)
     return replace(outcome, values=None if outcome.values is None else np.full_like(outcome.values, np.nan))
 
 
 # lies
 
 
-def everything_at_once(request, watch):
+def everything_at_once(request, context):
     """Call a point optimal that gives everything to everybody."""
-    outcome = honest(request, watch)
+    outcome = honest(request, context)
     if outcome.values is None:
         return outcome
     return replace(outcome, status="optimal", stopped="gap", values=np.ones_like(outcome.values), objective=1e6)
 
 
-def wrong_objective(request, watch):
-    outcome = honest(request, watch)
+def wrong_objective(request, context):
+    outcome = honest(request, context)
     return replace(outcome, objective=None if outcome.objective is None else 10 * abs(outcome.objective) + 10)
 
 
-def bound_too_low(request, watch):
-    outcome = honest(request, watch)
+def bound_too_low(request, context):
+    outcome = honest(request, context)
     return replace(outcome, bound=None if outcome.objective is None else 0.5 * outcome.objective - 1)
 
 
-def bound_too_high(request, watch):
-    outcome = honest(request, watch)
+def bound_too_high(request, context):
+    outcome = honest(request, context)
     return replace(outcome, bound=None if outcome.bound is None else 10 * abs(outcome.bound) + 10)
 
 
-def wrong_duals(request, watch):
-    outcome = honest(request, watch)
+def wrong_duals(request, context):
+    outcome = honest(request, context)
     if outcome.duals is None:
         return outcome
     return replace(outcome, duals=0.3 * outcome.duals, bound=0.3 * outcome.objective)
 
 
-def nothing_is_optimal(request, watch):
+def nothing_is_optimal(request, context):
     """Call the point of zeros optimal."""
-    outcome = honest(request, watch)
+    outcome = honest(request, context)
     if outcome.values is None:
         return outcome
     return replace(
@@ -191,13 +191,13 @@ def nothing_is_optimal(request, watch):
     )
 
 
-def infeasible(request, watch):
-    outcome = honest(request, watch)
+def infeasible(request, context):
+    outcome = honest(request, context)
     return replace(outcome, status="infeasible", stopped="infeasible", values=None, objective=None, bound=None)
 
 
-def unbounded(request, watch):
-    outcome = honest(request, watch)
+def unbounded(request, context):
+    outcome = honest(request, context)
     return replace(outcome, status="unbounded", stopped="failed", values=None, objective=None, bound=None)
 
 

@@ -12,7 +12,7 @@ import optsched
 from optsched._util.executors import Blocks, RayExecutor, local_pool
 from optsched.instance.generators.workload import generate
 from optsched.prediction.curves.fitted import load_curves
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.search.prices import newton as smoothing
 from optsched.search.prices import price
 from optsched.search.prices.newton import Spread, descend, first_guess
@@ -34,7 +34,7 @@ def _small_blocks(monkeypatch):
 
 def agrees(case, executor):
     """Check that an executor gives what this process gives."""
-    problem = pose(case)
+    problem = build_problem(case)
     alone = price(problem, deadline=None, gap=1e-6)
     spread = price(problem, deadline=None, gap=1e-6, executor=executor)
     assert any(note.startswith("passes over") for note in spread.notes), spread.notes
@@ -69,7 +69,7 @@ def test_solves_are_work_for_an_executor_like_any_other(case, pool):
 
 @pytest.mark.parametrize("rows", [1, 700, 10**9])
 def test_blocks_come_together_to_the_whole(case, rows):
-    table, _ = table_of(pose(case))
+    table, _ = table_of(build_problem(case))
     guess = first_guess(table)
     with ThreadPoolExecutor(1) as threads:
         spread = Spread(table, threads, rows)
@@ -88,7 +88,7 @@ class Failing(Executor):
 
 
 def test_an_executor_that_fails_costs_no_answer(case):
-    found = price(pose(case), deadline=None, gap=1e-4, executor=Failing())
+    found = price(build_problem(case), deadline=None, gap=1e-4, executor=Failing())
     assert found.gap <= 1e-4
     assert "the executor failed (RuntimeError: all workers are gone); passes in this process" in found.notes
 

@@ -23,7 +23,7 @@ from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
     from optsched.instance import Instance
-    from optsched.problem.formulation import Choices
+    from optsched.problem.formulation import ModelOptions
 
 __all__ = ["check", "export", "solve"]
 
@@ -62,7 +62,7 @@ def solve(
 
     writable(out, instance)
     loaded = load(instance)
-    choices = _choices(loaded, formulation, encoding, without)
+    options = _choices(loaded, formulation, encoding, without)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
     limits = tuple(map(limit_of, limit or ()))
     with shown_progress(time_limit, quiet=as_json) as progress:
@@ -72,7 +72,7 @@ def solve(
             tolerance=tolerance,
             formulation=formulation,
             backend=backend,
-            choices=choices,
+            options=options,
             time_limit=time_limit,
             gap=gap,
             seed=seed,
@@ -118,8 +118,8 @@ def export(
         raise InputError("one objective", path="--objective", value=shown(objective))
     name = _formulation(loaded, formulation)
     name = "configuration" if name == "auto" else name
-    choices = _choices(loaded, name, encoding, without)
-    written = exported(loaded, out, formulation=name, objective=wanted[0], choices=choices, gap=gap)
+    options = _choices(loaded, name, encoding, without)
+    written = exported(loaded, out, formulation=name, objective=wanted[0], options=options, gap=gap)
     if as_json:
         print_json(written)
         return 0
@@ -138,19 +138,19 @@ def _formulation(instance: Instance, name: str) -> str:
     return instance.decides if name == "auto" and instance.decides != "counts" else name
 
 
-def _choices(instance: Instance, formulation: str, encoding: str, without: str) -> Choices:
+def _choices(instance: Instance, formulation: str, encoding: str, without: str) -> ModelOptions:
     """Return what the formulation's builder is told; raise InputError for names that the formulation does not have."""
-    from optsched.problem.formulation import DEFAULT, Choices
+    from optsched.problem.formulation import DEFAULT, ModelOptions
     from optsched.problem.formulation import formulation as installed
 
-    choices = Choices(encoding, frozenset(name.strip() for name in without.split(",") if name.strip()))
-    if choices == DEFAULT:
-        return choices
+    options = ModelOptions(encoding, frozenset(name.strip() for name in without.split(",") if name.strip()))
+    if options == DEFAULT:
+        return options
     name = _formulation(instance, formulation)
     if name == "auto":
         raise InputError("the formulation that --encoding and --without are for", path="--formulation", value="'auto'")
-    installed(name).admit(choices)
-    return choices
+    installed(name).admit(options)
+    return options
 
 
 def check(

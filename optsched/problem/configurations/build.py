@@ -8,12 +8,12 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray, members, offsets
 from optsched.instance import Instance
 from optsched.instance.pools import Pool, pools, resources
-from optsched.problem.configurations.current import kept, twins, with_held
+from optsched.problem.configurations.current import kept, twins, with_current
 from optsched.problem.configurations.eligible import eligible
-from optsched.problem.configurations.enumerate import reference_goodputs, ways_of
+from optsched.problem.configurations.enumerate import enumerate_configurations, reference_goodputs
 from optsched.problem.configurations.kinds import kinds
 from optsched.problem.configurations.reference import extremes
-from optsched.problem.configurations.table import Configurations, Ways, throughputs
+from optsched.problem.configurations.table import ConfigurationColumns, Configurations, throughputs
 
 __all__ = ["tabulate"]
 
@@ -29,15 +29,15 @@ def tabulate(instance: Instance) -> Configurations:
     """
     everywhere = pools(instance)
     some, kind_of = kinds(instance.jobs)
-    ways, first, notes = ways_of(some, instance, everywhere)
+    columns, first, notes = enumerate_configurations(some, instance, everywhere)
     if instance.decides == "counts":
-        reference = reference_goodputs(some, ways, first, everywhere)
+        reference = reference_goodputs(some, columns, first, everywhere)
     else:  # progress is measured by what was measured: packed, and without a rate
-        packed = ways_of(some, msgspec.structs.replace(instance, decides="counts"), everywhere)
+        packed = enumerate_configurations(some, msgspec.structs.replace(instance, decides="counts"), everywhere)
         reference = reference_goodputs(some, packed[0], packed[1], everywhere)
     job, within = members(np.diff(first)[kind_of])
-    rows = ways if len(some) == len(instance.jobs) else ways.take(first[kind_of[job]] + within)
-    job, rows = with_held(instance, everywhere, job, rows)
+    rows = columns if len(some) == len(instance.jobs) else columns.take(first[kind_of[job]] + within)
+    job, rows = with_current(instance, everywhere, job, rows)
     idle = np.flatnonzero(np.bincount(job, minlength=len(instance.jobs)) == 0)
     reasons = {j: notes[kind_of[j]] for j in idle.tolist()}
     same, holding = kept(instance, everywhere, job, rows)
@@ -55,7 +55,7 @@ def tabulate(instance: Instance) -> Configurations:
     shared = resources(instance)
     return Configurations(
         job=job,
-        ways=rows,
+        columns=rows,
         kept=same,
         share=share,
         slowest=slowest,
@@ -66,12 +66,12 @@ def tabulate(instance: Instance) -> Configurations:
         capacity=np.array([r.capacity for r in shared]),
         resource_names=tuple(r.name for r in shared),
         reasons=reasons | why,
-        extremes={base: found[kind_of] for base, found in extremes(ways, first).items()},
+        extremes={base: found[kind_of] for base, found in extremes(columns, first).items()},
     )
 
 
 def _slowest(
-    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: Ways, needed: FloatArray
+    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: ConfigurationColumns, needed: FloatArray
 ) -> FloatArray:
     """Return the least network rate of each row: a hundredth of the fastest, or what it needs for a goodput."""
     slow: FloatArray = rows.gbps / SLOWEST
@@ -92,7 +92,7 @@ def _slowest(
 
 
 def _used(
-    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: Ways
+    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: ConfigurationColumns
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Return what each row takes of each resource, without zeros."""
     sites = [site.id for site in instance.cluster.sites]

@@ -13,13 +13,15 @@ from optsched.instance import Instance, Job
 from optsched.instance.pools import Pool
 from optsched.instance.topology import lawful
 from optsched.problem.configurations.enumerate import Rater, even_nodes
-from optsched.problem.configurations.requests import Demands
-from optsched.problem.configurations.table import Ways, none, stacked
+from optsched.problem.configurations.requests import Requests
+from optsched.problem.configurations.table import ConfigurationColumns, none, stacked
 
-__all__ = ["kept", "twins", "with_held"]
+__all__ = ["kept", "twins", "with_current"]
 
 
-def with_held(instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: Ways) -> tuple[IntArray, Ways]:
+def with_current(
+    instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: ConfigurationColumns
+) -> tuple[IntArray, ConfigurationColumns]:
     """Return rows, shape ``(n,)`` with the job of each, and what jobs hold where that is none of them.
 
     A job may go on as it is, also on other nodes or with another batch than those that it would be given.
@@ -27,14 +29,14 @@ def with_held(instance: Instance, everywhere: Sequence[Pool], job: IntArray, row
     holders = [j for j, owner in enumerate(instance.jobs) if owner.holds is not None and not owner.configurations]
     if not holders:
         return job, rows
-    owner, held = _held_ways(instance, everywhere, holders)
+    owner, current = _held_ways(instance, everywhere, holders)
     if len(owner) == 0:
         return job, rows
     # each row of a job beside each of what it holds
     count = np.bincount(owner, minlength=len(instance.jobs))
     of, more = members(count[job])
     number = offsets(count)[job[of]] + more
-    some, other = rows.take(of), held.take(number)
+    some, other = rows.take(of), current.take(number)
     before = np.zeros(len(of), dtype=bool)
     same = np.ones(len(of), dtype=bool)
     for name in ("pool", "gpus", "servers", "nodes"):
@@ -47,10 +49,12 @@ def with_held(instance: Instance, everywhere: Sequence[Pool], job: IntArray, row
     first = np.searchsorted(job, owner)
     at = (first + np.bincount(number[before], minlength=len(owner)))[new]
     order = np.insert(np.arange(len(job)), at, len(job) + np.arange(new.sum()))
-    return np.concatenate([job, owner[new]])[order], stacked([rows, held.take(new)]).take(order)
+    return np.concatenate([job, owner[new]])[order], stacked([rows, current.take(new)]).take(order)
 
 
-def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence[int]) -> tuple[IntArray, Ways]:
+def _held_ways(
+    instance: Instance, everywhere: Sequence[Pool], holders: Sequence[int]
+) -> tuple[IntArray, ConfigurationColumns]:
     """Return (job, way) of what jobs hold and may go on with, where they name their nodes or their batch.
 
     Where a job does not name its nodes, these are the fewest, or, where places are decided, any that are even.
@@ -65,13 +69,13 @@ def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence
         named = bool(_nodes_held(instance, job) or holds.local_batch is not None)
         if number >= 0 and named and _goes_on(job, everywhere[number]):
             groups[number, job.curves[holds.gpu_type], holds.local_batch is None].append(j)
-    parts: list[tuple[IntArray, Ways]] = [(np.empty(0, dtype=np.int64), none())]
+    parts: list[tuple[IntArray, ConfigurationColumns]] = [(np.empty(0, dtype=np.int64), none())]
     for (number, curve, open_batch), some in groups.items():
         jobs, pool = [instance.jobs[j] for j in some], everywhere[number]
-        rater = Rater(instance, Demands.of(jobs), number, pool, instance.curves[curve])
-        held = [job.holds for job in jobs]
-        gpus, servers = (np.array([getattr(h, name) for h in held], dtype=np.int64) for name in ("gpus", "servers"))
-        most = rater.demands.per_server
+        rater = Rater(instance, Requests.of(jobs), number, pool, instance.curves[curve])
+        current = [job.holds for job in jobs]
+        gpus, servers = (np.array([getattr(h, name) for h in current], dtype=np.int64) for name in ("gpus", "servers"))
+        most = rater.requests.per_server
         cell: IntArray = np.arange(len(jobs))
         nodes = np.array([_nodes_held(instance, job) for job in jobs], dtype=np.int64)
         if instance.decides == "counts":
@@ -83,19 +87,19 @@ def _held_ways(instance: Instance, everywhere: Sequence[Pool], holders: Sequence
         fits = pool.fits(gpus[cell], nodes, most[cell], evenly=False)
         cell, nodes = cell[fits], nodes[fits]
         if open_batch:
-            which, ways = rater.with_batches(cell, gpus[cell], nodes, servers[cell])
+            which, columns = rater.with_batches(cell, gpus[cell], nodes, servers[cell])
             cell = cell[which]
-            best = np.lexsort((-np.nan_to_num(ways.goodput, nan=-np.inf), cell))
+            best = np.lexsort((-np.nan_to_num(columns.goodput, nan=-np.inf), cell))
             best = best[run_starts(cell[best])]
-            cell, ways = cell[best], ways.take(best)
+            cell, columns = cell[best], columns.take(best)
         else:
-            batch = np.array([h.local_batch for h in held if h is not None], dtype=np.float64)[cell]
-            ways = rater.rated(cell, gpus[cell], nodes, servers[cell], batch, np.ones(len(cell), dtype=np.int64))
-        known = ~np.isnan(ways.throughput)
-        parts.append((np.array(some)[cell[known]], ways.take(known)))
+            batch = np.array([h.local_batch for h in current if h is not None], dtype=np.float64)[cell]
+            columns = rater.rated(cell, gpus[cell], nodes, servers[cell], batch, np.ones(len(cell), dtype=np.int64))
+        known = ~np.isnan(columns.throughput)
+        parts.append((np.array(some)[cell[known]], columns.take(known)))
     owner = np.concatenate([owner for owner, _ in parts])
     order = np.argsort(owner, kind="stable")
-    return owner[order], stacked([ways for _, ways in parts]).take(order)
+    return owner[order], stacked([columns for _, columns in parts]).take(order)
 
 
 def _nodes_held(instance: Instance, job: Job) -> int:
@@ -117,7 +121,7 @@ def _goes_on(job: Job, pool: Pool) -> bool:
 
 
 def kept(
-    instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: Ways
+    instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: ConfigurationColumns
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which rows are what their job holds now, and which jobs hold anything."""
     holders = [j for j, owner in enumerate(instance.jobs) if owner.holds is not None]
@@ -127,23 +131,23 @@ def kept(
     if not holders:
         return same, holding
     number_of = {(pool.site, pool.gpu_type): number for number, pool in enumerate(everywhere)}
-    held = np.full((len(instance.jobs), 5), np.nan)
+    current = np.full((len(instance.jobs), 5), np.nan)
     for j in holders:
         h = instance.jobs[j].holds
         assert h is not None
         pool = number_of.get((h.site, h.gpu_type), -1)
-        held[j] = pool, h.gpus, h.servers, _nodes_held(instance, instance.jobs[j]) or np.nan, h.local_batch or np.nan
+        current[j] = pool, h.gpus, h.servers, _nodes_held(instance, instance.jobs[j]) or np.nan, h.local_batch or np.nan
     for column, name in enumerate(("pool", "gpus", "servers", "nodes")):
-        mine = held[job, column]
+        mine = current[job, column]
         same &= (getattr(rows, name) == mine) | ((name == "nodes") & np.isnan(mine))
-    batch = held[job, 4]
+    batch = current[job, 4]
     same[same] = np.isnan(batch[same]) | np.isclose(rows.local_batch[same], batch[same])
     return same, holding
 
 
 def twins(
-    instance: Instance, job: IntArray, rows: Ways, same: NDArray[np.bool_]
-) -> tuple[IntArray, Ways, NDArray[np.bool_]]:
+    instance: Instance, job: IntArray, rows: ConfigurationColumns, same: NDArray[np.bool_]
+) -> tuple[IntArray, ConfigurationColumns, NDArray[np.bool_]]:
     """Give what a job holds on known servers a second row: the same counts anywhere else, which is a move.
 
     With a batch that only what it holds has, it may go on, and not move.
@@ -153,10 +157,10 @@ def twins(
     for j, owner in enumerate(instance.jobs):
         if (h := owner.holds) is not None and (h.placement or h.server_placement):
             placed[j], strays[j] = True, not lawful(instance, h)
-    held: IntArray = np.flatnonzero(same & placed[job])
-    moves = held[[_given(instance, instance.jobs[job[row]], rows, row) for row in held.tolist()]]
+    current: IntArray = np.flatnonzero(same & placed[job])
+    moves = current[[_given(instance, instance.jobs[job[row]], rows, row) for row in current.tolist()]]
     stays = np.ones(len(job), dtype=bool)
-    stays[held] = ~strays[job[held]]
+    stays[current] = ~strays[job[current]]
     once = np.flatnonzero(stays | ~same)
     order = np.argsort(np.concatenate([once, moves]), kind="stable")
     taken = np.concatenate([once, moves])[order]
@@ -164,7 +168,7 @@ def twins(
     return job[taken], rows.take(taken), still
 
 
-def _given(instance: Instance, job: Job, rows: Ways, row: int) -> bool:
+def _given(instance: Instance, job: Job, rows: ConfigurationColumns, row: int) -> bool:
     """Tell whether what a job holds, which is a row, has one of the batches that the job may be given."""
     batch, passes = float(rows.local_batch[row]), int(rows.accumulation[row])
     if job.configurations or np.isnan(batch):

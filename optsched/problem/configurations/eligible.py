@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.instance import Instance, Job
 from optsched.instance.pools import Pool
-from optsched.problem.configurations.table import Ways
+from optsched.problem.configurations.table import ConfigurationColumns
 
 __all__ = ["eligible"]
 
 
 def eligible(
-    instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: Ways, lost: FloatArray
+    instance: Instance, everywhere: Sequence[Pool], job: IntArray, rows: ConfigurationColumns, lost: FloatArray
 ) -> tuple[NDArray[np.bool_], FloatArray, dict[int, str]]:
     """Return which rows a job may run in from now on, and what they must achieve.
 

@@ -12,16 +12,16 @@ from optsched._util.arrays import FloatArray, IntArray, members, offsets, run_st
 from optsched.instance import Instance, Job
 from optsched.instance.pools import Pool
 from optsched.prediction.curves import Curve
-from optsched.problem.configurations.explicit import listed_ways
-from optsched.problem.configurations.requests import Demands
-from optsched.problem.configurations.table import Ways, points_of, stacked
+from optsched.problem.configurations.explicit import explicit_configurations
+from optsched.problem.configurations.requests import Requests
+from optsched.problem.configurations.table import ConfigurationColumns, points_of, stacked
 
-__all__ = ["Rater", "even_nodes", "reference_goodputs", "ways_of"]
+__all__ = ["Rater", "enumerate_configurations", "even_nodes", "reference_goodputs"]
 
 
-def ways_of(
+def enumerate_configurations(
     jobs: Sequence[Job], instance: Instance, everywhere: Sequence[Pool]
-) -> tuple[Ways, IntArray, tuple[str, ...]]:
+) -> tuple[ConfigurationColumns, IntArray, tuple[str, ...]]:
     """Return all ways of jobs, whatever they hold.
 
     Returns
@@ -33,77 +33,77 @@ def ways_of(
     reasons
         Of each job: why there are none; empty where there are some.
     """
-    demands = Demands.of(jobs)
+    requests = Requests.of(jobs)
     groups: dict[tuple[int, str], list[int]] = defaultdict(list)
     for number, pool in enumerate(everywhere):
         for j, job in enumerate(jobs):
             if not job.configurations and pool.gpu_type in job.curves and (job.sites is None or pool.site in job.sites):
                 groups[number, job.curves[pool.gpu_type]].append(j)
-    parts = [listed_ways(jobs, instance, everywhere, demands)]
+    parts = [explicit_configurations(jobs, instance, everywhere, requests)]
     for (number, curve), some in groups.items():
-        rater = Rater(instance, demands, number, everywhere[number], instance.curves[curve])
+        rater = Rater(instance, requests, number, everywhere[number], instance.curves[curve])
         parts.append(_by_curve(rater, np.array(some)))
     owner = np.concatenate([owner for owner, _ in parts])
     order = np.argsort(owner, kind="stable")
-    ways = stacked([part for _, part in parts]).take(order)
+    columns = stacked([part for _, part in parts]).take(order)
     count = np.bincount(owner, minlength=len(jobs))
     reasons = tuple("" if n else _why_none(job, everywhere) for n, job in zip(count.tolist(), jobs, strict=True))
-    return ways, offsets(count), reasons
+    return columns, offsets(count), reasons
 
 
-def _by_curve(rater: Rater, some: IntArray) -> tuple[IntArray, Ways]:
+def _by_curve(rater: Rater, some: IntArray) -> tuple[IntArray, ConfigurationColumns]:
     """Return the ways of some jobs in a pool where all have the same curve, by job and then as listed."""
-    pool, demands = rater.pool, rater.demands
-    most = np.minimum(pool.capacity, demands.most[some])
-    steps = np.maximum(0, (most - demands.least[some]) // demands.multiple[some] + 1)
+    pool, requests = rater.pool, rater.requests
+    most = np.minimum(pool.capacity, requests.most[some])
+    steps = np.maximum(0, (most - requests.least[some]) // requests.multiple[some] + 1)
     owner, step = members(steps)
     owner = some[owner]
-    gpus = demands.least[owner] + step * demands.multiple[owner]
+    gpus = requests.least[owner] + step * requests.multiple[owner]
     # parameter servers before nodes: that is the order of the table
-    cell, more = members(demands.most_servers[owner] - demands.fewest_servers[owner] + 1)
-    owner, gpus, servers = owner[cell], gpus[cell], demands.fewest_servers[owner[cell]] + more
+    cell, more = members(requests.most_servers[owner] - requests.fewest_servers[owner] + 1)
+    owner, gpus, servers = owner[cell], gpus[cell], requests.fewest_servers[owner[cell]] + more
     if rater.instance.decides == "counts":  # each count on the fewest nodes
-        nodes = pool.packed_nodes(gpus, demands.per_server[owner])
+        nodes = pool.packed_nodes(gpus, requests.per_server[owner])
         there = nodes <= len(pool.sizes)
         owner, gpus, servers, nodes = owner[there], gpus[there], servers[there], nodes[there]
     else:
-        cell, nodes = even_nodes(pool, gpus, demands.per_server[owner])
+        cell, nodes = even_nodes(pool, gpus, requests.per_server[owner])
         owner, gpus, servers = owner[cell], gpus[cell], servers[cell]
-    cell, ways = rater.with_batches(owner, gpus, nodes, servers)
+    cell, columns = rater.with_batches(owner, gpus, nodes, servers)
     # where network rates are decided, which batch is best depends on the rate, and all of them stay
-    keep = ~np.isnan(ways.throughput)
+    keep = ~np.isnan(columns.throughput)
     if rater.instance.decides != "network" and len(cell) > len(owner):
-        keep &= _firsts_of_most(cell, ways.goodput) | _firsts_of_most(cell, ways.throughput)
-    return (owner[cell], ways) if keep.all() else (owner[cell[keep]], ways.take(keep))
+        keep &= _firsts_of_most(cell, columns.goodput) | _firsts_of_most(cell, columns.throughput)
+    return (owner[cell], columns) if keep.all() else (owner[cell[keep]], columns.take(keep))
 
 
 class Rater:
     """Evaluates ways of jobs that have the same curve in a pool."""
 
-    def __init__(self, instance: Instance, demands: Demands, number: int, pool: Pool, curve: Curve) -> None:
-        self.instance, self.demands, self.number, self.pool, self.curve = instance, demands, number, pool, curve
+    def __init__(self, instance: Instance, requests: Requests, number: int, pool: Pool, curve: Curve) -> None:
+        self.instance, self.requests, self.number, self.pool, self.curve = instance, requests, number, pool, curve
 
     def with_batches(
         self, owner: IntArray, gpus: IntArray, nodes: IntArray, servers: IntArray
-    ) -> tuple[IntArray, Ways]:
+    ) -> tuple[IntArray, ConfigurationColumns]:
         """Return ways with each batch of their owners, and which cell each is of; throughput is nan where none fits."""
-        demands = self.demands
-        cell, which = members(demands.batches[owner])
+        requests = self.requests
+        cell, which = members(requests.batches[owner])
         owner, gpus, nodes, servers = owner[cell], gpus[cell], nodes[cell], servers[cell]
-        batch = demands.batch[demands.first_batch[owner] + which]
-        whole = demands.whole[owner]
+        batch = requests.batch[requests.first_batch[owner] + which]
+        whole = requests.whole[owner]
         most = np.inf if self.curve.max_local_batch is None else float(self.curve.max_local_batch)
         share = batch / gpus
         passes = np.where(whole, np.maximum(1.0, np.ceil(share / most)), 1.0)
         local = np.where(whole, share / passes, batch)
         misfit = np.where(whole, local < 1, local > most)  # never true without a batch
-        ways = self.rated(owner, gpus, nodes, servers, local, passes.astype(np.int64))
-        ways.throughput[misfit] = np.nan
-        return cell, ways
+        columns = self.rated(owner, gpus, nodes, servers, local, passes.astype(np.int64))
+        columns.throughput[misfit] = np.nan
+        return cell, columns
 
     def rated(
         self, owner: IntArray, gpus: IntArray, nodes: IntArray, servers: IntArray, local: FloatArray, passes: IntArray
-    ) -> Ways:
+    ) -> ConfigurationColumns:
         """Return ways with their fastest network rate, their throughput at it, and their efficiency."""
         unknown = np.full(len(gpus), np.nan)
         pool = np.full(len(gpus), self.number)
@@ -112,10 +112,12 @@ class Rater:
             groups = [group for group in self.instance.cluster.servers if group.site == self.pool.site]
             fastest = max(group.network_gbps or 0.0 for group in groups)
             gbps = np.where((nodes > 1) | (servers > 0), fastest, np.nan)
-        points = points_of(Ways(pool, gpus, nodes, servers, local, passes, unknown, unknown, gbps), gbps)
-        efficiency = self.demands.efficiency(owner, points.examples())
+        points = points_of(
+            ConfigurationColumns(pool, gpus, nodes, servers, local, passes, unknown, unknown, gbps), gbps
+        )
+        efficiency = self.requests.efficiency(owner, points.examples())
         rate = np.array(self.curve.throughput(points))
-        return Ways(pool, gpus, nodes, servers, local, passes, rate, efficiency, gbps)
+        return ConfigurationColumns(pool, gpus, nodes, servers, local, passes, rate, efficiency, gbps)
 
 
 def even_nodes(pool: Pool, gpus: IntArray, most: IntArray) -> tuple[IntArray, IntArray]:
@@ -154,13 +156,15 @@ def _why_none(job: Job, everywhere: Sequence[Pool]) -> str:
     return "; ".join(notes) or "no pool that it may use has a GPU type that it can use"
 
 
-def reference_goodputs(jobs: Sequence[Job], ways: Ways, first: IntArray, everywhere: Sequence[Pool]) -> FloatArray:
+def reference_goodputs(
+    jobs: Sequence[Job], columns: ConfigurationColumns, first: IntArray, everywhere: Sequence[Pool]
+) -> FloatArray:
     """Return the goodput that progress 1.0 means for each job, shape ``(jobs,)``.
 
     It is given, that of a configuration, or the best at the fewest GPUs; 1.0 for a job without ways.
     """
     owner = np.repeat(np.arange(len(jobs)), np.diff(first))
-    meant = np.ones(len(ways), dtype=bool)
+    meant = np.ones(len(columns), dtype=bool)
     given = np.full(len(jobs), np.nan)
     for j, job in enumerate(jobs):
         if (wanted := job.reference) is not None:
@@ -168,11 +172,13 @@ def reference_goodputs(jobs: Sequence[Job], ways: Ways, first: IntArray, everywh
                 given[j] = wanted.goodput
                 continue
             own = slice(first[j], first[j + 1])
-            meant[own] = np.isin(ways.pool[own], [n for n, p in enumerate(everywhere) if p.gpu_type == wanted.gpu_type])
-            meant[own] &= wanted.gpus is None or ways.gpus[own] == wanted.gpus
+            meant[own] = np.isin(
+                columns.pool[own], [n for n, p in enumerate(everywhere) if p.gpu_type == wanted.gpu_type]
+            )
+            meant[own] &= wanted.gpus is None or columns.gpus[own] == wanted.gpus
     fewest = np.full(len(jobs), np.iinfo(np.int64).max)
-    np.minimum.at(fewest, owner[meant], ways.gpus[meant])
-    meant &= ways.gpus == fewest[owner]
+    np.minimum.at(fewest, owner[meant], columns.gpus[meant])
+    meant &= columns.gpus == fewest[owner]
     best = np.full(len(jobs), -np.inf)
-    np.maximum.at(best, owner[meant], ways.goodput[meant])
+    np.maximum.at(best, owner[meant], columns.goodput[meant])
     return np.where(np.isnan(given), np.where(np.isfinite(best), best, 1.0), given)

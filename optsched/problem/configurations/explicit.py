@@ -9,15 +9,15 @@ import numpy as np
 from optsched._util.arrays import IntArray, distinct
 from optsched.instance import Instance, Job
 from optsched.instance.pools import Pool
-from optsched.problem.configurations.requests import Demands
-from optsched.problem.configurations.table import Ways, none, stacked
+from optsched.problem.configurations.requests import Requests
+from optsched.problem.configurations.table import ConfigurationColumns, none, stacked
 
-__all__ = ["listed_ways"]
+__all__ = ["explicit_configurations"]
 
 
-def listed_ways(
-    jobs: Sequence[Job], instance: Instance, everywhere: Sequence[Pool], demands: Demands
-) -> tuple[IntArray, Ways]:
+def explicit_configurations(
+    jobs: Sequence[Job], instance: Instance, everywhere: Sequence[Pool], requests: Requests
+) -> tuple[IntArray, ConfigurationColumns]:
     """Return (job, way) of all configurations that jobs list, in every pool where they fit, by job and pool.
 
     An allocation does not say how efficient its batch is: of ways that differ in that alone, the best one stays.
@@ -39,8 +39,8 @@ def listed_ways(
         )
         for c in every
     ]
-    columns = np.array(numbers, dtype=np.float64).T
-    gpus, named, servers, passes = columns[:4].astype(np.int64)
+    cells = np.array(numbers, dtype=np.float64).T
+    gpus, named, servers, passes = cells[:4].astype(np.int64)
     parts, owners = [], []
     for number, pool in enumerate(everywhere):
         here = [
@@ -51,38 +51,42 @@ def listed_ways(
             for j, c in zip(owner.tolist(), every, strict=True)
         ]
         some: IntArray = np.flatnonzero(here)
-        most = demands.per_server[owner[some]]
+        most = requests.per_server[owner[some]]
         nodes = np.where(named[some] > 0, named[some], pool.packed_nodes(gpus[some], most))
         fits = pool.fits(gpus[some], nodes, most, evenly=instance.decides != "counts")
         some, nodes = some[fits], nodes[fits]
         meets = (instance.decides == "network") & ((nodes > 1) | (servers[some] > 0))
-        batch, throughput, efficiency, gbps = columns[4:, some]
+        batch, throughput, efficiency, gbps = cells[4:, some]
         pools = np.full(len(some), number)
         gbps = np.where(meets, gbps, np.nan)
-        parts.append(Ways(pools, gpus[some], nodes, servers[some], batch, passes[some], throughput, efficiency, gbps))
+        parts.append(
+            ConfigurationColumns(
+                pools, gpus[some], nodes, servers[some], batch, passes[some], throughput, efficiency, gbps
+            )
+        )
         owners.append(owner[some])
-    ways, owner = stacked(parts), np.concatenate(owners)
-    order = np.lexsort((ways.nodes, ways.servers, ways.gpus, ways.pool, owner))
-    order = order[_most_efficient(owner[order], ways.take(order))]
-    return owner[order], ways.take(order)
+    columns, owner = stacked(parts), np.concatenate(owners)
+    order = np.lexsort((columns.nodes, columns.servers, columns.gpus, columns.pool, owner))
+    order = order[_most_efficient(owner[order], columns.take(order))]
+    return owner[order], columns.take(order)
 
 
-def _most_efficient(owner: IntArray, ways: Ways) -> IntArray:
+def _most_efficient(owner: IntArray, columns: ConfigurationColumns) -> IntArray:
     """Return the numbers, in increasing order, of the most efficient of all ways that are equal but for that."""
     equal = np.column_stack(
         [
             owner,
-            ways.pool,
-            ways.gpus,
-            ways.nodes,
-            ways.servers,
-            ways.local_batch,
-            ways.accumulation,
-            ways.throughput,
-            ways.gbps,
+            columns.pool,
+            columns.gpus,
+            columns.nodes,
+            columns.servers,
+            columns.local_batch,
+            columns.accumulation,
+            columns.throughput,
+            columns.gbps,
         ]
     )
-    best_first = np.argsort(-ways.efficiency, kind="stable")
+    best_first = np.argsort(-columns.efficiency, kind="stable")
     first, _ = distinct(equal[best_first])
     kept: IntArray = np.sort(best_first[first])
     return kept

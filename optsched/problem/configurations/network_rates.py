@@ -45,21 +45,21 @@ def sampled(
         Factor less 1 by which each step of the interpolation must be lifted to lie nowhere below the curve, shape
         ``(n, count - 1)``; nan where the family names no bound on its curvature: then the curve only rises.
     """
-    ways = table.ways.take(rows)
-    low, high = np.log(table.slowest[rows]), np.log(ways.gbps)
+    columns = table.columns.take(rows)
+    low, high = np.log(table.slowest[rows]), np.log(columns.gbps)
     around = np.empty((len(rows), 0))
     if near is not None:
         wide = np.maximum(high - low, 1e-300)[:, None]
         around = np.nan_to_num(np.clip((np.log(near) - low[:, None]) / wide, 0.0, 1.0), nan=1.0)
     logs = low[:, None] + (high - low)[:, None] * _steps(count, around)
     gbps = np.exp(logs)
-    gbps[:, -1] = ways.gbps  # exactly, whatever rounding says
-    throughput = np.repeat(ways.throughput[:, None], count, axis=1)
+    gbps[:, -1] = columns.gbps  # exactly, whatever rounding says
+    throughput = np.repeat(columns.throughput[:, None], count, axis=1)
     lift = np.zeros((len(rows), count - 1))
-    for name, mine in by_curve(instance, table.pools, table.job[rows], ways.pool):
+    for name, mine in by_curve(instance, table.pools, table.job[rows], columns.pool):
         if not name:  # what a job lists is as fast at any rate
             continue
-        curve, points = instance.curves[name], points_of(ways.take(mine), ways.gbps[mine])
+        curve, points = instance.curves[name], points_of(columns.take(mine), columns.gbps[mine])
         # jobs of one kind have the same points: each is evaluated once
         key = np.column_stack(
             [
@@ -89,11 +89,11 @@ def sampled(
 
 def rising(instance: Instance, table: Configurations, rows: IntArray) -> NDArray[np.bool_]:
     """Return which rows that have a rate are known to run no slower at a faster one, shape ``(n,)``."""
-    ways = table.ways.take(rows)
+    columns = table.columns.take(rows)
     rises = np.ones(len(rows), dtype=bool)
-    for name, mine in by_curve(instance, table.pools, table.job[rows], ways.pool):
+    for name, mine in by_curve(instance, table.pools, table.job[rows], columns.pool):
         if name:
-            rises[mine] = instance.curves[name].rate_rises(points_of(ways.take(mine), ways.gbps[mine]))
+            rises[mine] = instance.curves[name].rate_rises(points_of(columns.take(mine), columns.gbps[mine]))
     return rises
 
 

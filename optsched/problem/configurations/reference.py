@@ -8,9 +8,9 @@ from optsched._util.arrays import FloatArray, IntArray, run_starts
 from optsched.instance import Instance
 from optsched.instance.objectives import Base
 from optsched.instance.pools import pools
-from optsched.problem.configurations.enumerate import ways_of
+from optsched.problem.configurations.enumerate import enumerate_configurations
 from optsched.problem.configurations.kinds import kinds
-from optsched.problem.configurations.table import Ways
+from optsched.problem.configurations.table import ConfigurationColumns
 
 __all__ = ["extremes", "measured_by"]
 
@@ -25,25 +25,25 @@ def measured_by(instance: Instance, base: Base) -> FloatArray:
     there = max(1, sum(job.arrival_s <= instance.now_s for job in instance.jobs))
     part = np.array([pool.capacity for pool in everywhere]) / there
     some, kind_of = kinds(instance.jobs)
-    ways, first, _ = ways_of(some, instance, everywhere)
-    return _extreme(ways, first, base, part if base == "isolated" else None)[kind_of]
+    columns, first, _ = enumerate_configurations(some, instance, everywhere)
+    return _extreme(columns, first, base, part if base == "isolated" else None)[kind_of]
 
 
-def extremes(ways: Ways, first: IntArray) -> dict[Base, FloatArray]:
+def extremes(columns: ConfigurationColumns, first: IntArray) -> dict[Base, FloatArray]:
     """Return the least and the most goodput of each of some jobs, whose ways begin at ``first``."""
-    return {base: _extreme(ways, first, base) for base in ("least", "most")}
+    return {base: _extreme(columns, first, base) for base in ("least", "most")}
 
 
-def _extreme(ways: Ways, first: IntArray, base: Base, part: FloatArray | None = None) -> FloatArray:
+def _extreme(columns: ConfigurationColumns, first: IntArray, base: Base, part: FloatArray | None = None) -> FloatArray:
     """Return the least or greatest of the best goodputs at each count in each pool, or of a part of the pools."""
     jobs = len(first) - 1
     owner = np.repeat(np.arange(jobs), np.diff(first))
-    starts = run_starts(owner, ways.pool, ways.gpus)
+    starts = run_starts(owner, columns.pool, columns.gpus)
     if len(starts) == 0:
         return np.ones(jobs)
-    best = np.maximum.reduceat(ways.goodput, starts)  # of each count in each pool
+    best = np.maximum.reduceat(columns.goodput, starts)  # of each count in each pool
     if part is not None:
-        best = best * np.minimum(1.0, part[ways.pool[starts]] / ways.gpus[starts])
+        best = best * np.minimum(1.0, part[columns.pool[starts]] / columns.gpus[starts])
     found = np.full(jobs, np.inf if base == "least" else -np.inf)
     (np.minimum if base == "least" else np.maximum).at(found, owner[starts], best)
     return np.where(np.isfinite(found), found, 1.0)

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray, offsets
 from optsched.instance import Job
 
-__all__ = ["Demands"]
+__all__ = ["Requests"]
 
 _ANY = np.iinfo(np.int64).max // 4
 """A limit that is none."""
 
 
 @dataclass(frozen=True)
-class Demands:
+class Requests:
     """Limits of jobs; every field has shape ``(jobs,)``, but for ``batch``.
 
     least, most, multiple, per_server
@@ -49,13 +49,13 @@ class Demands:
     reference_batch: FloatArray
 
     @staticmethod
-    def of(jobs: Sequence[Job]) -> Demands:
+    def of(jobs: Sequence[Job]) -> Requests:
         """Read the columns off jobs."""
         batches = [job.global_batches or job.local_batches or (np.nan,) for job in jobs]
         count = np.array([len(each) for each in batches], dtype=np.int64)
         servers = [job.parameter_servers for job in jobs]
         efficiency = [job.efficiency for job in jobs]
-        return Demands(
+        return Requests(
             least=np.array([job.min_gpus for job in jobs], dtype=np.int64),
             most=np.array([job.max_gpus or _ANY for job in jobs], dtype=np.int64),
             multiple=np.array([job.gpu_multiple for job in jobs], dtype=np.int64),

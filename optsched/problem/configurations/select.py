@@ -24,7 +24,7 @@ def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Co
     return replace(
         table,
         job=job,
-        ways=table.ways.take(keep),
+        columns=table.columns.take(keep),
         kept=table.kept[keep],
         share=table.share[keep],
         slowest=table.slowest[keep],
@@ -40,7 +40,7 @@ def same_rows(table: Configurations, other: Configurations, rows: IntArray) -> I
     for number, row in enumerate(rows.tolist()):
         job = other.job[row]
         own = np.arange(table.first[job], table.first[job + 1])
-        mine, wanted = table.ways.take(own), other.ways.take(np.array([row]))
+        mine, wanted = table.columns.take(own), other.columns.take(np.array([row]))
         alike = table.kept[own] == other.kept[row]
         for field in fields(mine):
             have, want = getattr(mine, field.name), getattr(wanted, field.name)
@@ -59,7 +59,7 @@ def repeated(table: Configurations, rows: IntArray) -> Configurations:
     return replace(
         table,
         job=job,
-        ways=table.ways.take(rows),
+        columns=table.columns.take(rows),
         kept=table.kept[rows],
         share=table.share[rows],
         slowest=table.slowest[rows],

@@ -18,11 +18,11 @@ from optsched.instance.objectives import Base
 from optsched.instance.pools import Pool
 from optsched.prediction.curves import Points
 
-__all__ = ["Configurations", "Ways", "by_curve", "none", "points_of", "stacked", "throughputs"]
+__all__ = ["ConfigurationColumns", "Configurations", "by_curve", "none", "points_of", "stacked", "throughputs"]
 
 
 @dataclass(frozen=True)
-class Ways:
+class ConfigurationColumns:
     """Ways to run one job; every field has shape ``(n,)``.
 
     pool
@@ -48,10 +48,10 @@ class Ways:
     def __len__(self) -> int:
         return len(self.pool)
 
-    def take(self, rows: IntArray | NDArray[np.bool_]) -> Ways:
+    def take(self, rows: IntArray | NDArray[np.bool_]) -> ConfigurationColumns:
         """Return the named ways only."""
         numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
-        return Ways(*(getattr(self, f.name).take(numbers) for f in fields(self)))
+        return ConfigurationColumns(*(getattr(self, f.name).take(numbers) for f in fields(self)))
 
     @property
     def goodput(self) -> FloatArray:
@@ -59,15 +59,17 @@ class Ways:
         return self.throughput * self.efficiency
 
 
-def none() -> Ways:
+def none() -> ConfigurationColumns:
     """Return no ways at all."""
     whole, real = np.empty(0, dtype=np.int64), np.empty(0)
-    return Ways(whole, whole, whole, whole, real, whole, real, real, real)
+    return ConfigurationColumns(whole, whole, whole, whole, real, whole, real, real, real)
 
 
-def stacked(parts: Sequence[Ways]) -> Ways:
+def stacked(parts: Sequence[ConfigurationColumns]) -> ConfigurationColumns:
     """Return ways one part after the other."""
-    return Ways(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Ways)))
+    return ConfigurationColumns(
+        *(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(ConfigurationColumns))
+    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Configurations:
     """
 
     job: IntArray
-    ways: Ways
+    columns: ConfigurationColumns
     kept: NDArray[np.bool_]
     share: FloatArray
     slowest: FloatArray
@@ -147,7 +149,9 @@ class Configurations:
         return part
 
 
-def throughputs(instance: Instance, pools: tuple[Pool, ...], job: IntArray, ways: Ways, gbps: FloatArray) -> FloatArray:
+def throughputs(
+    instance: Instance, pools: tuple[Pool, ...], job: IntArray, columns: ConfigurationColumns, gbps: FloatArray
+) -> FloatArray:
     """Return the examples/s of ways at network rates, shape ``(n,)``; a rate of nan stands for none.
 
     Parameters
@@ -155,12 +159,12 @@ def throughputs(instance: Instance, pools: tuple[Pool, ...], job: IntArray, ways
     job, gbps
         Of each way, shape ``(n,)``.
     """
-    rates = ways.throughput.copy()
+    rates = columns.throughput.copy()
     rated = np.flatnonzero(~np.isnan(gbps))
-    for name, which in by_curve(instance, pools, job[rated], ways.pool[rated]):
+    for name, which in by_curve(instance, pools, job[rated], columns.pool[rated]):
         if name:  # what a job lists is as fast at any rate
             some = rated[which]
-            rates[some] = instance.curves[name].throughput(points_of(ways.take(some), gbps[some]))
+            rates[some] = instance.curves[name].throughput(points_of(columns.take(some), gbps[some]))
     return rates
 
 
@@ -187,13 +191,13 @@ def by_curve(
         yield name, np.flatnonzero(curve == k)
 
 
-def points_of(ways: Ways, gbps: FloatArray) -> Points:
+def points_of(columns: ConfigurationColumns, gbps: FloatArray) -> Points:
     """Return ways at network rates as points of a curve."""
     return Points.of(
-        ways.gpus,
-        nodes=ways.nodes,
-        local_batch=ways.local_batch,
-        accumulation=ways.accumulation,
-        servers=ways.servers,
+        columns.gpus,
+        nodes=columns.nodes,
+        local_batch=columns.local_batch,
+        accumulation=columns.accumulation,
+        servers=columns.servers,
         gbps=gbps,
     )

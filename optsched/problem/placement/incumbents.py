@@ -22,27 +22,27 @@ def settled(problem: Problem, plan: Plan) -> Plan:
     Nothing restarts then.
     """
     table = problem.configurations
-    ways = table.ways
+    columns = table.columns
     rows = plan.rows.copy()
     kept = np.flatnonzero(table.kept)
     for row in kept[np.argsort(problem.value[kept], kind="stable")].tolist():
         job, mine = int(table.job[row]), int(plan.rows[table.job[row]])
         if mine < 0 or table.kept[mine] or plan.places is None:
             continue
-        counts = (ways.pool, ways.gpus, ways.nodes, ways.servers, ways.accumulation)
+        counts = (columns.pool, columns.gpus, columns.nodes, columns.servers, columns.accumulation)
         same = all(a[row] == a[mine] for a in counts)
-        batches = ways.local_batch[[row, mine]]
+        batches = columns.local_batch[[row, mine]]
         if same and (np.isnan(batches).all() or batches[0] == batches[1]) and _stays(problem, job, plan.places[job]):
             rows[job] = row
     return replace(plan, rows=rows)
 
 
-def _stays(problem: Problem, job: int, stands: Places | None) -> bool:
+def _stays(problem: Problem, job: int, placed: Places | None) -> bool:
     """Tell whether places are those that a job holds, as far as these are known."""
     holds = problem.instance.jobs[job].holds
-    if holds is None or stands is None:
+    if holds is None or placed is None:
         return False
-    for held, now in ((holds.placement, stands.gpus), (holds.server_placement, stands.servers)):
+    for held, now in ((holds.placement, placed.gpus), (holds.server_placement, placed.servers)):
         if held is not None and {canonical(problem.instance, name): n for name, n in held.items()} != now:
             return False
     return True

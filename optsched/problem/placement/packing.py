@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched._util.arrays import FloatArray
-from optsched.problem.placement.servers import Ground, Piece
-from optsched.solvers import Limits, Watch
+from optsched.problem.placement.servers import Piece, ServerInventory
+from optsched.solvers import Limits, RunContext
 from optsched.solvers.linear import LinearModel
 
-__all__ = ["Dealt", "brief", "deal"]
+__all__ = ["PackItem", "pack", "short_context"]
 
 _EPS = 1e-9
 _ORDERS = 8
@@ -24,7 +24,7 @@ _NETWORK = 3
 
 
 @dataclass(frozen=True)
-class Dealt:
+class PackItem:
     """So many equal pieces of a job, to stand on servers of their own among some equal ones.
 
     servers
@@ -40,83 +40,89 @@ class Dealt:
     sends: float
 
 
-def brief() -> Watch:
+def short_context() -> RunContext:
     """Return a watch for reading a plan: dealing pieces out, and finding rates, take seconds at the most."""
-    return Watch(Limits(time.monotonic() + _SECONDS))
+    return RunContext(Limits(time.monotonic() + _SECONDS))
 
 
-def deal(ground: Ground, wanted: Sequence[Dealt], watch: Watch, seed: int = 0) -> dict[int, list[tuple[int, Piece]]]:
+def pack(
+    inventory: ServerInventory, wanted: Sequence[PackItem], context: RunContext, seed: int = 0
+) -> dict[int, list[tuple[int, Piece]]]:
     """Return the servers of each job's pieces; a job that finds no room is left out.
 
     Classes are dealt out one by one: large pieces first, where they leave the least room; where that fails, in a few
     other orders, and then by a small integer program, whose word is final.
     """
-    by_class: dict[tuple[int, ...], list[Dealt]] = {}
+    by_class: dict[tuple[int, ...], list[PackItem]] = {}
     for item in wanted:
         by_class.setdefault(item.servers, []).append(item)
     found: dict[int, list[tuple[int, Piece]]] = {}
     lost: set[int] = set()
     for servers, items in by_class.items():
-        network = np.array([ground.servers[s].network_gbps for s in servers])
-        free = np.column_stack([ground.capacity[list(servers)], network])
-        dealt = _in_some_order(free, items, seed)
-        if dealt is None:
-            dealt = _by_program(free, items, watch)
-        if dealt is None:
+        network = np.array([inventory.servers[s].network_gbps for s in servers])
+        free = np.column_stack([inventory.capacity[list(servers)], network])
+        packed = _in_some_order(free, items, seed)
+        if packed is None:
+            packed = _by_program(free, items, context)
+        if packed is None:
             # rates can be lowered afterwards, places cannot be shared
-            dealt = _by_program(free, items, watch, over=True)
-        if dealt is None:
-            dealt, left_out = _most_of(free, items)
+            packed = _by_program(free, items, context, over=True)
+        if packed is None:
+            packed, left_out = _most_of(free, items)
             lost |= left_out
-        for item, chosen in zip(items, dealt, strict=True):
+        for item, chosen in zip(items, packed, strict=True):
             found.setdefault(item.job, []).extend((servers[s], item.piece) for s in chosen)
-    return {job: stands for job, stands in found.items() if job not in lost}
+    return {job: placed for job, placed in found.items() if job not in lost}
 
 
-def _in_some_order(free: FloatArray, items: list[Dealt], seed: int) -> list[list[int]] | None:
+def _in_some_order(free: FloatArray, items: list[PackItem], seed: int) -> list[list[int]] | None:
     random = np.random.default_rng(seed)
     order = sorted(range(len(items)), key=lambda k: (-items[k].piece.gpus, -items[k].count, -items[k].sends))
     for _ in range(_ORDERS):
-        dealt = _dealt(free, items, order)
-        if all(len(servers) == item.count for servers, item in zip(dealt, items, strict=True)):
-            return dealt
+        packed = _packed(free, items, order)
+        if all(len(servers) == item.count for servers, item in zip(packed, items, strict=True)):
+            return packed
         # those that found no room come earlier the next time
-        missed = [k for k in order if len(dealt[k]) < items[k].count]
+        missed = [k for k in order if len(packed[k]) < items[k].count]
         order = missed + [k for k in order if k not in missed]
         swap = random.integers(0, len(order), 2)
         order[swap[0]], order[swap[1]] = order[swap[1]], order[swap[0]]
     return None
 
 
-def _dealt(free: FloatArray, items: list[Dealt], order: Sequence[int]) -> list[list[int]]:
+def _packed(free: FloatArray, items: list[PackItem], order: Sequence[int]) -> list[list[int]]:
     """Deal pieces out in an order; an item that finds too few servers gets none."""
-    left = free.copy()
+    residual = free.copy()
     held: dict[int, set[int]] = {}
-    dealt: list[list[int]] = [[] for _ in items]
+    packed: list[list[int]] = [[] for _ in items]
     for k in order:
         item = items[k]
         takes = np.append(item.piece.takes, item.sends)
         mine = held.setdefault(item.job, set())
-        fits = [s for s in np.flatnonzero((left >= takes - _EPS).all(axis=1)).tolist() if s not in mine]
+        fits = [s for s in np.flatnonzero((residual >= takes - _EPS).all(axis=1)).tolist() if s not in mine]
         if len(fits) < item.count:
             continue
         # the least room left, and among equals the most network
-        best = sorted(fits, key=lambda s: (left[s, 0], -left[s, 3] if item.sends else left[s, 3], s))[: item.count]
-        dealt[k] = best
+        best = sorted(fits, key=lambda s: (residual[s, 0], -residual[s, 3] if item.sends else residual[s, 3], s))[
+            : item.count
+        ]
+        packed[k] = best
         mine.update(best)
-        left[best] -= takes
-    return dealt
+        residual[best] -= takes
+    return packed
 
 
-def _most_of(free: FloatArray, items: list[Dealt]) -> tuple[list[list[int]], set[int]]:
+def _most_of(free: FloatArray, items: list[PackItem]) -> tuple[list[list[int]], set[int]]:
     """Deal out what finds room, and name the jobs that do not."""
     order = sorted(range(len(items)), key=lambda k: -items[k].piece.gpus)
-    dealt = _dealt(free, items, order)
-    lost = {item.job for item, servers in zip(items, dealt, strict=True) if len(servers) < item.count}
-    return [[] if item.job in lost else servers for item, servers in zip(items, dealt, strict=True)], lost
+    packed = _packed(free, items, order)
+    lost = {item.job for item, servers in zip(items, packed, strict=True) if len(servers) < item.count}
+    return [[] if item.job in lost else servers for item, servers in zip(items, packed, strict=True)], lost
 
 
-def _by_program(free: FloatArray, items: list[Dealt], watch: Watch, *, over: bool = False) -> list[list[int]] | None:
+def _by_program(
+    free: FloatArray, items: list[PackItem], context: RunContext, *, over: bool = False
+) -> list[list[int]] | None:
     """Deal out by an integer program: item i has a piece on server s or not.
 
     Where servers may send more than they have (``over``), they do so by as little as can be, in all.
@@ -145,7 +151,7 @@ def _by_program(free: FloatArray, items: list[Dealt], watch: Watch, *, over: boo
         mine = [k for k, item in enumerate(items) if item.job == job]
         entries = (np.tile(np.arange(servers), len(mine)), x[mine].ravel(), np.ones(len(mine) * servers))
         model.add_rows("apart", entries, upper=1.0, size=servers)
-    outcome = highs.solve(model, watch)
+    outcome = highs.solve(model, context)
     if outcome.values is None:
         return None
     return [np.flatnonzero(outcome.values[x[k]] > 0.5).tolist() for k in range(len(items))]

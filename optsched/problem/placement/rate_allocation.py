@@ -7,9 +7,9 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.piecewise import Pieces, encode
 from optsched.problem.placement.rate_breakpoints import rate_breakpoints
-from optsched.problem.placement.servers import Ground
+from optsched.problem.placement.servers import ServerInventory
 from optsched.problem.problem import Places, Plan, Problem
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 from optsched.solvers.linear import LinearModel
 
 __all__ = ["best_rates", "loads"]
@@ -18,7 +18,7 @@ _ERROR = 1e-5
 
 
 def best_rates(
-    problem: Problem, ground: Ground, rows: IntArray, places: tuple[Places | None, ...], watch: Watch
+    problem: Problem, inventory: ServerInventory, rows: IntArray, places: tuple[Places | None, ...], context: RunContext
 ) -> Plan | None:
     """Return a plan with the best rates for its rows and places; None where not even the slowest fit.
 
@@ -35,12 +35,14 @@ def best_rates(
     plan = Plan(rows, np.full(len(rows), np.nan), places)
     if len(rated) == 0:
         return plan
-    slow, fast = table.slowest[rows[rated]], table.ways.gbps[rows[rated]]
+    slow, fast = table.slowest[rows[rated]], table.columns.gbps[rows[rated]]
     model = LinearModel()
     rate = model.add_variables("B", len(rated), lower=slow, upper=fast)
-    entries = [(r, k, a) for k, j in enumerate(rated.tolist()) for r, a in loads(problem, ground, rows[j], places[j])]
+    entries = [
+        (r, k, a) for k, j in enumerate(rated.tolist()) for r, a in loads(problem, inventory, rows[j], places[j])
+    ]
     row, which, amount = (np.array(part) for part in zip(*entries, strict=True))
-    capacity = _capacities(ground)
+    capacity = _capacities(inventory)
     model.add_rows("network", (row, rate[which], amount), upper=capacity, size=len(capacity))
     free = np.flatnonzero(slow < fast)
     worth = np.zeros(len(rows))
@@ -58,7 +60,7 @@ def best_rates(
         encode(model, "curve", pieces, argument=rate[free], value=value, sense="at-most")
     if least:
         _least(model, problem, worth, rated[free], value)
-    outcome = highs.solve(model, watch)
+    outcome = highs.solve(model, context)
     if outcome.values is None:
         return None
     # the solver's tolerance is not ours: stay a little inside
@@ -88,23 +90,23 @@ def _least(model: LinearModel, problem: Problem, worth: FloatArray, jobs: IntArr
     model.add_rows("least", entries, upper=own, size=size)
 
 
-def _capacities(ground: Ground) -> FloatArray:
+def _capacities(inventory: ServerInventory) -> FloatArray:
     """Return the network of every server, and the capacity of every crossing."""
-    return np.array([s.network_gbps for s in ground.servers] + [c.capacity for c in ground.crossings])
+    return np.array([s.network_gbps for s in inventory.servers] + [c.capacity for c in inventory.crossings])
 
 
-def loads(problem: Problem, ground: Ground, row: int, places: Places | None) -> list[tuple[int, float]]:
+def loads(problem: Problem, inventory: ServerInventory, row: int, places: Places | None) -> list[tuple[int, float]]:
     """Return what a job at rate 1 sends from each server and across each crossing, as (number, Gb/s).
 
     Crossings count on from the servers. See docs/placement.md for rings and stars.
     """
     assert places is not None
-    ways = problem.configurations.ways
-    gpus, servers = int(ways.gpus[row]), int(ways.servers[row])
-    workers = np.zeros(len(ground.servers))
-    workers[[ground.number[name] for name in places.gpus]] = list(places.gpus.values())
-    tasks = np.zeros(len(ground.servers))
-    tasks[[ground.number[name] for name in places.servers]] = list(places.servers.values())
+    columns = problem.configurations.columns
+    gpus, servers = int(columns.gpus[row]), int(columns.servers[row])
+    workers = np.zeros(len(inventory.servers))
+    workers[[inventory.number[name] for name in places.gpus]] = list(places.gpus.values())
+    tasks = np.zeros(len(inventory.servers))
+    tasks[[inventory.number[name] for name in places.servers]] = list(places.servers.values())
 
     def sends(w: float, p: float) -> float:
         if servers == 0:
@@ -112,6 +114,6 @@ def loads(problem: Problem, ground: Ground, row: int, places: Places | None) -> 
         return (w * (servers - p) + p * (gpus - w)) / max(gpus, servers)
 
     found = [(s, sends(workers[s], tasks[s])) for s in np.flatnonzero(workers + tasks).tolist()]
-    for number, crossing in enumerate(ground.crossings, start=len(ground.servers)):
+    for number, crossing in enumerate(inventory.crossings, start=len(inventory.servers)):
         found.append((number, sends(workers[crossing.below].sum(), tasks[crossing.below].sum())))
     return [(number, amount) for number, amount in found if amount > 0]

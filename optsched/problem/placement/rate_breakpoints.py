@@ -54,15 +54,15 @@ def rate_breakpoints(
     missed = np.full(len(rows), np.inf)
     lift = fine * steep * (gbps[:, -1] - gbps[:, 0]) + 1e-13 * highest
     for count in _COUNTS:
-        left = np.flatnonzero(missed > error)
+        residual = np.flatnonzero(missed > error)
         wanted = np.linspace(0.0, 1.0, count + 1)
-        kept = np.stack([np.minimum((bends[left] < w).sum(axis=1), fine - 1) for w in wanted], axis=1)
-        bare = concave[left]
-        some = left[bare]
+        kept = np.stack([np.minimum((bends[residual] < w).sum(axis=1), fine - 1) for w in wanted], axis=1)
+        bare = concave[residual]
+        some = residual[bare]
         for r, at, above, over in _touching(gbps[some], value[some], slope[some], kept[bare]):
             if (off := over / best[some[r]]) < missed[some[r]]:
                 missed[some[r]], found[some[r]] = off, (at, above + lift[some[r]])
-        for r, places in zip(left[~bare].tolist(), kept[~bare], strict=True):
+        for r, places in zip(residual[~bare].tolist(), kept[~bare], strict=True):
             at, above = _through(gbps[r], value[r], places)
             if (off := float((np.interp(gbps[r], at, above) - value[r]).max()) / best[r]) < missed[r]:
                 missed[r], found[r] = off, (at, above + 1e-13 * highest[r])

@@ -12,7 +12,7 @@ from optsched._util.arrays import FloatArray, IntArray
 from optsched.instance.topology import Crossing, Room, ServerClass
 from optsched.problem.problem import Places, Problem
 
-__all__ = ["Ground", "Piece", "pieces_of"]
+__all__ = ["Piece", "ServerInventory", "pieces_of"]
 
 _EPS = 1e-9
 
@@ -33,14 +33,14 @@ class Piece:
 def pieces_of(problem: Problem, row: int) -> tuple[Piece, ...]:
     """Return the pieces of a row: its workers, spread evenly over its nodes, and its parameter servers."""
     table = problem.configurations
-    ways, owner = table.ways, problem.instance.jobs[table.job[row]]
-    whole, more = divmod(int(ways.gpus[row]), int(ways.nodes[row]))
+    columns, owner = table.columns, problem.instance.jobs[table.job[row]]
+    whole, more = divmod(int(columns.gpus[row]), int(columns.nodes[row]))
     found = []
-    for size, count in ((whole + 1, more), (whole, int(ways.nodes[row]) - more)):
+    for size, count in ((whole + 1, more), (whole, int(columns.nodes[row]) - more)):
         if count:
             takes = np.array([size, size * owner.cpu_cores_per_gpu, size * owner.memory_gb_per_gpu])
             found.append(Piece(size, count, takes))
-    if (servers := int(ways.servers[row])) > 0:
+    if (servers := int(columns.servers[row])) > 0:
         ps = owner.parameter_servers
         takes = np.array([0.0, ps.cpu_cores if ps else 0.0, ps.memory_gb if ps else 0.0])
         found.append(Piece(0, servers, takes))
@@ -48,7 +48,7 @@ def pieces_of(problem: Problem, row: int) -> tuple[Piece, ...]:
 
 
 @dataclass(frozen=True)
-class Ground:
+class ServerInventory:
     """Every server by its number, and links as sets of servers.
 
     servers
@@ -70,7 +70,7 @@ class Ground:
     capacity: FloatArray
 
     @staticmethod
-    def of(problem: Problem) -> Ground:
+    def of(problem: Problem) -> ServerInventory:
         """Return the ground of a problem: the room that its jobs have."""
         instance = problem.instance
         room = (problem.room or Room.of(instance)).apart()
@@ -78,7 +78,7 @@ class Ground:
         sites = {site.id: k for k, site in enumerate(instance.cluster.sites)}
         types = {gpu.id: k for k, gpu in enumerate(instance.cluster.gpu_types)}
         racks = {key: k for k, key in enumerate(dict.fromkeys((s.site, s.rack) for s in servers))}
-        return Ground(
+        return ServerInventory(
             servers,
             room.crossings,
             {s.names[0]: k for k, s in enumerate(servers)},
@@ -90,7 +90,7 @@ class Ground:
 
     def hosts(self, problem: Problem, row: int, piece: Piece) -> NDArray[np.bool_]:
         """Return the servers that may host a piece of a row when they are empty, shape ``(servers,)``."""
-        pool = problem.configurations.pools[problem.configurations.ways.pool[row]]
+        pool = problem.configurations.pools[problem.configurations.columns.pool[row]]
         cluster = problem.instance.cluster
         site = [s.id for s in cluster.sites].index(pool.site)
         mine: NDArray[np.bool_] = (self.site == site) & (self.capacity >= piece.takes - _EPS).all(axis=1)
@@ -103,7 +103,7 @@ class Ground:
         problem: Problem,
         row: int,
         free: FloatArray,
-        homes: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
+        domains: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
         sends: float = 0.0,
     ) -> list[tuple[int, Piece]] | None:
         """Return servers for the pieces of a row, in the first home that has room; None where there is none.
@@ -122,21 +122,23 @@ class Ground:
         """
         parts = pieces_of(problem, row)
         found, least = None, np.inf
-        for own_servers, ps_servers in homes:
+        for own_servers, ps_servers in domains:
             used = np.zeros(len(self.servers), dtype=bool)
             chosen: list[tuple[int, Piece]] = []
             missing = 0.0
             for piece in parts:
-                home = own_servers if piece.gpus else ps_servers
-                fits = home & ~used & self.hosts(problem, row, piece) & (free[:, :3] >= piece.takes - _EPS).all(axis=1)
+                domain = own_servers if piece.gpus else ps_servers
+                fits = (
+                    domain & ~used & self.hosts(problem, row, piece) & (free[:, :3] >= piece.takes - _EPS).all(axis=1)
+                )
                 if piece.gpus == 0:
                     fits &= self._fullest_rack(fits)
                 candidates = np.flatnonzero(fits)
                 if len(candidates) < piece.count:
                     break
-                left, network = free[candidates, 0] - piece.gpus, free[candidates, 3]
+                residual, network = free[candidates, 0] - piece.gpus, free[candidates, 3]
                 short = np.round(np.maximum(0.0, sends - network), 6)
-                order = np.lexsort((-network if sends else network, left, short))[: piece.count]
+                order = np.lexsort((-network if sends else network, residual, short))[: piece.count]
                 best = candidates[order]
                 missing += float(short[order].sum())
                 used[best] = True
@@ -154,8 +156,8 @@ class Ground:
         best: NDArray[np.bool_] = self.rack == int(np.argmax(counts))
         return best
 
-    def places(self, stands: Sequence[tuple[int, Piece]]) -> Places:
+    def places(self, placed: Sequence[tuple[int, Piece]]) -> Places:
         """Return pieces on servers by the servers' names."""
-        gpus = {self.servers[s].names[0]: p.gpus for s, p in sorted(stands, key=lambda at: at[0]) if p.gpus}
-        servers = {self.servers[s].names[0]: 1 for s, p in sorted(stands, key=lambda at: at[0]) if not p.gpus}
+        gpus = {self.servers[s].names[0]: p.gpus for s, p in sorted(placed, key=lambda at: at[0]) if p.gpus}
+        servers = {self.servers[s].names[0]: 1 for s, p in sorted(placed, key=lambda at: at[0]) if not p.gpus}
         return Places(gpus, servers)

@@ -15,7 +15,7 @@ from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Plan, Problem
 from optsched.search.heuristics.marginal_gain import used
 from optsched.search.heuristics.pop import of_jobs, solved
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 __all__ = ["neighbourhoods"]
 
@@ -28,7 +28,7 @@ _PATIENCE = 20
 
 
 def neighbourhoods(
-    problem: Problem, rows: IntArray, watch: Watch, *, costs: FloatArray | None = None, backend: str = "highs"
+    problem: Problem, rows: IntArray, context: RunContext, *, costs: FloatArray | None = None, backend: str = "highs"
 ) -> IntArray:
     """Return a plan no worse than the given one, the chosen row of each job, shape ``(jobs,)``, -1 for none.
 
@@ -43,11 +43,11 @@ def neighbourhoods(
         ``highs`` or ``cpsat``.
     """
     table, instance = problem.configurations, problem.instance
-    random = np.random.default_rng(watch.limits.seed)
+    random = np.random.default_rng(context.limits.seed)
     holding = np.array([job.holds is not None for job in instance.jobs], dtype=bool)
     able = np.flatnonzero(np.diff(table.first) > 0)
     best, value, idle, size = rows, _merit(problem, rows), 0, _FIRST
-    while idle < _PATIENCE and len(able) and watch.limits.left() > 0 and not watch.stopping():
+    while idle < _PATIENCE and len(able) and context.limits.left() > 0 and not context.stopping():
         chosen = _neighbours(problem, best, able, min(size, len(able)), costs, random)
         others = best.copy()
         others[chosen] = -1
@@ -57,9 +57,9 @@ def neighbourhoods(
             moved[chosen] = False
             moves -= int(moved.sum())
         part, number = of_jobs(problem, chosen, table.capacity - used(problem, others), moves)
-        limits = replace(watch.limits, deadline=time.monotonic() + min(_SECONDS, watch.limits.left()), gap=1e-4)
+        limits = replace(context.limits, deadline=time.monotonic() + min(_SECONDS, context.limits.left()), gap=1e-4)
         now = np.where(best[chosen] >= 0, np.searchsorted(number, best[chosen]), -1)
-        found, proven = solved(part, replace(watch, limits=limits, report=None), backend, Plan(now))
+        found, proven = solved(part, replace(context, limits=limits, report=None), backend, Plan(now))
         # the larger the neighbourhood, the better, as long as it is solved
         size = min(2 * size, len(able)) if proven else max(_LEAST, size // 2)
         idle += 1
@@ -68,7 +68,7 @@ def neighbourhoods(
         others[chosen] = np.where(found >= 0, number[found], -1)
         if (merit := _merit(problem, others)) > (value[0], value[1] + 1e-9 * abs(value[1])):
             best, value, idle = others, merit, 0
-            watch.progress("neighbourhoods", value[1], None)
+            context.progress("neighbourhoods", value[1], None)
         elif proven and len(chosen) == len(able):
             break  # the whole is solved
     return best
@@ -99,6 +99,6 @@ def _neighbours(
         np.maximum.at(most, table.job, net)
         loss = most[able] - np.where(rows[able] >= 0, net[rows[able]], 0.0)
         score += 0.5 * loss / max(1e-300, float(loss.max(initial=0.0)))
-    pool = np.where(rows[able] >= 0, table.ways.pool[rows[able]], -1)
+    pool = np.where(rows[able] >= 0, table.columns.pool[rows[able]], -1)
     score += 0.5 * (pool == pool[np.argmax(score)])
     return np.sort(able[np.argsort(-score, kind="stable")[:size]])

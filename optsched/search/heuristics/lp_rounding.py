@@ -8,7 +8,7 @@ from optsched._util.arrays import IntArray
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Problem
 from optsched.search.heuristics.marginal_gain import better, improve, take, used
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 
 __all__ = ["lp_rounding"]
 
@@ -26,7 +26,7 @@ def lp_rounding(problem: Problem, deadline: float | None = None) -> IntArray | N
     from optsched.solvers import highs
 
     built = formulation("configuration").forms["linear"](problem, DEFAULT)
-    outcome = highs.solve(built.model, Watch(Limits(deadline)), relaxed=True)
+    outcome = highs.solve(built.model, RunContext(Limits(deadline)), relaxed=True)
     if outcome.values is None:
         return None
     rows = built.read(np.where(outcome.values > _WHOLE, 1.0, 0.0)).rows

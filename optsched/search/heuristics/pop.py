@@ -17,7 +17,7 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray, offsets, positions
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Plan, Problem
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 
 __all__ = ["of_jobs", "partitioned", "shares", "solved"]
 
@@ -43,7 +43,7 @@ def of_jobs(problem: Problem, jobs: IntArray, capacity: FloatArray, moves: int |
     part = replace(
         table,
         job=number[table.job[rows]],
-        ways=table.ways.take(rows),
+        columns=table.columns.take(rows),
         kept=table.kept[rows],
         share=table.share[rows],
         slowest=table.slowest[rows],
@@ -130,13 +130,13 @@ def _exactly(deadline: float | None, gap: float, parts: int) -> Callable[[Proble
         limits = Limits(deadline, gap)
         if deadline is not None:
             limits = replace(limits, deadline=deadline - limits.left() * (1 - 1 / parts))
-        return solved(part, Watch(limits))[0]
+        return solved(part, RunContext(limits))[0]
 
     return solve
 
 
 def solved(
-    part: Problem, watch: Watch, backend: str = "highs", start: Plan | None = None
+    part: Problem, context: RunContext, backend: str = "highs", start: Plan | None = None
 ) -> tuple[IntArray | None, bool]:
     """Return the chosen rows by the configuration formulation, None without a plan, and whether they are proven best.
 
@@ -150,9 +150,9 @@ def solved(
     form = {"highs": "linear", "cpsat": "cpsat"}[backend]
     built = formulation("configuration").forms[form](part, DEFAULT)
     if form == "cpsat":
-        outcome = cpsat.solve(built.model, watch)
+        outcome = cpsat.solve(built.model, context)
     else:
         known = None if start is None or built.start is None else built.start(start)
-        outcome = highs.solve(built.model, watch, start=known)
+        outcome = highs.solve(built.model, context, start=known)
     rows = None if outcome.values is None else built.read(outcome.values).rows
     return rows, outcome.status == "optimal"

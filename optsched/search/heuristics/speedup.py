@@ -27,7 +27,7 @@ def speed_up(problem: Problem, deadline: float | None = None) -> IntArray:
     table = problem.configurations
     rows, free = stayed(problem)
     frozen = rows >= 0
-    goodput, gpus, pool = table.ways.goodput * table.share, table.ways.gpus, table.ways.pool
+    goodput, gpus, pool = table.columns.goodput * table.share, table.columns.gpus, table.columns.pool
     for job in np.argsort(~problem.required, kind="stable").tolist():
         own = better(problem, job, rows, free) if rows[job] < 0 else ()
         if len(own):

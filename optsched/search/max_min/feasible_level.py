@@ -12,7 +12,7 @@ from optsched.problem.configurations import some_rows
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Plan, Problem
 from optsched.search.prices import price
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 
 __all__ = ["Reach", "reach"]
 
@@ -77,19 +77,19 @@ def reach(
     found = price(asked, deadline=deadline, gap=gap, start=prices, enough=None if wanted > jobs else wanted - 0.5)
     answer = _reach(found.rows, value, found.bound, found.prices)
     if not (answer.exact or answer.count >= wanted or answer.most < wanted or len(value) > _LARGE):
-        answer = _by_integers(asked, answer, found.bound, Watch(Limits(deadline, gap)))
+        answer = _by_integers(asked, answer, found.bound, RunContext(Limits(deadline, gap)))
     if answer.rows is None:
         return answer
     return replace(answer, rows=np.where(answer.rows >= 0, np.flatnonzero(keep)[answer.rows], -1))
 
 
-def _by_integers(asked: Problem, answer: Reach, bound: float, watch: Watch) -> Reach:
+def _by_integers(asked: Problem, answer: Reach, bound: float, context: RunContext) -> Reach:
     """Return the answer that HiGHS gives, where prices left it open."""
     from optsched.solvers import highs
 
     built = formulation("configuration").forms["linear"](asked, DEFAULT)
     start = None if answer.rows is None or built.start is None else built.start(Plan(answer.rows))
-    outcome = highs.solve(built.model, watch, start=start)
+    outcome = highs.solve(built.model, context, start=start)
     if outcome.status == "infeasible":
         return replace(answer, rows=None, count=0, most=-1)
     rows = answer.rows if outcome.values is None else built.read(outcome.values).rows
@@ -107,8 +107,8 @@ def _telling(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
     start, resource, amount = table.used_by_row
     row, _, taken = table.used
     rows = np.flatnonzero((value > 0) | problem.required[table.job] | (np.bincount(row, taken < 0, len(table)) > 0))
-    rows = rows[np.lexsort((rows, value[rows], table.ways.pool[rows], table.job[rows]))]
-    begin = run_starts(table.job[rows], table.ways.pool[rows], value[rows])
+    rows = rows[np.lexsort((rows, value[rows], table.columns.pool[rows], table.job[rows]))]
+    begin = run_starts(table.job[rows], table.columns.pool[rows], value[rows])
     leader = np.repeat(rows[begin], np.diff(begin, append=len(rows)))
     size = np.diff(start)
     alike = size[rows] == size[leader]

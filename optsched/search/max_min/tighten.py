@@ -8,7 +8,7 @@ import numpy as np
 
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Problem
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 from optsched.solvers.highs import solve
 
 __all__ = ["tightened"]
@@ -17,7 +17,7 @@ _ROUNDS = 20
 _WORTHWHILE = 1e-3
 
 
-def tightened(problem: Problem, watch: Watch) -> tuple[Problem, float | None]:
+def tightened(problem: Problem, context: RunContext) -> tuple[Problem, float | None]:
     """Return an equivalent max-min problem with a tighter LP relaxation, and a bound on its optimum.
 
     No plan's least value exceeds the bound U of the LP relaxation, so that a value above U serves no
@@ -28,7 +28,7 @@ def tightened(problem: Problem, watch: Watch) -> tuple[Problem, float | None]:
     bound = None
     for _ in range(_ROUNDS):
         built = formulation("configuration").forms["linear"](problem, DEFAULT)
-        outcome = solve(built.model, watch, relaxed=True)
+        outcome = solve(built.model, context, relaxed=True)
         if outcome.status != "optimal" or outcome.bound is None:
             break
         lower = outcome.bound * (1 + 1e-9)  # proven by the duals, but for rounding

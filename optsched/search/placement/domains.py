@@ -80,12 +80,12 @@ def stands_of(problem: Problem, room: Room) -> Stands:
     and each that it crosses for certain (:class:`optsched.instance.topology.Parted`, of what a type of GPUs has there).
     Every plan keeps all of these. What is held now, and what needs no rate, stands in the whole site.
     """
-    table, ways = problem.configurations, problem.configurations.ways
+    table, columns = problem.configurations, problem.configurations.columns
     homes, of_site = room.homes()
     alike = _alike(room, homes)
     times = np.bincount(alike, minlength=len(homes))
-    rated = ~np.isnan(ways.gbps) & ~table.kept
-    key = np.column_stack([ways.pool, ways.gpus, ways.nodes, ways.servers, rated, table.kept])
+    rated = ~np.isnan(columns.gbps) & ~table.kept
+    key = np.column_stack([columns.pool, columns.gpus, columns.nodes, columns.servers, rated, table.kept])
     first, shape = distinct(key)
     shapes = key[first]
     pool, gpus, nodes = shapes[:, :3].T

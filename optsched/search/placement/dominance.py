@@ -25,7 +25,7 @@ def needed(problem: Problem) -> NDArray[np.bool_]:
     is held now stays, and so does a row of a job with deadline or budget, whose slowest rates differ.
     """
     table = problem.configurations
-    ways = table.ways
+    columns = table.columns
     rated = np.flatnonzero(~np.isnan(table.slowest))
     # between two rates, what is known to rise is worth what it is at either of them, and other curves may do anything
     above = np.repeat(problem.value[:, None], _RATES - 1, axis=1)
@@ -44,11 +44,11 @@ def needed(problem: Problem) -> NDArray[np.bool_]:
         if owner.deadline_s is not None or owner.budget is not None or owner.configurations:
             continue
         own = np.arange(table.first[job], table.first[job + 1])
-        own = own[(ways.servers[own] == 0) & ~table.kept[own]]
-        for rows in np.split(own, np.flatnonzero(np.diff(ways.pool[own])) + 1):
-            shape = np.concatenate([ways.gpus[rows], ways.nodes[rows]]).tobytes()
+        own = own[(columns.servers[own] == 0) & ~table.kept[own]]
+        for rows in np.split(own, np.flatnonzero(np.diff(columns.pool[own])) + 1):
+            shape = np.concatenate([columns.gpus[rows], columns.nodes[rows]]).tobytes()
             if shape not in known:
-                known[shape] = _inside(ways.gpus[rows], ways.nodes[rows])
+                known[shape] = _inside(columns.gpus[rows], columns.nodes[rows])
             keep[rows[_needless(known[shape], below[rows], above[rows])]] = False
     return keep
 

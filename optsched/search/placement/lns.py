@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray, foremost
 from optsched.problem.formulation import formulation
 from optsched.problem.placement.incumbents import feasible
-from optsched.problem.placement.packing import brief
+from optsched.problem.placement.packing import short_context
 from optsched.problem.placement.rate_allocation import best_rates
-from optsched.problem.placement.residual import room_left
-from optsched.problem.placement.servers import Ground
+from optsched.problem.placement.residual import residual_room
+from optsched.problem.placement.servers import ServerInventory
 from optsched.problem.problem import Plan, Problem
 from optsched.search.placement.prices import worth_of
 from optsched.search.placement.rate_levels import CHOICES, at_levels, at_rates, plans_of
-from optsched.solvers import Limits, Watch
+from optsched.solvers import Limits, RunContext
 from optsched.solvers.subprocess.channel import TICK
 
 __all__ = ["improved"]
@@ -49,7 +49,7 @@ def improved(
     problem: Problem,
     plan: Plan,
     worth: FloatArray,
-    watch: Watch,
+    context: RunContext,
     enough: float = np.inf,
     news: Future[Plan | None] | None = None,
 ) -> Plan:
@@ -63,41 +63,41 @@ def improved(
     worth
         Of each row, its value less what it takes at prices, shape ``(rows,)``.
     """
-    random = np.random.default_rng(watch.limits.seed)
+    random = np.random.default_rng(context.limits.seed)
     has_rows = np.diff(problem.configurations.first) > 0
     movable = np.array([job.holds is None for job in problem.instance.jobs]) & has_rows
     if not movable.any():
         return plan
-    ground = Ground.of(problem)
-    offers = _offers(problem, worth, watch)
-    racks = _racks(ground)
+    inventory = ServerInventory.of(problem)
+    offers = _offers(problem, worth, context)
+    racks = _racks(inventory)
     best, value = plan, problem.total(plan)
     sets = _sets(len(racks), random)
-    while value < enough and watch.limits.left() > _LEAST and not watch.stopping():
+    while value < enough and context.limits.left() > _LEAST and not context.stopping():
         found: Plan | None = None
         if news is not None and news.done():
             found, news = news.result(), None
         elif (chosen := next(sets, None)) is not None:
             servers = np.concatenate([racks[k] for k in chosen])
-            found = _anew(problem, ground, best, _freed(ground, best, movable, servers, random), offers, watch)
+            found = _anew(problem, inventory, best, _freed(inventory, best, movable, servers, random), offers, context)
         elif news is not None:
-            wait([news], max(0.0, min(TICK, watch.limits.left())))
+            wait([news], max(0.0, min(TICK, context.limits.left())))
         else:
             break
         if found is None or (now := problem.total(found)) <= value + 1e-7 * abs(value):
             continue
         if feasible(problem, found):
             best, value = found, now
-            watch.progress("neighbourhoods", value, None)
+            context.progress("neighbourhoods", value, None)
             sets = _sets(len(racks), random)
     return best
 
 
-def _racks(ground: Ground) -> list[IntArray]:
+def _racks(inventory: ServerInventory) -> list[IntArray]:
     """Return the servers of each rack, of large ones in parts."""
     found = []
-    for rack in np.unique(ground.rack).tolist():
-        own = np.flatnonzero(ground.rack == rack)
+    for rack in np.unique(inventory.rack).tolist():
+        own = np.flatnonzero(inventory.rack == rack)
         found += np.array_split(own, math.ceil(len(own) / _SERVERS))
     return found
 
@@ -114,11 +114,11 @@ def _sets(count: int, random: np.random.Generator) -> Iterator[tuple[int, ...]]:
 
 
 def _freed(
-    ground: Ground, plan: Plan, movable: NDArray[np.bool_], servers: IntArray, random: np.random.Generator
+    inventory: ServerInventory, plan: Plan, movable: NDArray[np.bool_], servers: IntArray, random: np.random.Generator
 ) -> IntArray:
     """Return the jobs with pieces on any of the servers, and some that have none anywhere."""
     assert plan.places is not None
-    names = {ground.servers[s].names[0] for s in servers.tolist()}
+    names = {inventory.servers[s].names[0] for s in servers.tolist()}
     here = [stands is not None and not names.isdisjoint({*stands.gpus, *stands.servers}) for stands in plan.places]
     waits = np.flatnonzero(movable & (plan.rows < 0))
     some = random.permutation(waits)[:_WAITING]
@@ -134,18 +134,20 @@ class _Offers:
     job: IntArray
 
 
-def _offers(problem: Problem, worth: FloatArray, watch: Watch) -> _Offers:
+def _offers(problem: Problem, worth: FloatArray, context: RunContext) -> _Offers:
     """Return the best rows of each job, at their best levels of rates at prices."""
     table = problem.configurations
     each = max(4, min(20, _PRICED // table.jobs))
     best = foremost(table.job, worth, each)
     part, number = at_levels(problem, np.sort(best))
-    net = worth_of(part, watch.limits.deadline).net
+    net = worth_of(part, context.limits.deadline).net
     order = foremost(part.configurations.job, net, _ROWS)
-    return _Offers(number[order], part.configurations.ways.gbps[order], part.configurations.job[order])
+    return _Offers(number[order], part.configurations.columns.gbps[order], part.configurations.job[order])
 
 
-def _anew(problem: Problem, ground: Ground, plan: Plan, freed: IntArray, offers: _Offers, watch: Watch) -> Plan | None:
+def _anew(
+    problem: Problem, inventory: ServerInventory, plan: Plan, freed: IntArray, offers: _Offers, context: RunContext
+) -> Plan | None:
     """Return the plan with the freed jobs decided anew; None where nothing is found."""
     table = problem.configurations
     free = np.zeros(table.jobs, dtype=bool)
@@ -162,24 +164,26 @@ def _anew(problem: Problem, ground: Ground, plan: Plan, freed: IntArray, offers:
     part = replace(
         at_rates(problem, number, rate[order]),
         required=problem.required & free,
-        room=room_left(problem, ground, others),
+        room=residual_room(problem, inventory, others),
         near=None,
     )
     built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
-    limits = Limits(time.monotonic() + min(_SECONDS, watch.limits.left()), 1e-3, watch.limits.seed, 1)
+    limits = Limits(time.monotonic() + min(_SECONDS, context.limits.left()), 1e-3, context.limits.seed, 1)
     found = (
-        _joined(problem, ground, plan, free, number, own)
-        for own in plans_of(built, Watch(limits, stop=watch.stop), Plan(now, plan.gbps, plan.places))
+        _joined(problem, inventory, plan, free, number, own)
+        for own in plans_of(built, RunContext(limits, stop=context.stop), Plan(now, plan.gbps, plan.places))
     )
     return max((each for each in found if each is not None), key=problem.total, default=None)
 
 
 def _joined(
-    problem: Problem, ground: Ground, plan: Plan, free: NDArray[np.bool_], number: IntArray, found: Plan
+    problem: Problem, inventory: ServerInventory, plan: Plan, free: NDArray[np.bool_], number: IntArray, found: Plan
 ) -> Plan | None:
     """Return the plan with what was found for the freed jobs, at the best rates for all."""
     assert found.places is not None
     assert plan.places is not None
     rows = np.where(free, np.append(number, -1)[found.rows], plan.rows)
     places = tuple(new if freely else old for new, old, freely in zip(found.places, plan.places, free, strict=True))
-    return Plan(rows, None, places) if plan.gbps is None else best_rates(problem, ground, rows, places, brief())
+    return (
+        Plan(rows, None, places) if plan.gbps is None else best_rates(problem, inventory, rows, places, short_context())
+    )

@@ -125,10 +125,10 @@ def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) ->
 
 def _first_prices(problem: Problem, deadline: float | None) -> FloatArray:
     """Return prices of pools and sites: of all rows with equal counts, the one of the greatest value is enough."""
-    table, ways = problem.configurations, problem.configurations.ways
-    order = np.lexsort((-problem.value, ways.servers, ways.gpus, ways.pool, table.job))
+    table, columns = problem.configurations, problem.configurations.columns
+    order = np.lexsort((-problem.value, columns.servers, columns.gpus, columns.pool, table.job))
     keep = np.zeros(len(table), dtype=bool)
-    keep[order[run_starts(*(of[order] for of in (table.job, ways.pool, ways.gpus, ways.servers)))]] = True
+    keep[order[run_starts(*(of[order] for of in (table.job, columns.pool, columns.gpus, columns.servers)))]] = True
     part = replace(problem, configurations=some_rows(table, keep, ""), value=problem.value[keep])
     return relaxed(part, deadline).prices
 
@@ -159,4 +159,4 @@ def worth_in_pools(problem: Problem, deadline: float | None, gap: float) -> Wort
     net = problem.value - table.costs(found.prices)
     dual = dual_of(problem, found.prices, table.capacity, net)
     anywhere = np.zeros(len(table), dtype=np.int64), np.ones((1, len(room.classes)), dtype=bool)
-    return Worth(net, *anywhere, found.rows, table.ways.gbps, dual, room)
+    return Worth(net, *anywhere, found.rows, table.columns.gbps, dual, room)

@@ -16,14 +16,14 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray, members
 from optsched.problem.configurations import repeated
-from optsched.problem.formulation import Choices, Formulated, formulation
+from optsched.problem.formulation import Formulated, ModelOptions, formulation
 from optsched.problem.placement.incumbents import feasible, part_of, settled
-from optsched.problem.placement.packing import brief
+from optsched.problem.placement.packing import short_context
 from optsched.problem.placement.rate_allocation import best_rates
-from optsched.problem.placement.servers import Ground
+from optsched.problem.placement.servers import ServerInventory
 from optsched.problem.problem import Plan, Problem
 from optsched.search.placement.prices import worth_of
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 __all__ = [
     "CHOICES",
@@ -50,13 +50,13 @@ _TIMES = 4
 """Rows at rates in a kernel, over its rows."""
 _CUTS = 4
 """Most times that a relaxation, and then a model, is solved again with rows that it lacked."""
-CHOICES = Choices(without=frozenset({"pools"}))
+CHOICES = ModelOptions(exclude=frozenset({"pools"}))
 """Of models of parts: servers imply the pools, and the relaxation need not be tight."""
 
 
 def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
     """Return the problem of some rows, each with several rates as one row at each level; and their numbers."""
-    slowest, gbps = problem.configurations.slowest, problem.configurations.ways.gbps
+    slowest, gbps = problem.configurations.slowest, problem.configurations.columns.gbps
     free = slowest[rows] < gbps[rows]
     times = np.where(free, len(_LEVELS), 1)
     which, step = members(times)
@@ -68,7 +68,7 @@ def at_levels(problem: Problem, rows: IntArray) -> tuple[Problem, IntArray]:
 
 def at_rates(problem: Problem, number: IntArray, rate: FloatArray) -> Problem:
     """Return the problem of some rows, each at a network rate; shape ``(n,)`` both, by jobs."""
-    slowest, gbps = problem.configurations.slowest[number], problem.configurations.ways.gbps[number]
+    slowest, gbps = problem.configurations.slowest[number], problem.configurations.columns.gbps[number]
     several = slowest < gbps
     part = _with_rates(problem, number, np.where(several, rate, slowest), np.where(several, rate, gbps))
     part.value[several] = problem.values(number[several], rate[several])
@@ -86,7 +86,7 @@ def in_intervals(problem: Problem, ends_at: Sequence[float]) -> tuple[Problem, I
     table = problem.configurations
     ends = [
         [slow, *(part * _ABOVE * fast for part in ends_at if part * _ABOVE * fast > slow), fast]
-        for slow, fast in zip(table.slowest.tolist(), table.ways.gbps.tolist(), strict=True)
+        for slow, fast in zip(table.slowest.tolist(), table.columns.gbps.tolist(), strict=True)
     ]
     number = np.repeat(np.arange(len(ends)), [len(of) - 1 for of in ends])
     slow, fast = (np.array([end for of in ends for end in of[part]]) for part in (slice(None, -1), slice(1, None)))
@@ -95,14 +95,14 @@ def in_intervals(problem: Problem, ends_at: Sequence[float]) -> tuple[Problem, I
 
 def _with_rates(problem: Problem, number: IntArray, slow: FloatArray, fast: FloatArray) -> Problem:
     table = repeated(problem.configurations, number)
-    table = replace(table, slowest=slow, ways=replace(table.ways, gbps=fast))
+    table = replace(table, slowest=slow, columns=replace(table.columns, gbps=fast))
     near = None if problem.near is None else problem.near[number]
     return replace(problem, configurations=table, value=problem.value[number], near=near)
 
 
 def narrowed(part: Problem, number: IntArray, plan: Plan) -> Plan:
     """Return a plan in the rows of a part, at rates that these have, none above its own; others are left out."""
-    slowest, fastest = part.configurations.slowest, part.configurations.ways.gbps
+    slowest, fastest = part.configurations.slowest, part.configurations.columns.gbps
     rows, gbps = np.full_like(plan.rows, -1), np.full(len(plan.rows), np.nan)
     for job in np.flatnonzero(plan.rows >= 0).tolist():
         own = np.flatnonzero(number == plan.rows[job])
@@ -121,10 +121,10 @@ def widened(problem: Problem, number: IntArray, plan: Plan) -> Plan:
     whole = settled(problem, Plan(rows, plan.gbps, plan.places))
     if plan.gbps is None:
         return whole
-    return best_rates(problem, Ground.of(problem), whole.rows, plan.places, brief()) or whole
+    return best_rates(problem, ServerInventory.of(problem), whole.rows, plan.places, short_context()) or whole
 
 
-def plans_of(built: Formulated, watch: Watch, known: Plan | None) -> Iterator[Plan]:
+def plans_of(built: Formulated, context: RunContext, known: Plan | None) -> Iterator[Plan]:
     """Yield the plan that a model has, and again with rows that it lacked, while these cut it off and there is time.
 
     What the relaxation violates is added first, since rows are found there for little. Later plans need not be better:
@@ -139,18 +139,18 @@ def plans_of(built: Formulated, watch: Watch, known: Plan | None) -> Iterator[Pl
 
     assert built.cut is not None
     assert built.start is not None
-    quiet = replace(watch, report=None, found=None)
+    quiet = replace(context, report=None, found=None)
     for _ in range(_CUTS):
         relaxed = highs.solve(built.model, quiet, relaxed=True)
         if relaxed.values is None or not built.cut(relaxed.values):
             break
     start = None if known is None else built.start(known)
     for _ in range(_CUTS):
-        outcome = highs.solve(built.model, watch, start=start)
+        outcome = highs.solve(built.model, context, start=start)
         if outcome.values is None:
             break
         yield built.read(outcome.values)
-        if watch.limits.left() <= 0 or watch.stopping() or not built.cut(outcome.values):
+        if context.limits.left() <= 0 or context.stopping() or not built.cut(outcome.values):
             break
 
 
@@ -162,7 +162,7 @@ def _least(loss: FloatArray, count: int, known: Plan | None) -> IntArray:
     return np.flatnonzero(few)
 
 
-def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | None, watch: Watch) -> Plan | None:
+def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | None, context: RunContext) -> Plan | None:
     """Return a plan of about so many rows, those of the least loss and those of a known plan; None where there is none.
 
     Parameters
@@ -172,12 +172,12 @@ def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | No
     """
     part, number = at_levels(problem, _least(loss, _WIDER * count, known))
     within = None if known is None else narrowed(part, number, known)
-    loss = worth_of(part, watch.limits.deadline).loss(part)
+    loss = worth_of(part, context.limits.deadline).loss(part)
     keep = np.zeros(len(loss), dtype=bool)
     keep[_least(loss, _TIMES * count, within)] = True
     part, of = part_of(part, keep)
     number = number[of]
     built = formulation(problem.instance.decides).forms["linear"](part, CHOICES)
     start = None if known is None else narrowed(part, number, known)
-    found = [widened(problem, number, plan) for plan in plans_of(built, watch, start)]
+    found = [widened(problem, number, plan) for plan in plans_of(built, context, start)]
     return max((plan for plan in found if feasible(problem, plan)), key=problem.total, default=None)

@@ -79,9 +79,9 @@ class Nets:
         row, resource, amount = table.used
         over = (amount > 0) & (amount > table.capacity[resource] + ROOM * np.abs(table.capacity[resource]))
         self._misfits = row[over & ~relieved(resource, amount, len(table.capacity))[resource]]
-        self.seen = ~(table.slowest < table.ways.gbps)
+        self.seen = ~(table.slowest < table.columns.gbps)
         self.net, self.value = np.full(len(table), -np.inf), problem.value.copy()
-        self.slot, self.gbps = np.zeros(len(table), dtype=np.int64), table.ways.gbps.copy()
+        self.slot, self.gbps = np.zeros(len(table), dtype=np.int64), table.columns.gbps.copy()
 
     def at(self, prices: FloatArray, rounds: int) -> float:
         """Take prices of all resources, look closely at rows in so many rounds at the most, and return the dual.

@@ -18,11 +18,11 @@ from optsched.instance.topology import canonical
 from optsched.problem.configurations import some_rows
 from optsched.problem.placement.incumbents import settled
 from optsched.problem.placement.rate_allocation import best_rates
-from optsched.problem.placement.servers import Ground, Piece
+from optsched.problem.placement.servers import Piece, ServerInventory
 from optsched.problem.problem import Places, Plan, Problem
 from optsched.search.heuristics.marginal_gain import marginal_gain
 from optsched.search.placement.prices import Worth
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 __all__ = ["first_plan"]
 
@@ -31,7 +31,9 @@ _EPS = 1e-9
 Stands = dict[int, list[tuple[int, Piece]]]
 
 
-def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, repair: bool = True) -> Plan | None:
+def first_plan(
+    problem: Problem, context: RunContext, worth: Worth | None = None, *, repair: bool = True
+) -> Plan | None:
     """Return a plan; None where a required job or a limit on moves finds no room.
 
     Parameters
@@ -42,20 +44,20 @@ def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, re
     repair
         Whether a job that finds no room may take another configuration than the one it was given.
     """
-    ground = Ground.of(problem)
+    inventory = ServerInventory.of(problem)
     net = problem.value if worth is None else worth.net
     if worth is None:
-        rows = _counts(problem, watch)
+        rows = _counts(problem, context)
     else:
         rows = _worthiest(problem, net) if worth.rows is None else worth.rows.copy()
-    homes = _homes(ground)
-    free = np.column_stack([ground.capacity, [server.network_gbps for server in ground.servers]])
+    homes = _homes(inventory)
+    free = np.column_stack([inventory.capacity, [server.network_gbps for server in inventory.servers]])
     stands: Stands = {}
     order = _order(problem, rows)
     if worth is not None:  # who needs a rack comes before who may stand anywhere, and who sends most before the others
-        sends = np.where(rows < 0, 0.0, np.nan_to_num(worth.rate[rows]) * problem.configurations.ways.nodes[rows])
+        sends = np.where(rows < 0, 0.0, np.nan_to_num(worth.rate[rows]) * problem.configurations.columns.nodes[rows])
         order.sort(key=lambda job: -float(sends[job]))
-    best_homes = _BestHomes(ground, worth)
+    best_homes = _BestHomes(inventory, worth)
     # who finds no room for what pays at the prices waits until all have been asked
     for floor in (-np.inf,) if worth is None else (0.0, -np.inf):
         for job in order:
@@ -65,34 +67,34 @@ def first_plan(problem: Problem, watch: Watch, worth: Worth | None = None, *, re
             if repair:
                 own = _by_worth(problem, job, net)
                 own = own[(net[own] >= floor) & (own != rows[job])]
-                tried += own[_may_fit(problem, ground, free, own)].tolist()
+                tried += own[_may_fit(problem, inventory, free, own)].tolist()
             for row in tried:
                 rate = 0.0 if worth is None else float(np.nan_to_num(worth.rate[row]))
-                found = _stand(problem, ground, row, free, [*best_homes.of(row), *homes], rate)
+                found = _stand(problem, inventory, row, free, [*best_homes.of(row), *homes], rate)
                 if found is not None:
                     rows[job], stands[job] = row, found
                     for server, piece in found:
                         free[server] -= np.append(piece.takes, rate)
                     break
     rows[[job for job in range(len(rows)) if job not in stands]] = -1
-    places = tuple(ground.places(stands[j]) if rows[j] >= 0 else None for j in range(len(rows)))
+    places = tuple(inventory.places(stands[j]) if rows[j] >= 0 else None for j in range(len(rows)))
     rows = settled(problem, Plan(rows, None, places)).rows
     if problem.instance.decides == "placement":
         return Plan(rows, None, places)
-    return _rated(problem, ground, rows, places, watch)
+    return _rated(problem, inventory, rows, places, context)
 
 
-def _counts(problem: Problem, watch: Watch) -> IntArray:
+def _counts(problem: Problem, context: RunContext) -> IntArray:
     """Return the rows of marginal gain over the rows on the fewest nodes and those that are held."""
     table = problem.configurations
-    ways = table.ways
-    cell = np.column_stack([table.job, ways.pool, ways.gpus, ways.servers])
+    columns = table.columns
+    cell = np.column_stack([table.job, columns.pool, columns.gpus, columns.servers])
     _, number = np.unique(cell, axis=0, return_inverse=True)
     fewest = np.full(int(number.max(initial=0)) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(fewest, number.ravel(), ways.nodes)
-    keep = (ways.nodes == fewest[number.ravel()]) | table.kept
+    np.minimum.at(fewest, number.ravel(), columns.nodes)
+    keep = (columns.nodes == fewest[number.ravel()]) | table.kept
     part = replace(problem, configurations=some_rows(table, keep, ""), value=problem.value[keep])
-    chosen = marginal_gain(part, watch.limits.deadline)
+    chosen = marginal_gain(part, context.limits.deadline)
     rows = np.full(table.jobs, -1, dtype=np.int64)
     rows[chosen >= 0] = np.flatnonzero(keep)[chosen[chosen >= 0]]
     return rows
@@ -101,11 +103,11 @@ def _counts(problem: Problem, watch: Watch) -> IntArray:
 class _BestHomes:
     """The homes that made rows worth what they are at the prices of racks and links."""
 
-    def __init__(self, ground: Ground, worth: Worth | None) -> None:
+    def __init__(self, inventory: ServerInventory, worth: Worth | None) -> None:
         self.worth = worth
         if worth is not None:
             number = {name: k for k, c in enumerate(worth.room.classes) for name in c.names}
-            class_of = np.array([number[server.names[0]] for server in ground.servers], dtype=np.int64)
+            class_of = np.array([number[server.names[0]] for server in inventory.servers], dtype=np.int64)
             self.homes = worth.homes[:, class_of]
 
     def of(self, row: int) -> list[NDArray[np.bool_]]:
@@ -113,32 +115,32 @@ class _BestHomes:
         return [] if self.worth is None else [self.homes[self.worth.home[row]]]
 
 
-def _may_fit(problem: Problem, ground: Ground, free: FloatArray, rows: IntArray) -> NDArray[np.bool_]:
+def _may_fit(problem: Problem, inventory: ServerInventory, free: FloatArray, rows: IntArray) -> NDArray[np.bool_]:
     """Tell which rows find as many servers as they need with GPUs enough, wherever these stand in the pool."""
-    instance, ways = problem.instance, problem.configurations.ways
+    instance, columns = problem.instance, problem.configurations.columns
     sites = [site.id for site in instance.cluster.sites]
     types = [gpu.id for gpu in instance.cluster.gpu_types]
     fits = np.zeros(len(rows), dtype=bool)
     for number, pool in enumerate(problem.configurations.pools):
-        mine: IntArray = np.flatnonzero(ways.pool[rows] == number)
+        mine: IntArray = np.flatnonzero(columns.pool[rows] == number)
         if len(mine) == 0:
             continue
-        here = (ground.site == sites.index(pool.site)) & (ground.gpu_type == types.index(pool.gpu_type))
+        here = (inventory.site == sites.index(pool.site)) & (inventory.gpu_type == types.index(pool.gpu_type))
         left = np.sort(free[here, 0] + _EPS)
-        gpus, nodes = ways.gpus[rows[mine]], ways.nodes[rows[mine]]
+        gpus, nodes = columns.gpus[rows[mine]], columns.nodes[rows[mine]]
         whole, more = np.divmod(gpus, nodes)
         fits[mine] = len(left) - np.searchsorted(left, whole) >= nodes
         fits[mine] &= (more == 0) | (len(left) - np.searchsorted(left, whole + 1) >= more)
     return fits
 
 
-def _homes(ground: Ground) -> list[NDArray[np.bool_]]:
+def _homes(inventory: ServerInventory) -> list[NDArray[np.bool_]]:
     """Return sets of servers, small ones first: racks, what lies below links, sites."""
-    sets = {mine.tobytes(): mine for rack in np.unique(ground.rack) for mine in [ground.rack == rack]}
-    for crossing in ground.crossings:
+    sets = {mine.tobytes(): mine for rack in np.unique(inventory.rack) for mine in [inventory.rack == rack]}
+    for crossing in inventory.crossings:
         sets[crossing.below.tobytes()] = crossing.below
-    for site in np.unique(ground.site):
-        mine = ground.site == site
+    for site in np.unique(inventory.site):
+        mine = inventory.site == site
         sets[mine.tobytes()] = mine
     return sorted(sets.values(), key=lambda home: int(home.sum()))
 
@@ -146,7 +148,7 @@ def _homes(ground: Ground) -> list[NDArray[np.bool_]]:
 def _order(problem: Problem, rows: IntArray) -> list[int]:
     """Return the jobs: what stays where it is, then the required, then large pieces first, then who waits."""
     table = problem.configurations
-    ways = table.ways
+    columns = table.columns
 
     def key(job: int) -> tuple[bool, bool, bool, float, float, int]:
         row = rows[job]
@@ -157,8 +159,8 @@ def _order(problem: Problem, rows: IntArray) -> list[int]:
             False,
             not kept,
             not problem.required[job],
-            -ways.gpus[row] / ways.nodes[row],
-            -float(ways.gpus[row]),
+            -columns.gpus[row] / columns.nodes[row],
+            -float(columns.gpus[row]),
             job,
         )
 
@@ -187,37 +189,42 @@ def _by_worth(problem: Problem, job: int, worth: FloatArray) -> IntArray:
 
 
 def _stand(
-    problem: Problem, ground: Ground, row: int, free: FloatArray, homes: list[NDArray[np.bool_]], rate: float
+    problem: Problem,
+    inventory: ServerInventory,
+    row: int,
+    free: FloatArray,
+    homes: list[NDArray[np.bool_]],
+    rate: float,
 ) -> list[tuple[int, Piece]] | None:
     """Return servers for a row; what is held on known servers stands there."""
     table = problem.configurations
     holds = problem.instance.jobs[table.job[row]].holds
     both = [(home, home) for home in homes]
     if table.kept[row] and holds is not None:
-        workers, servers = (_named(problem, ground, names) for names in (holds.placement, holds.server_placement))
+        workers, servers = (_named(problem, inventory, names) for names in (holds.placement, holds.server_placement))
         both = [(workers & home if holds.placement is None else workers, servers) for home in homes]
         if holds.server_placement is None:
             both = [(mine, home) for (mine, _), home in zip(both, homes, strict=True)]
-    return ground.stand(problem, row, free, both, rate)
+    return inventory.stand(problem, row, free, both, rate)
 
 
-def _named(problem: Problem, ground: Ground, names: dict[str, int] | None) -> NDArray[np.bool_]:
+def _named(problem: Problem, inventory: ServerInventory, names: dict[str, int] | None) -> NDArray[np.bool_]:
     """Return the named servers as a set; all where none are."""
     if names is None:
-        return np.ones(len(ground.servers), dtype=bool)
-    held = np.zeros(len(ground.servers), dtype=bool)
-    held[[ground.number[canonical(problem.instance, name)] for name in names]] = True
+        return np.ones(len(inventory.servers), dtype=bool)
+    held = np.zeros(len(inventory.servers), dtype=bool)
+    held[[inventory.number[canonical(problem.instance, name)] for name in names]] = True
     return held
 
 
 def _rated(
-    problem: Problem, ground: Ground, rows: IntArray, places: tuple[Places | None, ...], watch: Watch
+    problem: Problem, inventory: ServerInventory, rows: IntArray, places: tuple[Places | None, ...], context: RunContext
 ) -> Plan | None:
     """Return the best rates; while not even the slowest fit, the optional job of least value goes."""
     rows, standing = rows.copy(), list(places)
     while True:
-        plan = best_rates(problem, ground, rows, tuple(standing), watch)
-        if plan is not None or watch.limits.left() <= 0:
+        plan = best_rates(problem, inventory, rows, tuple(standing), context)
+        if plan is not None or context.limits.left() <= 0:
             return plan
         rated = np.flatnonzero((rows >= 0) & ~problem.required)
         rated = rated[~np.isnan(problem.configurations.slowest[rows[rated]])]

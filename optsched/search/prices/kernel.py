@@ -14,7 +14,7 @@ from optsched._util.arrays import FloatArray, IntArray, positions
 from optsched.search.prices.dual import Look
 from optsched.search.prices.table import ROOM, Table
 from optsched.solvers import highs
-from optsched.solvers.base import Limits, Watch
+from optsched.solvers.base import Limits, RunContext
 from optsched.solvers.linear import LinearModel
 
 __all__ = ["Kernel", "Solved", "kernel", "largest_part", "relaxed", "solved"]
@@ -166,7 +166,7 @@ def relaxed(core: Kernel, deadline: float | None) -> Solved:
     if len(core.rows) == 0:
         return Solved(core.fixed.astype(np.float64), None, core.fixed_value)
     model, _ = _model(core, np.ones(len(core.many), dtype=bool), core.fixed_value)
-    outcome = highs.solve(model, Watch(Limits(deadline, 0.0)), relaxed=True)
+    outcome = highs.solve(model, RunContext(Limits(deadline, 0.0)), relaxed=True)
     if outcome.values is None or outcome.duals is None:
         return Solved(infeasible=outcome.status == "infeasible")
     units = core.fixed.astype(np.float64)
@@ -193,7 +193,7 @@ def solved(core: Kernel, units: IntArray | None, deadline: float | None, gap: fl
         if deadline is not None:
             now = time.monotonic()
             until = now + (deadline - now) / (count - number)
-        outcome = highs.solve(model, Watch(Limits(until, gap)), start=start)
+        outcome = highs.solve(model, RunContext(Limits(until, gap)), start=start)
         if outcome.status == "infeasible":
             return Solved(infeasible=True)
         chosen = start if outcome.values is None else outcome.values

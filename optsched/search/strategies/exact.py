@@ -11,14 +11,14 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, SolverError, shown
-from optsched.problem.formulation import DEFAULT, Choices, Formulated, Formulation, formulation, formulations
+from optsched.problem.formulation import DEFAULT, Formulated, Formulation, ModelOptions, formulation, formulations
 from optsched.problem.infeasibility import proven_infeasible
 from optsched.problem.problem import Plan, Problem
 from optsched.search.max_min import tightened
 from optsched.search.placement import narrowed, widened
 from optsched.search.strategies.heuristic import HEURISTICS
 from optsched.search.strategies.state import Search, bounded
-from optsched.solvers import Outcome, Watch, form_of
+from optsched.solvers import Outcome, RunContext, form_of
 
 __all__ = ["doubted", "exactly", "formulation_for", "in_turn", "nearer"]
 
@@ -53,10 +53,10 @@ def formulation_for(problem: Problem, wanted: str, form: str, backend: str) -> t
 def exactly(
     search: Search,
     chosen: Formulation,
-    choices: Choices,
+    options: ModelOptions,
     form: str,
     backend: str,
-    watch: Watch,
+    context: RunContext,
     note: str,
     share: float = 1.0,
     ends: Sequence[float] = (),
@@ -66,28 +66,28 @@ def exactly(
     Where rows are few, those of several network rates become rows in intervals of rates, which end at ``ends``.
     """
     began = time.monotonic()
-    if watch.limits.deadline is not None:
+    if context.limits.deadline is not None:
         # what it finds must be read and checked, too
-        left = max(0.0, share * watch.limits.left() - 2 * search.check_s)
-        watch = replace(watch, limits=replace(watch.limits, deadline=began + left))
+        left = max(0.0, share * context.limits.left() - 2 * search.check_s)
+        context = replace(context, limits=replace(context.limits, deadline=began + left))
     search = search.noting(note) if note else search
     problem = search.problem
     if problem.objective.aggregate == "min":
-        problem, level = tightened(problem, watch)
+        problem, level = tightened(problem, context)
         search = bounded(search, level, 1.0, "the LP relaxation")
     number = None
     if problem.instance.decides != "counts" and problem is search.problem:
-        problem, number = hopeful(search, watch, ends)
+        problem, number = hopeful(search, context, ends)
     start = search.plan
     if number is not None and start is not None:
         start = narrowed(problem, number, start)
-    built = chosen.forms[form](problem, choices)
+    built = chosen.forms[form](problem, options)
     build_s = time.monotonic() - began
-    if watch.limits.left() <= 0:
+    if context.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
     # only the solver speaks in the model's units
-    told = replace(watch, scale=watch.scale * built.scale)
-    enough = -np.inf if start is None else search.value + _ENOUGH * watch.limits.gap * abs(search.value)
+    told = replace(context, scale=context.scale * built.scale)
+    enough = -np.inf if start is None else search.value + _ENOUGH * context.limits.gap * abs(search.value)
     outcome = run_backend(form, backend, built, told, start, enough / built.scale)
     build_s += outcome.handover_s
     search = replace(search, stopped=outcome.stopped, build_s=build_s, solve_s=outcome.solve_s)
@@ -114,16 +114,16 @@ def exactly(
 
 
 def in_turn(
-    search: Search, first: Callable[[Search], Search], then: Callable[[Search], Search], watch: Watch
+    search: Search, first: Callable[[Search], Search], then: Callable[[Search], Search], context: RunContext
 ) -> Search:
     """Ask a second solver where the first one failed."""
     search = first(search)
-    if search.stopped != "failed" or watch.limits.left() <= 0 or watch.stopping():
+    if search.stopped != "failed" or context.limits.left() <= 0 or context.stopping():
         return search
     return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
 
 
-def hopeful(search: Search, watch: Watch, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
+def hopeful(search: Search, context: RunContext, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
     """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
     from optsched.search.placement import in_intervals, part_of, worth_of
 
@@ -137,7 +137,7 @@ def hopeful(search: Search, watch: Watch, ends: Sequence[float]) -> tuple[Proble
         part, of = in_intervals(part, ends)
         number = number[of]
     # of few rows, prices that are better known leave fewer
-    worth = worth_of(replace(part, near=None), watch.limits.deadline, max(problem.error, 3e-4))
+    worth = worth_of(replace(part, near=None), context.limits.deadline, max(problem.error, 3e-4))
     part, of = part_of(part, worth.promising(part, search.value, narrowed(part, number, plan).rows))
     return part, number[of]
 
@@ -168,29 +168,29 @@ def read_plan(built: Formulated, values: FloatArray) -> Plan:
 
 
 def run_backend(
-    form: str, backend: str, built: Formulated, watch: Watch, start: Plan | None, enough: float = -np.inf
+    form: str, backend: str, built: Formulated, context: RunContext, start: Plan | None, enough: float = -np.inf
 ) -> Outcome:
-    """Run a backend; it is imported no sooner than here. ``enough``: a bound down to which the tree searches."""
+    """Run a backend, imported no sooner than here; branch and bound searches down to the bound ``enough``."""
     if backend == "branch_and_bound":
-        from optsched.solvers import branch_and_bound as tree
+        from optsched.solvers import branch_and_bound
 
         assert built.disjunctions is not None
-        return tree.solve(built.model, built.disjunctions(), watch, enough)
+        return branch_and_bound.solve(built.model, built.disjunctions(), context, enough)
     if form == "linear":
         from optsched.solvers import highs
 
         point = None if start is None or built.start is None else built.start(start)
-        return highs.solve(built.model, watch, start=point)
+        return highs.solve(built.model, context, start=point)
     if form == "cpsat":
         from optsched.solvers import cpsat
 
-        return cpsat.solve(built.model, watch)
+        return cpsat.solve(built.model, context)
     from optsched.solvers import pyomo
 
-    return pyomo.solve(built.model, watch, backend.partition(":")[2])
+    return pyomo.solve(built.model, context, backend.partition(":")[2])
 
 
-def doubted(search: Search, watch: Watch) -> Search:
+def doubted(search: Search, context: RunContext) -> Search:
     """Return the search after a solver said that there is no plan, which is believed if something else says so, too.
 
     That is the proof by duals, or another solver; a known plan refutes it.
@@ -199,7 +199,7 @@ def doubted(search: Search, watch: Watch) -> Search:
     draft = search.board.draft
     if search.plan is not None or draft is not None:
         return word.noting("a solver calls the instance infeasible, and a feasible plan is known: not believed")
-    if proven_infeasible(problem, watch.limits):
+    if proven_infeasible(problem, context.limits):
         return search
     other = "highs" if search.backend.partition(":")[0] == "cpsat" else "cpsat"
     name = problem.instance.decides if problem.instance.decides != "counts" else "configuration"
@@ -210,7 +210,7 @@ def doubted(search: Search, watch: Watch) -> Search:
         built = chosen.forms[form](problem, DEFAULT)
     except InputError as error:  # e.g. amounts of more decimals than CP-SAT takes
         return search.noting(f"infeasible on the word of one solver, since {other} cannot be asked: {error}")
-    outcome = run_backend(form, other, built, replace(watch, scale=watch.scale * built.scale), None)
+    outcome = run_backend(form, other, built, replace(context, scale=context.scale * built.scale), None)
     if outcome.status == "infeasible":
         return search.noting(f"two solvers call the instance infeasible; the second is {other}")
     if outcome.values is not None:

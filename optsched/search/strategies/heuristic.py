@@ -14,7 +14,7 @@ from optsched.problem.problem import Plan, Problem, allocate, rows_of
 from optsched.search.heuristics.marginal_gain import marginal_gain
 from optsched.search.max_min import highest_level, lexicographic, reach
 from optsched.search.strategies.state import Search, bounded, spec_of
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 __all__ = [
     "HEURISTICS",
@@ -47,7 +47,7 @@ PARTS = {"pop-4": 4, "pop-16": 16}
 """Parts of the partitions."""
 
 
-def by_heuristic(search: Search, watch: Watch, name: str, gap: float, backend: str = "highs") -> Search:
+def by_heuristic(search: Search, context: RunContext, name: str, gap: float, backend: str = "highs") -> Search:
     """Take up the plan of a heuristic, in a half of the time left: the other half is the bound's."""
     from optsched.search.heuristics.greedy import price_greedy
     from optsched.search.heuristics.lp_rounding import lp_rounding
@@ -56,12 +56,12 @@ def by_heuristic(search: Search, watch: Watch, name: str, gap: float, backend: s
     from optsched.search.prices import relaxed
 
     began, problem = time.monotonic(), search.problem
-    deadline = None if watch.limits.deadline is None else began + watch.limits.left() / 2
+    deadline = None if context.limits.deadline is None else began + context.limits.left() / 2
     rows: IntArray | None
     if name in PARTS:
-        rows = partitioned(problem, PARTS[name], watch.limits.seed, deadline=deadline, gap=gap)
+        rows = partitioned(problem, PARTS[name], context.limits.seed, deadline=deadline, gap=gap)
     elif name == "neighbourhoods":
-        rows = _by_neighbourhoods(problem, watch, deadline, backend)
+        rows = _by_neighbourhoods(problem, context, deadline, backend)
     elif name == "lp-rounding":
         rows = lp_rounding(problem, deadline)
     elif name == "speed-up":
@@ -74,13 +74,13 @@ def by_heuristic(search: Search, watch: Watch, name: str, gap: float, backend: s
     return search if rows is None else search.offered(Plan(rows), name)
 
 
-def _by_neighbourhoods(problem: Problem, watch: Watch, deadline: float | None, backend: str) -> IntArray:
+def _by_neighbourhoods(problem: Problem, context: RunContext, deadline: float | None, backend: str) -> IntArray:
     """Return a greedy plan, by prices if the objective is a sum, bettered around itself."""
     from optsched.search.heuristics.greedy import price_greedy
     from optsched.search.heuristics.lns import neighbourhoods
     from optsched.search.prices import relaxed
 
-    limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
+    limited = replace(context, limits=replace(context.limits, deadline=deadline))
     if problem.objective.aggregate != "sum":
         return neighbourhoods(problem, marginal_gain(problem, deadline), limited, backend=backend)
     prices = relaxed(problem, deadline).prices
@@ -88,14 +88,14 @@ def _by_neighbourhoods(problem: Problem, watch: Watch, deadline: float | None, b
     return neighbourhoods(problem, first, limited, costs=problem.configurations.costs(prices), backend=backend)
 
 
-def by_dual(search: Search, watch: Watch) -> Search:
+def by_dual(search: Search, context: RunContext) -> Search:
     """Bound a heuristic's plan: by prices where the objective is a sum, by the LP relaxation elsewhere."""
     if search.problem.objective.aggregate != "sum" or search.plan is None:  # which may prove that there is none
-        return by_relaxation(search, watch)
+        return by_relaxation(search, context)
     from optsched.search.prices import named, relaxed
 
     began = time.monotonic()
-    found = relaxed(search.problem, watch.limits.deadline)
+    found = relaxed(search.problem, context.limits.deadline)
     search = replace(search, solve_s=search.solve_s + time.monotonic() - began, prices=named(search.problem, found))
     return bounded(search, found.bound, 1.0, "prices")
 
@@ -108,22 +108,22 @@ def idle(search: Search) -> Search:
     )
 
 
-def by_marginal_gain(search: Search, watch: Watch) -> Search:
+def by_marginal_gain(search: Search, context: RunContext) -> Search:
     """Find a plan in little time, if none is known."""
     if search.plan is not None:
         return search
-    return search.offered(Plan(marginal_gain(search.problem, watch.limits.deadline)), "marginal gain")
+    return search.offered(Plan(marginal_gain(search.problem, context.limits.deadline)), "marginal gain")
 
 
-def by_prices(search: Search, watch: Watch, gap: float, share: float) -> Search:
+def by_prices(search: Search, context: RunContext, gap: float, share: float) -> Search:
     """Find a plan and a bound by prices, in a share of the time left."""
     from optsched.search.prices import named, numbered, price
 
     began, problem = time.monotonic(), search.problem
-    deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
+    deadline = None if context.limits.deadline is None else began + share * context.limits.left()
     start, move = (None, 0.0) if search.known is None else numbered(problem, search.known)
     found = price(problem, deadline=deadline, gap=gap, start=start, start_move=move, executor=search.executor)
-    stopped = "time_limit" if watch.limits.left() <= 0 else "gap" if found.gap <= gap else "heuristic"
+    stopped = "time_limit" if context.limits.left() <= 0 else "gap" if found.gap <= gap else "heuristic"
     search = replace(search, solve_s=time.monotonic() - began, stopped=stopped, prices=named(problem, found))
     for note in found.notes:
         search = search.noting(f"prices: {note}")
@@ -134,14 +134,14 @@ def by_prices(search: Search, watch: Watch, gap: float, share: float) -> Search:
     return bounded(search, found.bound, 1.0, "prices")
 
 
-def by_levels(search: Search, watch: Watch, gap: float, share: float) -> Search:
+def by_levels(search: Search, context: RunContext, gap: float, share: float) -> Search:
     """Find the highest level that all jobs reach, in a share of the time left."""
     began = time.monotonic()
-    deadline = None if watch.limits.deadline is None else began + share * watch.limits.left()
+    deadline = None if context.limits.deadline is None else began + share * context.limits.left()
     found = highest_level(
-        search.problem, deadline=deadline, gap=gap, tell=lambda value, bound: watch.progress("levels", value, bound)
+        search.problem, deadline=deadline, gap=gap, tell=lambda value, bound: context.progress("levels", value, bound)
     )
-    search = replace(search, solve_s=time.monotonic() - began, stopped=_stopped(watch))
+    search = replace(search, solve_s=time.monotonic() - began, stopped=_stopped(context))
     search = search.noting(f"levels: asked {found.questions} times whether all jobs can reach a level")
     if found.rows is not None:
         search = search.offered(Plan(found.rows), "levels")
@@ -149,23 +149,23 @@ def by_levels(search: Search, watch: Watch, gap: float, share: float) -> Search:
     return replace(search, partial=search.problem.objective.aggregate == "lexmin")
 
 
-def _stopped(watch: Watch) -> str:
-    return "time_limit" if watch.limits.left() <= 0 else "gap"
+def _stopped(context: RunContext) -> str:
+    return "time_limit" if context.limits.left() <= 0 else "gap"
 
 
-def in_order(search: Search, watch: Watch) -> Search:
+def in_order(search: Search, context: RunContext) -> Search:
     """Go on from the least value to the next, in lexicographic order."""
-    problem, began, deadline = search.problem, time.monotonic(), watch.limits.deadline
+    problem, began, deadline = search.problem, time.monotonic(), context.limits.deadline
     if search.plan is None:  # any plan is a start
         start = reach(problem, problem.party >= 0, 0.0, problem.configurations.jobs, deadline=deadline)
         if start.rows is None:
             gone = start.most < 0
-            return replace(search, infeasible=gone, stopped="infeasible" if gone else _stopped(watch))
+            return replace(search, infeasible=gone, stopped="infeasible" if gone else _stopped(context))
         search = search.offered(Plan(start.rows), "levels")
         if search.plan is None:
             return search
     found = lexicographic(problem, search.plan.rows, deadline=deadline)
-    search = replace(search, solve_s=search.solve_s + time.monotonic() - began, stopped=_stopped(watch))
+    search = replace(search, solve_s=search.solve_s + time.monotonic() - began, stopped=_stopped(context))
     plan, sign = Plan(found.rows), problem.objective.sign
     allocations = allocate(problem, plan)
     report = check(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
@@ -178,14 +178,14 @@ def in_order(search: Search, watch: Watch) -> Search:
     return search.taken(plan, allocations, sign * report.value)
 
 
-def by_relaxation(search: Search, watch: Watch) -> Search:
+def by_relaxation(search: Search, context: RunContext) -> Search:
     """Bound a heuristic's plan by the LP relaxation of the configuration formulation."""
     from optsched.solvers import highs
 
     began = time.monotonic()
     built = formulation("configuration").forms["linear"](search.problem, DEFAULT)
     build_s = time.monotonic() - began
-    outcome = highs.solve(built.model, watch, relaxed=True)
+    outcome = highs.solve(built.model, context, relaxed=True)
     search = replace(search, build_s=build_s, solve_s=search.solve_s + outcome.solve_s)
     if outcome.status == "infeasible" and search.plan is None:
         return replace(search, infeasible=True, stopped="infeasible")

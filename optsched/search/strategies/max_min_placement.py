@@ -15,10 +15,10 @@ from dataclasses import replace
 import numpy as np
 
 from optsched.instance import ObjectiveSpec
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.configurations import same_rows
 from optsched.search.strategies.state import Board, Search, bounded
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 __all__ = ["by_fair_sums"]
 
@@ -35,15 +35,15 @@ _STEPS = 0.5, 0.05
 _SHARE, _PART, _MOST = 0.6, 0.2, 60.0
 """Part of the time left for all of this, part of that for one sum, and most seconds of one."""
 
-Run = Callable[[Search, Watch], Search]
+Run = Callable[[Search, RunContext], Search]
 
 
-def by_fair_sums(search: Search, stages: Sequence[Run], watch: Watch) -> Search:
+def by_fair_sums(search: Search, stages: Sequence[Run], context: RunContext) -> Search:
     """Bound a least value of jobs, and take up plans of it; ``stages``: find a plan and a bound of a sum, in turn."""
     problem = search.problem
     if problem.objective.aggregate == "sum" or problem.objective.party != "jobs" or problem.ceiling <= 0:
         return search
-    within = _within(watch, _SHARE, np.inf)
+    within = _within(context, _SHARE, np.inf)
     search = _refuted(
         bounded(search, problem.ceiling, 1.0, "what the least of the jobs has by itself"), stages[0], within
     )
@@ -53,13 +53,13 @@ def by_fair_sums(search: Search, stages: Sequence[Run], watch: Watch) -> Search:
         level = _open(search)[1]
         search = _raised(search, _sum(search, alpha, level, part * level), stages, within)
     step, least = _STEPS
-    while search.plan is not None and step > least and not search.proven(watch.limits.gap) and not within.stopping():
+    while search.plan is not None and step > least and not search.proven(context.limits.gap) and not within.stopping():
         low, high = _open(search)
         level = low + step * (high - low)
         search = _raised(search, _sum(search, 0.0, level, level), stages, within)
         if search.value < 0.5 * (low + level):
             step /= 2
-    return replace(search, stopped="gap") if search.proven(watch.limits.gap) else search
+    return replace(search, stopped="gap") if search.proven(context.limits.gap) else search
 
 
 def _open(search: Search) -> tuple[float, float]:
@@ -68,10 +68,10 @@ def _open(search: Search) -> tuple[float, float]:
     return max(0.0, search.value), search.bound
 
 
-def _within(watch: Watch, part: float, most: float) -> Watch:
+def _within(context: RunContext, part: float, most: float) -> RunContext:
     """Return a watch for a part of the time left."""
-    deadline = time.monotonic() + min(part * watch.limits.left(), most)
-    return watch if np.isinf(deadline) else replace(watch, limits=replace(watch.limits, deadline=deadline))
+    deadline = time.monotonic() + min(part * context.limits.left(), most)
+    return context if np.isinf(deadline) else replace(context, limits=replace(context.limits, deadline=deadline))
 
 
 def _sum(search: Search, alpha: float, most: float, epsilon: float) -> Search:
@@ -79,33 +79,35 @@ def _sum(search: Search, alpha: float, most: float, epsilon: float) -> Search:
     goal = search.problem.objective
     of = "max-min" if goal.name == "alpha-fair" else goal.name
     parameters = {"alpha": alpha, "epsilon": epsilon, "of": of, "most": most}
-    return Search(pose(search.problem.instance, ObjectiveSpec("alpha-fair", parameters), search.problem.error), Board())
+    return Search(
+        build_problem(search.problem.instance, ObjectiveSpec("alpha-fair", parameters), search.problem.error), Board()
+    )
 
 
-def _refuted(search: Search, priced: Run, watch: Watch) -> Search:
+def _refuted(search: Search, priced: Run, context: RunContext) -> Search:
     """Lower the bound to about the least level that prices refute."""
     low, level = _open(search)
     jobs = int((search.problem.party >= 0).sum())
-    quiet = replace(watch, report=None)
+    quiet = replace(context, report=None)
     lowest = _LOWEST * search.problem.ceiling
-    while level - low > _REFUTED * level and level > lowest and not watch.stopping():
+    while level - low > _REFUTED * level and level > lowest and not context.stopping():
         bound = priced(_sum(search, 0.0, level, level), quiet).bound
         if bound is None:
             break
         if bound < jobs * level * (1 - 1e-9):
             search = bounded(search, bound / jobs, 1.0, "prices of levels")
-            search.tell(watch, "levels")
+            search.tell(context, "levels")
         else:
             low = level
         level = 0.5 * (low + _open(search)[1])
     return search
 
 
-def _raised(search: Search, fair: Search, stages: Sequence[Run], watch: Watch) -> Search:
+def _raised(search: Search, fair: Search, stages: Sequence[Run], context: RunContext) -> Search:
     """Take up the plan of a sum, whose search begins from the one that is known."""
-    if search.proven(watch.limits.gap) or watch.stopping():
+    if search.proven(context.limits.gap) or context.stopping():
         return search
-    mine = _within(watch, _PART, _MOST)
+    mine = _within(context, _PART, _MOST)
     mine = replace(mine, limits=replace(mine.limits, gap=_CLOSE / 2), report=None)
     if search.plan is not None:
         fair = fair.offered(search.plan, "what is known")
@@ -117,5 +119,5 @@ def _raised(search: Search, fair: Search, stages: Sequence[Run], watch: Watch) -
     rows, runs = fair.plan.rows.copy(), fair.plan.rows >= 0
     rows[runs] = same_rows(search.problem.configurations, fair.problem.configurations, rows[runs])
     search = search.offered(replace(fair.plan, rows=rows), "an alpha-fair sum")
-    search.tell(watch, "alpha-fair")
+    search.tell(context, "alpha-fair")
     return search

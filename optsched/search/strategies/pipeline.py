@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from optsched.errors import InputError, shown
-from optsched.problem.formulation import Choices
+from optsched.problem.formulation import ModelOptions
 from optsched.problem.problem import Problem
 from optsched.search.strategies.exact import exactly, formulation_for, in_turn
 from optsched.search.strategies.heuristic import (
@@ -19,12 +19,14 @@ from optsched.search.strategies.heuristic import (
 )
 from optsched.search.strategies.placement import placed_stages
 from optsched.search.strategies.state import Stage
-from optsched.solvers import BACKENDS, Watch, form_of
+from optsched.solvers import BACKENDS, RunContext, form_of
 
 __all__ = ["stages_of"]
 
 
-def stages_of(problem: Problem, wanted: str, backend: str, choices: Choices, gap: float, watch: Watch) -> list[Stage]:
+def stages_of(
+    problem: Problem, wanted: str, backend: str, options: ModelOptions, gap: float, context: RunContext
+) -> list[Stage]:
     """Return what is tried in turn until the gap is proven; raise InputError for what does not exist."""
     solver = "highs" if backend == "auto" else backend
     form = form_of(solver)
@@ -35,12 +37,12 @@ def stages_of(problem: Problem, wanted: str, backend: str, choices: Choices, gap
         if wanted in HEURISTICS and wanted != "one-by-one":
             expected = f"another formulation than {wanted}, which knows no places: the instance decides on {decides}"
             raise InputError(expected, path="formulation", value=shown(wanted))
-        return placed_stages(problem, wanted, solver, form, choices, watch)
+        return placed_stages(problem, wanted, solver, form, options, context)
     if wanted == "one-by-one":
         expected = "another formulation than one-by-one, which is for plans with places: the instance decides on counts"
         raise InputError(expected, path="formulation", value=shown(wanted))
-    priced = Stage("prices", "", partial(by_prices, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))
-    first = Stage("marginal-gain", "", partial(by_marginal_gain, watch=watch))
+    priced = Stage("prices", "", partial(by_prices, context=context, gap=gap, share=0.5 if wanted == "auto" else 1.0))
+    first = Stage("marginal-gain", "", partial(by_marginal_gain, context=context))
     if wanted in ("prices", "price-greedy") and not summed:
         expected = f"another formulation than {wanted}, which serves sums over jobs: {problem.objective.name} is none"
         raise InputError(expected, path="formulation", value=shown(wanted))
@@ -49,20 +51,20 @@ def stages_of(problem: Problem, wanted: str, backend: str, choices: Choices, gap
     if wanted == "neighbourhoods" and solver not in ("highs", "cpsat"):
         raise InputError("highs or cpsat, which neighbourhoods ask", path="backend", value=shown(backend))
     if wanted in HEURISTICS and wanted != "levels":
-        planned = Stage(wanted, "", partial(by_heuristic, watch=watch, name=wanted, gap=gap, backend=solver))
-        return [planned, Stage(wanted, "" if summed else "highs", partial(by_dual, watch=watch))]
+        planned = Stage(wanted, "", partial(by_heuristic, context=context, name=wanted, gap=gap, backend=solver))
+        return [planned, Stage(wanted, "" if summed else "highs", partial(by_dual, context=context))]
     ordered = problem.objective.aggregate == "lexmin"
-    levelled = Stage("levels", "", partial(by_levels, watch=watch, gap=gap, share=0.5 if wanted == "auto" else 1.0))
+    levelled = Stage("levels", "", partial(by_levels, context=context, gap=gap, share=0.5 if wanted == "auto" else 1.0))
     if wanted == "levels" or (ordered and wanted == "auto"):
         if summed or problem.objective.party != "jobs":
             expected = "another formulation than levels, which serve least values of jobs"
             raise InputError(expected, path="formulation", value=shown(wanted))
-        rest = [Stage("levels", "", partial(in_order, watch=watch))] if ordered else []
+        rest = [Stage("levels", "", partial(in_order, context=context))] if ordered else []
         return [levelled, first, *rest]
     chosen, note = formulation_for(problem, wanted, form, solver)
-    run = partial(exactly, chosen=chosen, choices=choices, form=form, backend=solver, watch=watch, note=note)
+    run = partial(exactly, chosen=chosen, options=options, form=form, backend=solver, context=context, note=note)
     if backend == "auto" and "cpsat" in chosen.forms:
-        run = partial(in_turn, first=run, then=partial(run, form="cpsat", backend="cpsat", note=""), watch=watch)
+        run = partial(in_turn, first=run, then=partial(run, form="cpsat", backend="cpsat", note=""), context=context)
     exact = Stage(chosen.name, solver, run)
     if (wanted, backend) != ("auto", "auto"):
         return [first, exact]

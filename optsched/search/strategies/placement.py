@@ -11,14 +11,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched.problem.formulation import DEFAULT, Choices
+from optsched.problem.formulation import DEFAULT, ModelOptions
 from optsched.problem.problem import Problem
 from optsched.search.placement.rate_levels import CHOICES, ENDS, HALF
 from optsched.search.strategies.exact import exactly, formulation_for, nearer
 from optsched.search.strategies.heuristic import by_relaxation
 from optsched.search.strategies.max_min_placement import by_fair_sums
 from optsched.search.strategies.state import Search, Stage, bounded
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 from optsched.solvers.watchdog import beside
 
 __all__ = ["placed_stages"]
@@ -39,7 +39,9 @@ _KERNELS = {2: 1e-3, 4: 3e-4}
 """Rows a job of the kernels that are tried in turn, and the error of values at rates in the prices after each."""
 
 
-def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices: Choices, watch: Watch) -> list[Stage]:
+def placed_stages(
+    problem: Problem, wanted: str, solver: str, form: str, options: ModelOptions, context: RunContext
+) -> list[Stage]:
     """Return the stages for plans with places.
 
     A least value of jobs is looked for by sums first. Prices bound all plans and say which rows matter; a first plan
@@ -47,26 +49,26 @@ def placed_stages(problem: Problem, wanted: str, solver: str, form: str, choices
     searched for its optimum where rows are few; a model in which each stands for itself has the last word. Whoever
     compares models by choices gets these alone, beside a first plan.
     """
-    first = Stage("one-by-one", "", partial(one_by_one, watch=watch))
+    first = Stage("one-by-one", "", partial(one_by_one, context=context))
     if wanted == "one-by-one":
-        return [first, Stage("one-by-one", "highs", partial(by_relaxation, watch=watch))]
+        return [first, Stage("one-by-one", "highs", partial(by_relaxation, context=context))]
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
-    run = partial(exactly, chosen=chosen, form=form, watch=watch)
-    whole = partial(run, choices=choices, backend=solver, note=note, ends=ENDS, share=0.5)
-    apart = replace(choices, without=choices.without | {"merge"})
-    alone = partial(run, choices=apart, backend=solver, note="", ends=HALF)
-    split = partial(run, choices=CHOICES, backend="branch_and_bound", note=note, share=0.8)
+    run = partial(exactly, chosen=chosen, form=form, context=context)
+    whole = partial(run, options=options, backend=solver, note=note, ends=ENDS, share=0.5)
+    apart = replace(options, exclude=options.exclude | {"merge"})
+    alone = partial(run, options=apart, backend=solver, note="", ends=HALF)
+    split = partial(run, options=CHOICES, backend="branch_and_bound", note=note, share=0.8)
     merged = Stage(chosen.name, solver, whole)
-    exact = Stage(chosen.name, solver, partial(in_rounds, run=alone, watch=watch))
-    if choices != DEFAULT:
-        return [first, exact] if "merge" in choices.without else [first, merged, exact]
+    exact = Stage(chosen.name, solver, partial(in_rounds, run=alone, context=context))
+    if options != DEFAULT:
+        return [first, exact] if "merge" in options.exclude else [first, merged, exact]
     sums = (by_rack_prices, one_by_one, by_kernels)
-    fair = Stage("alpha-fair", "", partial(by_fair_sums, stages=sums, watch=watch))
-    bounds = Stage("prices", "", partial(by_rack_prices, watch=watch))
-    kernels = Stage("kernels", "highs", partial(by_kernels, watch=watch))
-    pooled = Stage("prices", "", partial(by_pool_prices, watch=watch))
+    fair = Stage("alpha-fair", "", partial(by_fair_sums, stages=sums, context=context))
+    bounds = Stage("prices", "", partial(by_rack_prices, context=context))
+    kernels = Stage("kernels", "highs", partial(by_kernels, context=context))
+    pooled = Stage("prices", "", partial(by_pool_prices, context=context))
     if problem.instance.decides == "network" and form == "linear":
-        merged = Stage(chosen.name, solver, partial(with_equal, run=whole, split=split, watch=watch))
+        merged = Stage(chosen.name, solver, partial(with_equal, run=whole, split=split, context=context))
     return [fair, pooled, bounds, first, kernels, merged, exact]
 
 
@@ -80,13 +82,13 @@ def _small(search: Search) -> bool:
 
 
 def with_equal(
-    search: Search, run: Callable[[Search], Search], split: Callable[[Search], Search], watch: Watch
+    search: Search, run: Callable[[Search], Search], split: Callable[[Search], Search], context: RunContext
 ) -> Search:
     """Solve a model in which equal servers are merged; a small one by what jobs get, and which of them meet."""
-    return in_rounds(search, split, watch) if _small(search) else run(search)
+    return in_rounds(search, split, context) if _small(search) else run(search)
 
 
-def in_rounds(search: Search, run: Callable[[Search], Search], watch: Watch) -> Search:
+def in_rounds(search: Search, run: Callable[[Search], Search], context: RunContext) -> Search:
     """Solve a model, and as long as that helps again, with values that are known better near the rates that it chose.
 
     The pieces of a curve lie above it; where a model's optimum makes use of that, the next one's does less. They are
@@ -98,27 +100,27 @@ def in_rounds(search: Search, run: Callable[[Search], Search], watch: Watch) -> 
         if search.stopped != "gap" or search.infeasible or search.bound is None or search.problem.near is None:
             break
         left, won = search.bound - search.value, np.inf if before is None else before - search.bound
-        fine = rough <= watch.limits.gap
-        if search.proven(2 * watch.limits.gap) or (fine and won < _WORTHWHILE * left) or watch.limits.left() <= 0:
+        fine = rough <= context.limits.gap
+        if search.proven(2 * context.limits.gap) or (fine and won < _WORTHWHILE * left) or context.limits.left() <= 0:
             break
-        search = replace(search, problem=replace(search.problem, error=max(watch.limits.gap, rough / 4)))
+        search = replace(search, problem=replace(search.problem, error=max(context.limits.gap, rough / 4)))
     return search
 
 
-def one_by_one(search: Search, watch: Watch) -> Search:
+def one_by_one(search: Search, context: RunContext) -> Search:
     """Find a plan with places and rates, one decision after the other."""
     from optsched.search.placement import first_plan
 
     for worth in (None,) if search.worth is None else (search.worth, None):
-        if search.proven(2 * watch.limits.gap):
+        if search.proven(2 * context.limits.gap):
             break
-        plan = first_plan(search.problem, watch, worth)
+        plan = first_plan(search.problem, context, worth)
         if plan is not None:
             search = search.offered(plan, "one decision after the other")
     return search
 
 
-def by_pool_prices(search: Search, watch: Watch) -> Search:
+def by_pool_prices(search: Search, context: RunContext) -> Search:
     """Plan for many rows by prices of pools alone, packed on servers, and leave out what no better plan uses.
 
     Where rates are decided, prices without a network say too little: those of racks and links come first.
@@ -129,10 +131,10 @@ def by_pool_prices(search: Search, watch: Watch) -> Search:
     summed = problem.objective.aggregate == "sum" and problem.instance.max_moves is None
     if not summed or len(problem.configurations) < _MANY or problem.instance.decides == "network":
         return search
-    deadline = None if watch.limits.deadline is None else time.monotonic() + watch.limits.left() / 3
-    worth = worth_in_pools(problem, deadline, watch.limits.gap)
+    deadline = None if context.limits.deadline is None else time.monotonic() + context.limits.left() / 3
+    worth = worth_in_pools(problem, deadline, context.limits.gap)
     search = bounded(search, worth.dual, 1.0, "prices of pools")
-    plan = first_plan(problem, watch, worth)
+    plan = first_plan(problem, context, worth)
     if plan is None:
         return search
     search = search.offered(plan, "prices of pools, packed on servers")
@@ -154,7 +156,7 @@ def _with_rows(search: Search, keep: NDArray[np.bool_], what: str) -> Search:
     return replace(search, problem=problem, plan=plan).noting(note)
 
 
-def by_rack_prices(search: Search, watch: Watch) -> Search:
+def by_rack_prices(search: Search, context: RunContext) -> Search:
     """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum.
 
     Of many rows, prices leave few at a fraction of the time.
@@ -167,13 +169,13 @@ def by_rack_prices(search: Search, watch: Watch) -> Search:
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return search
     began = time.monotonic()
-    worth = worth_of(problem, None if watch.limits.deadline is None else began + watch.limits.left() / 2)
+    worth = worth_of(problem, None if context.limits.deadline is None else began + context.limits.left() / 2)
     if problem.instance.decides == "network":
-        problem = replace(nearer(problem, worth.rate), error=max(problem.error, _ROUGH * watch.limits.gap))
+        problem = replace(nearer(problem, worth.rate), error=max(problem.error, _ROUGH * context.limits.gap))
     return bounded(replace(search, problem=problem, worth=worth), worth.dual, 1.0, "prices of racks and links")
 
 
-def by_kernels(search: Search, watch: Watch) -> Search:
+def by_kernels(search: Search, context: RunContext) -> Search:
     """Solve a model of the rows that are worth most at the prices, beside a search around the plan; then of more.
 
     Between two of them, what is too dear for a better plan than the one that is known is left out, and the rest is
@@ -183,37 +185,39 @@ def by_kernels(search: Search, watch: Watch) -> Search:
 
     for times, error in _KERNELS.items():
         problem, worth = search.problem, search.worth
-        if worth is None or search.bound is None or watch.stopping() or search.proven(2 * watch.limits.gap):
+        if worth is None or search.bound is None or context.stopping() or search.proven(2 * context.limits.gap):
             break
         count, loss = times * problem.configurations.jobs, worth.loss(problem)
-        deadline = time.monotonic() + min(0.5 * watch.limits.left(), _AROUND)
-        limited = replace(watch, limits=replace(watch.limits, deadline=deadline))
+        deadline = time.monotonic() + min(0.5 * context.limits.left(), _AROUND)
+        limited = replace(context, limits=replace(context.limits, deadline=deadline))
         if search.plan is None:
             plan = kernel_plan(problem, loss, count, None, _kernel_watch(limited))
         else:
-            enough = search.bound - 2 * watch.limits.gap * abs(search.value)
+            enough = search.bound - 2 * context.limits.gap * abs(search.value)
             with beside(partial(kernel_plan, problem, loss, count, search.plan), _kernel_watch(limited)) as news:
                 if _small(search):
                     wait([news])  # so that the answer does not depend on who is faster
                 plan = improved(problem, search.plan, worth.net, limited, enough, news)
         if plan is not None:
             search = search.offered(plan, f"{times} rows a job, and neighbourhoods")
-            search.tell(watch, "kernels")
+            search.tell(context, "kernels")
         if count >= len(loss) or _small(search):
             break
-        if not search.proven(2 * watch.limits.gap):
-            search = _repriced(search, watch, error)
-            search.tell(watch, "kernels")
+        if not search.proven(2 * context.limits.gap):
+            search = _repriced(search, context, error)
+            search.tell(context, "kernels")
     return search
 
 
-def _kernel_watch(watch: Watch) -> Watch:
+def _kernel_watch(context: RunContext) -> RunContext:
     """Return a watch for a kernel, which is not solved to the last digit, and leaves time to deal out what it finds."""
-    deadline = time.monotonic() + 0.9 * watch.limits.left()
-    return replace(watch, limits=replace(watch.limits, deadline=deadline, gap=max(watch.limits.gap, 5e-4)), report=None)
+    deadline = time.monotonic() + 0.9 * context.limits.left()
+    return replace(
+        context, limits=replace(context.limits, deadline=deadline, gap=max(context.limits.gap, 5e-4)), report=None
+    )
 
 
-def _repriced(search: Search, watch: Watch, error: float) -> Search:
+def _repriced(search: Search, context: RunContext, error: float) -> Search:
     """Leave out what is too dear for a better plan, and price the rest with values at rates to an error."""
     from optsched.search.placement import worth_of
 
@@ -221,5 +225,5 @@ def _repriced(search: Search, watch: Watch, error: float) -> Search:
     if search.plan is None:
         return search
     search = _with_rows(search, search.worth.promising(search.problem, search.value, search.plan.rows), "too dear")
-    worth = worth_of(replace(search.problem, near=None), watch.limits.deadline, error)
+    worth = worth_of(replace(search.problem, near=None), context.limits.deadline, error)
     return bounded(replace(search, worth=worth), worth.dual, 1.0, "prices of racks and links")

@@ -17,7 +17,7 @@ from optsched.instance import ObjectiveSpec
 from optsched.instance.solution import Allocation
 from optsched.problem.problem import Plan, Problem, allocate
 from optsched.search.warm_start import Draft
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 if TYPE_CHECKING:
     from optsched.search.placement import Worth
@@ -76,9 +76,9 @@ class Search:
             return False
         return relative(self.bound - self.value, self.value) <= gap
 
-    def tell(self, watch: Watch, stage: str) -> None:
+    def tell(self, context: RunContext, stage: str) -> None:
         """Report how far the search has come."""
-        watch.progress(stage, None if self.plan is None else self.value, self.bound)
+        context.progress(stage, None if self.plan is None else self.value, self.bound)
 
     def offered(self, plan: Plan, source: str) -> Search:
         """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from optsched.errors import SolverError
-from optsched.solvers.base import Outcome, Status, Stopped, Watch
+from optsched.solvers.base import Outcome, RunContext, Status, Stopped
 from optsched.solvers.subprocess import pool as processes
 from optsched.solvers.subprocess.channel import TICK, Broken
 from optsched.solvers.subprocess.server import resolve
@@ -60,7 +60,7 @@ def stopped_by(event: threading.Event) -> Iterator[None]:
         _ambient.reset(before)
 
 
-def run(backend: str, request: Any, watch: Watch) -> Outcome:
+def run(backend: str, request: Any, context: RunContext) -> Outcome:
     """Solve in a process of its own, and return what is known of the answer whatever becomes of that.
 
     The solver is asked to stop at the deadline, or when ``watch.stop`` is set or ``Ctrl-C`` pressed,
@@ -73,18 +73,18 @@ def run(backend: str, request: Any, watch: Watch) -> Outcome:
         If the backend refuses the request.
     """
     began = time.monotonic()
-    if watch.limits.left() <= 0:
+    if context.limits.left() <= 0:
         return Outcome("unknown", "time_limit", None, None, None, 0.0)
     if not processes.possible():
-        return _here(backend, request, watch)
+        return _here(backend, request, context)
     seen = _Seen()
-    answer, failure, again = _attempt(backend, request, watch, seen)
+    answer, failure, again = _attempt(backend, request, context, seen)
     if again:
-        answer, failure, _ = _attempt(backend, request, watch, seen)
+        answer, failure, _ = _attempt(backend, request, context, seen)
     kind = "late" if answer is None else answer[0]
     if kind == "done":
         outcome: Outcome = answer[2]  # type: ignore[index]
-        return replace(outcome, stopped="interrupted") if watch.interrupted and outcome.stopped != "gap" else outcome
+        return replace(outcome, stopped="interrupted") if context.interrupted and outcome.stopped != "gap" else outcome
     if kind == "refused":
         raise SolverError(answer[2])  # type: ignore[index]
     name, stopped = _NAMES[backend], "time_limit"
@@ -96,48 +96,48 @@ def run(backend: str, request: Any, watch: Watch) -> Outcome:
         message = f"the process of {name} had not started in time"
     else:
         message = f"{name} did not stop in time and was ended"
-    return _rest(seen, watch, stopped, message, time.monotonic() - began)
+    return _rest(seen, context, stopped, message, time.monotonic() - began)
 
 
-def _attempt(backend: str, request: Any, watch: Watch, seen: _Seen) -> tuple[tuple[Any, ...] | None, str, bool]:
+def _attempt(backend: str, request: Any, context: RunContext, seen: _Seen) -> tuple[tuple[Any, ...] | None, str, bool]:
     """Ask one process; return its answer, what went wrong, and whether it was dead before it was asked."""
-    worker = processes.take(backend)
-    idle = worker.ready
+    client = processes.take(backend)
+    idle = client.ready
     answer: tuple[Any, ...] | None = None
     failure = ""
     try:
-        answer = _conversation(worker, request, watch, seen)
+        answer = _conversation(client, request, context, seen)
     except Broken as error:
         failure = str(error)
     except OSError as error:
         failure = f"its process could not be started: {error}"
     finally:
         if answer is not None and answer[0] in ("done", "refused", "cold"):
-            processes.give_back(worker)
+            processes.give_back(client)
         else:
-            failure = processes.drop(worker, dying=bool(failure)) or failure
+            failure = processes.drop(client, dying=bool(failure)) or failure
     return answer, failure, bool(failure) and idle and not seen.begun
 
 
-def _rest(seen: _Seen, watch: Watch, stopped: str, message: str, seconds: float) -> Outcome:
+def _rest(seen: _Seen, context: RunContext, stopped: str, message: str, seconds: float) -> Outcome:
     """Return what a solver left behind."""
     status: Status = "unknown" if seen.values is None else "feasible"
-    why: Stopped = "interrupted" if watch.interrupted else stopped  # type: ignore[assignment]
+    why: Stopped = "interrupted" if context.interrupted else stopped  # type: ignore[assignment]
     return Outcome(status, why, seen.values, None, seen.bound, seconds, message)
 
 
 class _Clock:
     """When a run is asked to stop, and when it is given up."""
 
-    def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
         self._ambient = _ambient.get()
         self.asked: float | None = None
 
     def over(self) -> bool:
         """Tell whether the run shall stop."""
-        stopping = self._watch.stopping() or (self._ambient is not None and self._ambient.is_set())
-        if self.asked is None and (stopping or self._watch.limits.left() <= 0):
+        stopping = self._context.stopping() or (self._ambient is not None and self._ambient.is_set())
+        if self.asked is None and (stopping or self._context.limits.left() <= 0):
             self.asked = time.monotonic()
         return self.asked is not None
 
@@ -145,24 +145,24 @@ class _Clock:
         """Tell whether to wait no longer."""
         if not self.over() or self.asked is None:
             return False
-        now, deadline = time.monotonic(), self._watch.limits.deadline
+        now, deadline = time.monotonic(), self._context.limits.deadline
         return now >= self.asked + PATIENCE or (deadline is not None and now >= deadline + GRACE)
 
 
-def _conversation(worker: processes.Worker, request: Any, watch: Watch, seen: _Seen) -> tuple[Any, ...] | None:
+def _conversation(client: processes.Worker, request: Any, context: RunContext, seen: _Seen) -> tuple[Any, ...] | None:
     """Ask, listen, and return the answer; None if it did not come in time."""
     number = next(_numbers)
-    clock = _Clock(watch)
-    message = ("solve", number, ENTRIES[worker.backend], request, watch.limits)
+    clock = _Clock(context)
+    message = ("solve", number, ENTRIES[client.backend], request, context.limits)
     sending = sent = told = False
     while True:
         try:
-            channel = worker.channel(clock.over)
+            channel = client.channel(clock.over)
             if channel is None:
                 return ("cold", number)
-            if not worker.ready:
-                worker.ready = channel.receive(_until(watch, False)) is not None
-                if not worker.ready and clock.over():
+            if not client.ready:
+                client.ready = channel.receive(_until(context, False)) is not None
+                if not client.ready and clock.over():
                     return ("cold", number)
                 continue
             if sending != sent:
@@ -177,20 +177,20 @@ def _conversation(worker: processes.Worker, request: Any, watch: Watch, seen: _S
                 told = True
             if clock.late():
                 return None
-            heard = channel.receive(_until(watch, told))
-            if heard is not None and (answer := _heard(heard, number, watch, seen)) is not None:
+            heard = channel.receive(_until(context, told))
+            if heard is not None and (answer := _heard(heard, number, context, seen)) is not None:
                 return answer
         except KeyboardInterrupt:
-            watch.interrupted = True
-            watch.stop.set()
+            context.interrupted = True
+            context.stop.set()
 
 
-def _until(watch: Watch, asked: bool) -> float:
+def _until(context: RunContext, asked: bool) -> float:
     """Return the seconds to wait for a message before looking around."""
-    return 0.01 if asked else min(TICK, max(0.001, watch.limits.left()))
+    return 0.01 if asked else min(TICK, max(0.001, context.limits.left()))
 
 
-def _heard(message: Any, number: int, watch: Watch, seen: _Seen) -> tuple[Any, ...] | None:
+def _heard(message: Any, number: int, context: RunContext, seen: _Seen) -> tuple[Any, ...] | None:
     """Take a message in; return it if it is the last."""
     if not isinstance(message, tuple) or len(message) < 3:
         raise Broken("what it says is no message")
@@ -203,29 +203,29 @@ def _heard(message: Any, number: int, watch: Watch, seen: _Seen) -> tuple[Any, .
         _, _, stage, value, bound = message
         if bound is not None:
             seen.bound = bound
-        watch.progress(stage, value, bound)
+        context.progress(stage, value, bound)
         return None
     if message[0] == "incumbent":
         seen.values = message[2]
-        watch.incumbent(message[2])
+        context.incumbent(message[2])
         return None
     if message[0] == "done" and not isinstance(message[2], Outcome):
         raise Broken("what it answers is no outcome")
     return message
 
 
-def _here(backend: str, request: Any, watch: Watch) -> Outcome:
+def _here(backend: str, request: Any, context: RunContext) -> Outcome:
     """Run in a thread of this process, where there is no other way: a solver that hangs is left behind in it."""
     seen = _Seen()
     done: Future[Outcome] = Future()
-    hears = watch.found
+    hears = context.found
 
     def found(values: FloatArray) -> None:
         seen.values = values
         if hears is not None:
             hears(values)
 
-    inner = replace(watch, found=found, stop=threading.Event())
+    inner = replace(context, found=found, stop=threading.Event())
 
     def work() -> None:
         try:
@@ -234,22 +234,22 @@ def _here(backend: str, request: Any, watch: Watch) -> Outcome:
             done.set_exception(error)
         except BaseException as error:
             message = f"{_NAMES[backend]} failed: {type(error).__name__}: {error}"
-            done.set_result(_rest(seen, watch, "failed", message, time.monotonic() - began))
+            done.set_result(_rest(seen, context, "failed", message, time.monotonic() - began))
 
     began = time.monotonic()
     threading.Thread(target=work, daemon=True, name="optsched-solver").start()
     while True:
         try:
-            return done.result(_until(watch, inner.stop.is_set()))
+            return done.result(_until(context, inner.stop.is_set()))
         except TimeoutError:
             pass
         except KeyboardInterrupt:
-            watch.interrupted = True
-        late = watch.limits.left() <= 0 or watch.stopping() or watch.interrupted
+            context.interrupted = True
+        late = context.limits.left() <= 0 or context.stopping() or context.interrupted
         if late and not inner.stop.is_set():
             inner.ask_to_stop()
             asked = time.monotonic()
-        grace = PATIENCE if watch.limits.deadline is None else GRACE
+        grace = PATIENCE if context.limits.deadline is None else GRACE
         if inner.stop.is_set() and time.monotonic() > asked + grace:
             message = f"{_NAMES[backend]} did not stop in time and goes on in a thread, for want of processes here"
-            return _rest(seen, watch, "time_limit", message, time.monotonic() - began)
+            return _rest(seen, context, "time_limit", message, time.monotonic() - began)

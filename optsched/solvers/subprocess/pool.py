@@ -175,23 +175,23 @@ class _Pool:
         while True:
             with self.lock:
                 waiting = self.idle.get(backend)
-                worker = waiting.pop() if waiting else None
-                if worker is None:
-                    worker = Worker(backend)
-                    self.all.add(worker)
-                    return worker
-            if worker.fit:
-                return worker
-            self.drop(worker)  # it died while it was idle
+                client = waiting.pop() if waiting else None
+                if client is None:
+                    client = Worker(backend)
+                    self.all.add(client)
+                    return client
+            if client.fit:
+                return client
+            self.drop(client)  # it died while it was idle
 
-    def give_back(self, worker: Worker) -> None:
+    def give_back(self, client: Worker) -> None:
         with self.lock:
-            self.idle.setdefault(worker.backend, []).append(worker)
+            self.idle.setdefault(client.backend, []).append(client)
 
-    def drop(self, worker: Worker, *, dying: bool = False) -> str:
+    def drop(self, client: Worker, *, dying: bool = False) -> str:
         with self.lock:
-            self.all.discard(worker)
-        return worker.end(dying=dying)
+            self.all.discard(client)
+        return client.end(dying=dying)
 
 
 _keeper = _Keeper()
@@ -201,8 +201,8 @@ _pool = _Pool()
 def _forked() -> None:
     """Begin anew in a forked process: the workers are its parent's."""
     global _keeper, _pool
-    for worker in _pool.all:
-        worker.forget()
+    for client in _pool.all:
+        client.forget()
     _keeper, _pool = _Keeper(), _Pool()
 
 
@@ -226,20 +226,20 @@ def take(backend: str) -> Worker:
     return _pool.take(backend)
 
 
-def give_back(worker: Worker) -> None:
+def give_back(client: Worker) -> None:
     """Let others take a process, which has done what it was asked."""
-    _pool.give_back(worker)
+    _pool.give_back(client)
 
 
-def drop(worker: Worker, *, dying: bool = False) -> str:
+def drop(client: Worker, *, dying: bool = False) -> str:
     """Kill a process and all that it started; return how it ended by itself, where it is ``dying``."""
-    return _pool.drop(worker, dying=dying)
+    return _pool.drop(client, dying=dying)
 
 
 def alive() -> list[int]:
     """Return the ids of all processes of solvers."""
     with _pool.lock:
-        return sorted(worker.process.pid for worker in _pool.all if worker.process is not None)
+        return sorted(client.process.pid for client in _pool.all if client.process is not None)
 
 
 def close() -> None:
@@ -248,11 +248,11 @@ def close() -> None:
         workers = list(_pool.all)
         _pool.all.clear()
         _pool.idle.clear()
-    for worker in workers:
-        worker.end(dying=False)
-    for worker in workers:
-        if worker.burial is not None:  # which also removes what it may have been killed over
-            worker.burial.join(2.0)
+    for client in workers:
+        client.end(dying=False)
+    for client in workers:
+        if client.burial is not None:  # which also removes what it may have been killed over
+            client.burial.join(2.0)
 
 
 atexit.register(close)

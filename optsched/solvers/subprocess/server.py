@@ -25,7 +25,7 @@ from collections.abc import Callable
 from typing import Any
 
 from optsched.errors import SolverError
-from optsched.solvers.base import Limits, Outcome, Progress, Watch
+from optsched.solvers.base import Limits, Outcome, Progress, RunContext
 from optsched.solvers.subprocess.channel import Broken, Channel
 
 __all__ = ["main", "resolve"]
@@ -76,20 +76,20 @@ class _Running:
         self.lock = threading.Lock()
         self.number = -1
         self.stopped = -1
-        self.watch: Watch | None = None
+        self.context: RunContext | None = None
 
-    def begin(self, number: int, watch: Watch) -> None:
+    def begin(self, number: int, context: RunContext) -> None:
         with self.lock:
-            self.number, self.watch = number, watch
+            self.number, self.context = number, context
             if self.stopped >= number:
-                watch.stop.set()
+                context.stop.set()
 
     def stop(self, number: int) -> None:
         with self.lock:
             self.stopped = max(self.stopped, number)
-            watch = self.watch if number == self.number else None
-        if watch is not None:
-            watch.ask_to_stop()
+            context = self.context if number == self.number else None
+        if context is not None:
+            context.ask_to_stop()
 
 
 def _answer(
@@ -103,21 +103,21 @@ def _answer(
     def found(values: Any) -> None:
         _reply(channel, folder, ("incumbent", number, values))
 
-    watch = Watch(limits, report=report, found=found)
-    running.begin(number, watch)
+    context = RunContext(limits, report=report, found=found)
+    running.begin(number, context)
     try:
         _limit_memory(limits.memory_gb)
-        return "done", number, resolve(entry)(request, watch)
+        return "done", number, resolve(entry)(request, context)
     except SolverError as error:
         return "refused", number, str(error)
     except BaseException as error:  # not even SystemExit ends us: the parent must hear of it
         return "failed", number, f"{type(error).__name__}: {error}"
 
 
-def resolve(entry: str) -> Callable[[Any, Watch], Outcome]:
+def resolve(entry: str) -> Callable[[Any, RunContext], Outcome]:
     """Return the function that ``module:name`` names."""
     module, _, name = entry.partition(":")
-    function: Callable[[Any, Watch], Outcome] = getattr(importlib.import_module(module), name)
+    function: Callable[[Any, RunContext], Outcome] = getattr(importlib.import_module(module), name)
     return function
 
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from optsched.problem.formulation import Choices, Formulated, Formulation, Support, counts_only
+from optsched.problem.formulation import Formulated, Formulation, ModelOptions, Support, counts_only
 from optsched.problem.problem import Plan, Problem, rows_of
 from optsched.solvers.linear import LinearModel
 
@@ -42,10 +42,10 @@ def supports(problem: Problem) -> Support:
     return counts_only(problem)
 
 
-def build(problem: Problem, choices: Choices) -> Formulated:
+def build(problem: Problem, options: ModelOptions) -> Formulated:
     """Return the model for linear backends."""
     table = problem.configurations
-    rows = np.flatnonzero(table.ways.gpus == 1)
+    rows = np.flatnonzero(table.columns.gpus == 1)
     place = np.full(len(table), -1)
     place[rows] = np.arange(len(rows))
     best = np.zeros(table.jobs)
