@@ -147,7 +147,7 @@ def _searched(
         if search.infeasible or context.stopping() or (search.proven(gap) and not search.partial):
             break
     if search.plan is not None and formulation not in HEURISTICS:
-        search = water_filled(search, watch)
+        search = water_filled(search, context)
     if search.plan is not None and problem.objective.aggregate != "sum":
         search = filled(search, context.limits.deadline)
     if outer.interrupted:

@@ -14,7 +14,7 @@ from optsched.problem.problem import Plan, Problem, allocate
 from optsched.search.max_min import fill_parties
 from optsched.search.strategies.exact import read_plan, run_backend
 from optsched.search.strategies.state import Search, spec_of
-from optsched.solvers import Watch
+from optsched.solvers import RunContext
 
 __all__ = ["water_filled"]
 
@@ -24,7 +24,7 @@ _GAP = 1e-6
 """Relative gap to which levels are found, unless a smaller one is asked for."""
 
 
-def water_filled(search: Search, watch: Watch) -> Search:
+def water_filled(search: Search, context: RunContext) -> Search:
     """Return the search with the tenants' shares raised one after the other, in lexicographic order."""
     problem, plan = search.problem, search.plan
     names = problem.party_names
@@ -36,11 +36,11 @@ def water_filled(search: Search, watch: Watch) -> Search:
     weight = np.array([weights.get(name, 1.0) for name in names])
     name = "configuration" if problem.instance.decides == "counts" else problem.instance.decides
     form = formulation(name).forms["linear"]
-    gap = min(_GAP, watch.limits.gap)
-    asking = replace(watch, limits=replace(watch.limits, gap=gap / 2), report=None)
+    gap = min(_GAP, context.limits.gap)
+    asking = replace(context, limits=replace(context.limits, gap=gap / 2), report=None)
 
     def maximize(asked: Problem, start: Plan) -> tuple[Plan | None, float | None]:
-        if watch.stopping() or watch.limits.left() <= search.check_s:
+        if context.stopping() or context.limits.left() <= search.check_s:
             return None, None
         built = form(asked, DEFAULT)
         outcome = run_backend("linear", "highs", built, replace(asking, scale=asking.scale * built.scale), start)
