@@ -19,6 +19,7 @@ import msgspec
 import polars as pl
 
 from optsched._util.files import read_bytes, write_bytes
+from optsched._util.tables import csv_bytes, from_cells
 from optsched.bench.machine import locked
 from optsched.errors import InputError, shown
 
@@ -130,7 +131,7 @@ def _frame(rows: Sequence[Row]) -> pl.DataFrame:
 
 
 def _to_csv(rows: Sequence[Row]) -> bytes:
-    return _frame(rows).write_csv().encode()
+    return csv_bytes(_frame(rows))
 
 
 def _to_parquet(rows: Sequence[Row]) -> bytes:
@@ -173,7 +174,10 @@ def read_rows(path: Path) -> list[Row]:
 
 def _frame_of(content: bytes, suffix: str, path: Path) -> pl.DataFrame:
     try:
-        frame = pl.read_csv(content, schema_overrides=SCHEMA) if suffix == ".csv" else pl.read_parquet(content)
+        if suffix == ".csv":
+            frame = from_cells(pl.read_csv(content, schema_overrides=SCHEMA))
+        else:
+            frame = pl.read_parquet(content)
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise InputError(f"a table of runs ({str(error).splitlines()[0]})", file=str(path)) from None
     if missing := [name for name in SCHEMA if name not in frame.columns]:

@@ -22,6 +22,7 @@ from optsched.cli.commands.predict import fit, predict, profile_plan
 from optsched.cli.commands.schedule import schedule
 from optsched.cli.commands.share import share
 from optsched.cli.commands.solve import check, export, solve
+from optsched.cli.output import say
 
 __all__ = ["answer", "main"]
 
@@ -70,14 +71,14 @@ def answer(arguments: Sequence[str]) -> int:
         if isinstance(end.__context__, BrokenPipeError):  # whoever read the output has enough: no negative answer
             code = 128 + signal.SIGPIPE
         elif end.__context__ is not None and isinstance(end.__context__.__cause__, KeyboardInterrupt):
-            print("interrupted before there was an answer", file=sys.stderr)
+            say("interrupted before there was an answer", error=True)
     except OptschedError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", error=True)
         code = 2
     except (KeyboardInterrupt, ImportError):
         if not interrupted:  # an interrupt can surface as an import that failed
             raise
-        print("interrupted before there was an answer", file=sys.stderr)
+        say("interrupted before there was an answer", error=True)
         code = 130
     finally:
         signal.signal(signal.SIGINT, before)
@@ -98,7 +99,7 @@ def _leave(code: int) -> None:
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"optsched {__version__}")
+        say(f"optsched {__version__}")
         raise typer.Exit
 
 

@@ -1,27 +1,50 @@
-"""What commands write: JSON for programs, what a checker found, and files."""
+"""What commands write: lines, JSON for programs, what a checker found, and files."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from optsched._util.text import visible
 from optsched.errors import InputError
 
 if TYPE_CHECKING:
     from optsched.checker import Report
 
-__all__ = ["from_options", "print_checked", "print_json", "print_no_plan", "writable"]
+__all__ = ["from_options", "print_checked", "print_json", "print_no_plan", "print_table", "say", "writable"]
 
 T = TypeVar("T")
+_RAW = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""Characters that JSON leaves as they are, and that terminals or people may take for something else."""
+
+
+def say(line: str, *, error: bool = False) -> None:
+    """Print one line for people; what it holds of ids is shown, and never sent to the terminal as a control code."""
+    print(visible(line), file=sys.stderr if error else sys.stdout, flush=error)
 
 
 def print_json(record: object) -> None:
     """Print a record as JSON."""
     import msgspec
 
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=1).decode() + "\n")
+    text = msgspec.json.format(msgspec.json.encode(record), indent=1).decode()
+    sys.stdout.write(_RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+
+
+def print_table(table: bytes, out: Path | None) -> None:
+    """Write a table to a file, or to standard output; on a terminal its control characters are visible."""
+    from optsched._util.files import write_bytes
+
+    if out is not None:
+        write_bytes(out, table)
+    elif sys.stdout.isatty():
+        for line in table.decode().split("\n")[:-1]:
+            say(line)
+    else:
+        sys.stdout.write(table.decode())
 
 
 def print_no_plan(reason: str, as_json: bool) -> None:
@@ -29,7 +52,7 @@ def print_no_plan(reason: str, as_json: bool) -> None:
     if as_json:
         print_json({"plan": None, "reason": reason})
     else:
-        print(f"no plan: {reason}")
+        say(f"no plan: {reason}")
 
 
 def print_checked(report: Report, true: str, *, same_instance: bool, as_json: bool) -> int:
@@ -47,11 +70,11 @@ def print_checked(report: Report, true: str, *, same_instance: bool, as_json: bo
         print_json({"ok": report.ok, "value": report.value, "same_instance": same_instance, "violations": rules})
         return 0 if report.ok else 1
     for violation in report.violations:
-        print(violation)
+        say(str(violation))
     if not same_instance:
-        print("note: the plan was made for another instance, or for an earlier version of this one", file=sys.stderr)
+        say("note: the plan was made for another instance, or for an earlier version of this one", error=True)
     if report.ok:
-        print(f"feasible; {true} = {report.value:.6g}, as claimed")
+        say(f"feasible; {true} = {report.value:.6g}, as claimed")
     return 0 if report.ok else 1
 
 

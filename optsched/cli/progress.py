@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from optsched._util.numeric import relative
+from optsched._util.text import visible
 from optsched.solvers import Progress
 
 __all__ = ["progress_line", "shown_progress", "shown_steps"]
@@ -26,7 +27,7 @@ class _Live:
         self.text: Callable[[], str] = str
 
     def __rich__(self) -> Text:
-        return Text(self.text())
+        return Text(visible(self.text()))
 
 
 @contextmanager

@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Sized
-
-from rich.console import Console
-from rich.table import Table
+from collections.abc import Iterator, Sequence
 
 from optsched.checker.placement import found_places
 from optsched.checker.recompute import Truth
 from optsched.checker.traffic import sent_by
+from optsched.cli.terminal import MOST_ROWS, Terminal, console, print_rest, table
 from optsched.instance import Instance
 from optsched.instance.pools import pools, resources
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation
 
 __all__ = ["MOST_ROWS", "console", "print_rest", "print_result", "table"]
-
-MOST_ROWS = 50
-"""Most that a list for people shows of anything."""
-
-
-def console() -> Console:
-    """Return the terminal, or a wide page where there is none."""
-    terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=140)
-
-
-def print_rest(terminal: Console, listed: Sized, what: str) -> None:
-    """Say how many are not shown of a list that is cut to its first ``MOST_ROWS``."""
-    if (more := len(listed) - MOST_ROWS) > 0:
-        terminal.print(f"... and {more} more {what}")
-
-
-def table(*columns: str, left: int = 1) -> Table:
-    """Return a table whose first ``left`` columns are words and whose others are numbers."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number < left else "right", no_wrap=number == 0)
-    return table
 
 
 def print_result(instance: Instance, result: Result) -> None:
@@ -75,14 +50,14 @@ def print_result(instance: Instance, result: Result) -> None:
         if rated:
             _print_links(terminal, instance, result)
     for waiting in result.waiting[:MOST_ROWS]:
-        terminal.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""), highlight=False)
+        terminal.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""))
     print_rest(terminal, result.waiting, "jobs wait")
     for note in (*_unmeasured(instance), *result.notes):
-        terminal.print(f"note: {note}", highlight=False, style="dim")
-    terminal.print(_summary(result), highlight=False)
+        terminal.print(f"note: {note}", style="dim")
+    _print_summary(terminal, result)
 
 
-def _print_pools(terminal: Console, instance: Instance, result: Result) -> None:
+def _print_pools(terminal: Terminal, instance: Instance, result: Result) -> None:
     used: dict[tuple[str, str], int] = defaultdict(int)
     for a in result.allocations:
         used[a.site, a.gpu_type] += a.gpus
@@ -131,7 +106,7 @@ def _unmeasured(instance: Instance) -> Iterator[str]:
             yield f"without reference_gbps, a network rate means nothing to these curves, and is not assigned: {first}"
 
 
-def _print_links(terminal: Console, instance: Instance, result: Result) -> None:
+def _print_links(terminal: Terminal, instance: Instance, result: Result) -> None:
     """Print how full the links are, and the server whose network is the fullest."""
     truth, held = Truth(instance), {a.job: a for a in result.allocations}
     sent = sent_by(truth, held, {name: found_places(truth, a) for name, a in held.items()})
@@ -147,18 +122,19 @@ def _print_links(terminal: Console, instance: Instance, result: Result) -> None:
         group, number = fullest = max(used, key=lambda server: used[server])
         name = group if truth.groups[group].count == 1 else f"{group}/{number}"
         full = f"{sent.through[fullest]:.4g} of {rates[fullest]:g} Gb/s"
-        terminal.print(f"fullest network of a server: {name}, {full}", highlight=False)
+        terminal.print(f"fullest network of a server: {name}, {full}")
     terminal.print()
 
 
-def _summary(result: Result) -> str:
+def _print_summary(terminal: Terminal, result: Result) -> None:
     method = f"{result.formulation} on {result.backend}" if result.backend else result.formulation
     times = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s, in all {result.total_s:.2f} s"
     if result.value is None:
-        return f"[bold]{result.status}[/bold] ({result.stopped}): {result.reason}"
+        terminal.print(f" ({result.stopped}): {result.reason}", head=result.status)
+        return
     proof = "no bound" if result.bound is None else f"bound {result.bound:.6g}, gap {100 * (result.gap or 0):.3g} %"
-    head = f"[bold]{result.status}[/bold] ({result.stopped}): {result.objective.name} {result.value:.6g}, {proof}"
+    terminal.print(f" ({result.stopped}): {result.objective.name} {result.value:.6g}, {proof}", head=result.status)
     for goal in result.goals[1:]:
         proof = "no bound" if goal.bound is None else f"bound {goal.bound:.6g}, gap {100 * (goal.gap or 0):.3g} %"
-        head += f"\n  then {goal.objective.name} {goal.value:.6g}, {proof}"
-    return f"{head}\n{method}; {times}; checked; hash {result.hash}"
+        terminal.print(f"  then {goal.objective.name} {goal.value:.6g}, {proof}")
+    terminal.print(f"{method}; {times}; checked; hash {result.hash}")

@@ -107,7 +107,7 @@ def _chart(alt: Any, pool: Pool, bars: list[dict[str, Any]], last: float) -> Any
     base = alt.Chart(data).encode(
         x=alt.X("start:Q", title="minutes from now", scale=alt.Scale(domain=[0, last])),
         x2="end:Q",
-        y=alt.Y("low:Q", title=f"GPUs of {pool}", scale=alt.Scale(domain=[0, pool.capacity])),
+        y=alt.Y("low:Q", title="GPUs", scale=alt.Scale(domain=[0, pool.capacity])),
         y2="high:Q",
         tooltip=["job", "GPUs", "start", "end", "deadline", "kind"],
     )
@@ -122,4 +122,4 @@ def _chart(alt: Any, pool: Pool, bars: list[dict[str, Any]], last: float) -> Any
         .mark_text(fontSize=9)
         .encode(x="middle:Q", y="centre:Q", text="job:N")
     )
-    return (boxes + words).properties(width=900, height=360)
+    return (boxes + words).properties(title=str(pool), width=900, height=360)

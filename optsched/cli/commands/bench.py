@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optsched.cli.options import AsJson, Plot
-from optsched.cli.output import from_options, print_json, writable
+from optsched.cli.output import from_options, print_json, say, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-    from rich.table import Table
-
     from optsched.bench import Row, Spec
     from optsched.bench.compare import Comparison
     from optsched.bench.scores import Judged, Score
+    from optsched.cli.terminal import Page, Terminal
 
 __all__ = ["report", "run"]
 
@@ -67,14 +65,12 @@ def run(
     spec = _spec(what, tag or [], {key: value for key, value in options.items() if value is not None})
     done = bench.run(spec, out, workers=workers, report=None if quiet else _tell)
     for row in done.failed:
-        print(f"{row.instance}, {_method(row)}: {row.violations or row.reason}", file=sys.stderr)
+        say(f"{row.instance}, {_method(row)}: {row.violations or row.reason}", error=True)
     unsupported = sum(row.outcome == "unsupported" for row in done.made)
     kept = f", {done.kept} were there" if done.kept else ""
-    print(
-        f"{len(done.made)} runs made{kept}; {unsupported} of them are not supported, {len(done.failed)} failed: {out}"
-    )
+    say(f"{len(done.made)} runs made{kept}; {unsupported} of them are not supported, {len(done.failed)} failed: {out}")
     if done.interrupted:
-        print("interrupted; the same command goes on", file=sys.stderr)
+        say("interrupted; the same command goes on", error=True)
         return 130
     return 1 if done.failed else 0
 
@@ -126,7 +122,8 @@ def _tell(done: int, of: int, row: Row) -> None:
     value = "" if row.verified_objective is None else f", {row.objective} {row.verified_objective:.6g}"
     gap = "" if row.verified_gap is None else f", gap {100 * min(1.0, row.verified_gap):.3g} %"
     time = "" if row.total_s is None else f", {row.total_s:.2f} s"
-    print(f"{done}/{of} {row.instance}: {_method(row)}, seed {row.seed}: {said}{value}{gap}{time}", flush=True)
+    say(f"{done}/{of} {row.instance}: {_method(row)}, seed {row.seed}: {said}{value}{gap}{time}")
+    sys.stdout.flush()
 
 
 def report(
@@ -211,30 +208,31 @@ def _print(
     older: int,
     every: bool,
 ) -> None:
-    from optsched.cli.report import MOST_ROWS, console
+    from optsched.cli.terminal import MOST_ROWS, console
 
     terminal = console()
     _print_header(terminal, rows, older)
     for decides, found in groups.items():
-        terminal.print(f"\n[bold]{decides}[/bold]")
+        terminal.print()
+        terminal.print(head=decides)
         terminal.print(_scores(found, shift))
     if every:
         terminal.print()
         terminal.print(_each(runs))
     for run in [run for run in runs if run.refuted][:MOST_ROWS]:
         where = f"{run.row.instance}, {run.method}, seed {run.row.seed}"
-        terminal.print(f"refuted: {where}: {run.refuted}", highlight=False)
+        terminal.print(f"refuted: {where}: {run.refuted}")
+    terminal.print()
     terminal.print(
-        "\nproven: a verified plan within the gap of its bound, or none can be; reached: within the gap of the best "
+        "proven: a verified plan within the gap of its bound, or none can be; reached: within the gap of the best "
         "plan of all; time: until proven, or the limit; gap, memory: medians; PI: mean primal integral",
         style="dim",
-        highlight=False,
     )
     if comparison is not None:
         _print_comparison(terminal, comparison)
 
 
-def _print_header(terminal: Console, rows: Sequence[Row], older: int) -> None:
+def _print_header(terminal: Terminal, rows: Sequence[Row], older: int) -> None:
     """Say what the runs have in common, and what speaks against comparing them."""
     unlike = {
         field: {getattr(row, field) for row in rows}
@@ -247,18 +245,17 @@ def _print_header(terminal: Console, rows: Sequence[Row], older: int) -> None:
         f"{len(rows)} runs on {instances} instances, {seeds} seeds; {limit}, gap {first.gap:g}; "
         f"optsched {first.optsched}, highspy {first.highspy}, ortools {first.ortools}; "
         f"{first.cpu}, {first.cores} cores",
-        highlight=False,
     )
     for field, values in unlike.items():
         if len(values) > 1:
             listed = ", ".join(sorted(map(str, values)))
-            terminal.print(f"note: runs of different {field}: {listed}", style="dim", highlight=False)
+            terminal.print(f"note: runs of different {field}: {listed}", style="dim")
     if older:
-        terminal.print(f"note: {older} runs of earlier versions are left out", style="dim", highlight=False)
+        terminal.print(f"note: {older} runs of earlier versions are left out", style="dim")
 
 
-def _scores(found: Sequence[Score], shift: float) -> Table:
-    from optsched.cli.report import table
+def _scores(found: Sequence[Score], shift: float) -> Page:
+    from optsched.cli.terminal import table
 
     page = table(
         "method",
@@ -293,8 +290,8 @@ def _scores(found: Sequence[Score], shift: float) -> Table:
     return page
 
 
-def _each(runs: Sequence[Judged]) -> Table:
-    from optsched.cli.report import table
+def _each(runs: Sequence[Judged]) -> Page:
+    from optsched.cli.terminal import table
 
     page = table("instance", "method", "seed", "claimed", "verified", "objective", "gap", "time, s", left=2)
     for run in sorted(runs, key=lambda run: (run.row.instance, run.method, run.row.seed)):
@@ -315,16 +312,17 @@ def _each(runs: Sequence[Judged]) -> Table:
     return page
 
 
-def _print_comparison(terminal: Console, comparison: Comparison) -> None:
-    from optsched.cli.report import MOST_ROWS, print_rest, table
+def _print_comparison(terminal: Terminal, comparison: Comparison) -> None:
+    from optsched.cli.terminal import MOST_ROWS, print_rest, table
 
     pairs = comparison.pairs
     counts = {verdict: sum(pair.verdict == verdict for pair in pairs) for verdict in ("faster", "slower", "same")}
+    terminal.print()
     terminal.print(
-        f"\n[bold]against the earlier runs[/bold]: {len(pairs)} pairs, time x {comparison.ratio:.3f} (geometric mean); "
+        f": {len(pairs)} pairs, time x {comparison.ratio:.3f} (geometric mean); "
         + ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
         + f"; without counterpart: {comparison.only_before} before, {comparison.only_after} now",
-        highlight=False,
+        head="against the earlier runs",
     )
     unlike = [pair for pair in pairs if pair.verdict != "same" or pair.worse]
     if not unlike:

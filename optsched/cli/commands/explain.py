@@ -16,8 +16,7 @@ from optsched.errors import InputError, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.console import Console
-
+    from optsched.cli.terminal import Terminal
     from optsched.explain import Audit, Conflict, Explanation, Sensitivity, Worth
     from optsched.instance import Instance
     from optsched.instance.result import Result
@@ -154,15 +153,15 @@ def _read(instance: Path, plan: Path | None, time_limit: float | None, quiet: bo
     return replace(loaded, limits=(*loaded.limits, *result.limits)), result
 
 
-def _listed(terminal: Console, lines: list[str]) -> None:
+def _listed(terminal: Terminal, lines: list[str]) -> None:
     for line in lines[:_MOST_LINES]:
-        terminal.print(f"  - {line}", highlight=False)
+        terminal.print(f"  - {line}")
     if (more := len(lines) - _MOST_LINES) > 0:
         terminal.print(f"  ... and {more} more (--json has all)")
 
 
 def _print_explanations(explained: Sequence[Explanation], result: Result) -> None:
-    from optsched.cli.report import console
+    from optsched.cli.terminal import console
 
     terminal = console()
     if len(result.goals) > 1:
@@ -175,13 +174,12 @@ def _print_explanations(explained: Sequence[Explanation], result: Result) -> Non
         _print_explanation(terminal, one)
 
 
-def _print_explanation(terminal: Console, one: Explanation) -> None:
+def _print_explanation(terminal: Terminal, one: Explanation) -> None:
     """Print why, what would change it, and what would not."""
     has = "waits" if one.status == "waits" else f"runs at progress {one.progress:.4g}"
     terminal.print(
-        f"[bold]{one.job}[/bold] {has}; its share of the cluster would give it {one.entitled:.4g}."
-        + (" Why:" if one.reasons else ""),
-        highlight=False,
+        f" {has}; its share of the cluster would give it {one.entitled:.4g}." + (" Why:" if one.reasons else ""),
+        head=one.job,
     )
     _listed(terminal, [reason.text for reason in one.reasons])
     if one.relaxations:
@@ -191,7 +189,7 @@ def _print_explanation(terminal: Console, one: Explanation) -> None:
             if one.status == "waits"
             else "each alone is enough",
         }
-        terminal.print(f"what would change it ({meant[one.relaxations[0].meaning]}):", highlight=False)
+        terminal.print(f"what would change it ({meant[one.relaxations[0].meaning]}):")
         lines = []
         for change in one.relaxations:
             doubt = "" if change.proven else "; less may do"
@@ -201,17 +199,17 @@ def _print_explanation(terminal: Console, one: Explanation) -> None:
         _listed(terminal, lines)
     if one.fails:
         more = f" and {len(one.fails) - _MOST_LINES} more" if len(one.fails) > _MOST_LINES else ""
-        terminal.print(f"not enough alone, however much: {', '.join(one.fails[:_MOST_LINES])}{more}", highlight=False)
+        terminal.print(f"not enough alone, however much: {', '.join(one.fails[:_MOST_LINES])}{more}")
     if one.undecided:
-        terminal.print(f"not decided in the time given: {', '.join(one.undecided)}", highlight=False)
+        terminal.print(f"not decided in the time given: {', '.join(one.undecided)}")
     for note in one.notes:
-        terminal.print(f"note: {note}", highlight=False, style="dim")
+        terminal.print(f"note: {note}", style="dim")
     terminal.print()
 
 
 def _print_conflict(found: Conflict, result: Result) -> None:
     """Print what is in conflict, and how to repair it."""
-    from optsched.cli.report import console
+    from optsched.cli.terminal import console
 
     terminal = console()
     heads = {
@@ -221,8 +219,8 @@ def _print_conflict(found: Conflict, result: Result) -> None:
         "unnamed": f"no plan, whatever limit goes: {found.reason}",
         "unknown": "neither a plan nor a proof that there is none was found in the time given",
     }
-    terminal.print(f"[bold]infeasible[/bold]: {result.reason}", highlight=False)
-    terminal.print(heads[found.status], highlight=False)
+    terminal.print(f": {result.reason}", head="infeasible")
+    terminal.print(heads[found.status])
     doubt = set(found.undecided)
     _listed(terminal, [one.text + (" (not decided)" if one.key in doubt else "") for one in found.constraints])
     if found.repairs:
@@ -234,11 +232,11 @@ def _print_conflict(found: Conflict, result: Result) -> None:
     elif found.status in ("minimal", "conflicting"):
         terminal.print("no single capacity, deadline or other limit repairs it, however far it is moved")
     for note in found.notes:
-        terminal.print(f"note: {note}", highlight=False, style="dim")
+        terminal.print(f"note: {note}", style="dim")
 
 
 def _print_worths(values: tuple[Worth, ...], result: Result) -> None:
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     def number(x: float | None) -> str:
         return "" if x is None else f"{x:.4g}"
@@ -250,13 +248,11 @@ def _print_worths(values: tuple[Worth, ...], result: Result) -> None:
         page.add_row(one.resource, one.unit, number(one.value), number(one.low), number(one.high), number(one.price))
     terminal = console()
     terminal.print(page)
-    terminal.print(
-        "adds: the difference of two solved instances; price: of the linear relaxation, an estimate", highlight=False
-    )
+    terminal.print("adds: the difference of two solved instances; price: of the linear relaxation, an estimate")
 
 
 def _print_audit(found: Audit) -> None:
-    from optsched.cli.report import console
+    from optsched.cli.terminal import console
 
     terminal = console()
     pareto = found.pareto
@@ -265,29 +261,27 @@ def _print_audit(found: Audit) -> None:
     if pareto.status == "dominated":
         gains = ", ".join(f"{job} +{gain:.4g}" for job, gain in list(pareto.gains.items())[:5])
         said["dominated"] = f"no: in another plan nobody loses, and progress rises of {gains}"
-    terminal.print(f"[bold]Pareto-efficient[/bold]: {said[pareto.status]}", highlight=False)
+    terminal.print(f": {said[pareto.status]}", head="Pareto-efficient")
     if pareto.note:
         terminal.print(f"note: {pareto.note}", style="dim")
     shared = "no, less than on its share of the cluster has" if found.sharing else "yes"
-    terminal.print(f"[bold]sharing incentive[/bold]: {shared}", highlight=False)
+    terminal.print(f": {shared}", head="sharing incentive")
     _listed(
         terminal,
         [f"{one.kind} {one.who}: progress {one.progress:.4g}, and {one.entitled:.4g} alone" for one in found.sharing],
     )
     free = "yes" if found.envy_decided else "not decided in the time given"
-    terminal.print(
-        f"[bold]envy-free[/bold]: {'no, by progress over weight prefers' if found.envy else free}", highlight=False
-    )
+    terminal.print(f": {'no, by progress over weight prefers' if found.envy else free}", head="envy-free")
     _listed(
         terminal,
         [f"{one.job} what {one.of} holds: {one.other:.4g} in place of {one.progress:.4g}" for one in found.envy],
     )
     for text in found.definitions.values():
-        terminal.print(text, highlight=False, style="dim")
+        terminal.print(text, style="dim")
 
 
 def _print_sensitivity(found: Sensitivity) -> None:
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     terminal = console()
     terminal.print()
@@ -303,6 +297,6 @@ def _print_sensitivity(found: Sensitivity) -> None:
     terminal.print(page)
     often = sorted(found.flips.items(), key=lambda item: -item[1])[:_MOST_LINES]
     said = ", ".join(f"{job} in {count}" for job, count in often) or "none"
-    terminal.print(f"jobs whose share flips, of {len(found.worlds)} worlds: {said}", highlight=False)
+    terminal.print(f"jobs whose share flips, of {len(found.worlds)} worlds: {said}")
     if found.worst_regret is not None:
-        terminal.print(f"most that this plan loses against the best one: {found.worst_regret:.4g}", highlight=False)
+        terminal.print(f"most that this plan loses against the best one: {found.worst_regret:.4g}")

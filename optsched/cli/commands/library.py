@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from optsched._util.numeric import relative
 from optsched.cli.options import AsJson, Seed
-from optsched.cli.output import from_options, print_json, writable
+from optsched.cli.output import from_options, print_json, say, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def _make(folder: Path, name: str, out: Path | None) -> int:
     save(made(recipes[name].generate, load_curves(folder / "curves.json")), out)
     if digest(out) == recipes[name].sha256:
         return 0
-    print("it is not, byte for byte, the instance that was meant: is NumPy, or the machine, another?", file=sys.stderr)
+    say("it is not, byte for byte, the instance that was meant: is NumPy, or the machine, another?", error=True)
     return 1
 
 
@@ -85,7 +84,7 @@ def _verify(folder: Path, known: Mapping[str, Known], unknown: Sequence[str], as
         print_json(wrong)
     else:
         for name, reasons in wrong.items():
-            print(f"{name}: {'; '.join(reasons) or 'true'}")
+            say(f"{name}: {'; '.join(reasons) or 'true'}")
     return 1 if any(wrong.values()) else 0
 
 
@@ -113,7 +112,7 @@ def _row(path: Path, name: str, known: Known | None) -> dict[str, Any]:
 
 
 def _print(rows: Sequence[Mapping[str, Any]]) -> None:
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     page = table(
         "instance",

@@ -44,7 +44,7 @@ def objectives(as_json: AsJson = False) -> int:
 
 
 def _print_objectives(found: Sequence[dict[str, Any]]) -> None:
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     page = table("name", "parameters", "meaning", left=3)
     for f in found:
@@ -80,7 +80,7 @@ def formulations(as_json: AsJson = False) -> int:
 
 def _print_formulations(found: Sequence[dict[str, Any]]) -> None:
     """Print what there is to solve with, and what their builders may be told."""
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     page = table("name", "decides", "backends", "kind", left=4)
     for f in found:
@@ -91,7 +91,7 @@ def _print_formulations(found: Sequence[dict[str, Any]]) -> None:
         terminal.print()
         for f in found:
             if names := f.get(key):
-                terminal.print(f"{f['name']} {option}: {', '.join(names)}", highlight=False)
+                terminal.print(f"{f['name']} {option}: {', '.join(names)}")
 
 
 def schema() -> int:

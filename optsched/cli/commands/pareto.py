@@ -69,7 +69,7 @@ def pareto(
 
 def _print(file: FrontierFile) -> None:
     """Print the points of two objectives, with what is proven of each."""
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     first, second = (spec.name for spec in file.objectives)
     page = table(first, "gap %", second, "gap %", "jobs run", "status", "plan", left=0)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optsched.cli.options import AsJson, CurvesFile, Plot
-from optsched.cli.output import print_json, writable
+from optsched.cli.output import print_json, print_table, writable
 from optsched.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def fit(
 
 def _print_fits(file: CurveFile) -> None:
     """Print how well each curve fits its rows, and rows that it has not seen."""
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     page = table("curve", "family", "rows", "most GPUs", "error %", "unseen %", left=2)
     for f in file.curves:
@@ -88,7 +88,7 @@ def predict(
     """Predict throughputs. Adds predicted_throughput_examples_s with _low and _high (80 %)."""
     import polars as pl
 
-    from optsched._util.files import write_bytes
+    from optsched._util.tables import csv_bytes
     from optsched.prediction.curves.fitted import load_curves
     from optsched.prediction.curves.measurements import read_configurations
     from optsched.prediction.curves.predict import predict as predicted
@@ -105,11 +105,7 @@ def predict(
         added += [pl.Series(header, column) for header, column in further.items()]
     elif target is not None or loss:
         raise InputError("--convergence, without which --target and --loss mean nothing", path="predict")
-    text = table.with_columns(added).write_csv()
-    if out is None:
-        print(text, end="")
-    else:
-        write_bytes(out, text.encode())
+    print_table(csv_bytes(table.with_columns(added)), out)
     return 0
 
 
@@ -141,7 +137,7 @@ def profile_plan(
 
 def _print_profile_plan(rows: Sequence[dict[str, Any]], before: float) -> None:
     """Print what to measure, and how far each measurement would narrow the predictions."""
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
 
     page = table("measure", "nodes", "GPUs", "local batch", "typical error after, %", left=1)
     for number, row in enumerate(rows, start=1):

@@ -12,6 +12,7 @@ from optsched.cli.output import print_json, writable
 from optsched.errors import InputError
 
 if TYPE_CHECKING:
+    from optsched.cli.terminal import Terminal
     from optsched.instance import Instance
     from optsched.schedule import Schedule
 
@@ -87,7 +88,7 @@ def schedule(
 
 def _print(instance: Instance, made: Schedule) -> None:
     """Print which job runs when with what, who is left out, and what was proven."""
-    from optsched.cli.report import MOST_ROWS, console, print_rest, table
+    from optsched.cli.terminal import MOST_ROWS, console, print_rest, table
 
     terminal = console()
     now = instance.now_s
@@ -111,14 +112,14 @@ def _print(instance: Instance, made: Schedule) -> None:
             )
         terminal.print(page)
         print_rest(terminal, made.runs, "jobs (all are in the file that --out writes)")
-        terminal.print("start, end, deadline: h:mm:ss from now; left: until the deadline", style="dim", highlight=False)
+        terminal.print("start, end, deadline: h:mm:ss from now; left: until the deadline", style="dim")
     for waiting in made.rejected[:MOST_ROWS]:
         why = f" ({waiting.reason})" if waiting.reason else ""
-        terminal.print(f"left out: {waiting.job}{why}", highlight=False)
+        terminal.print(f"left out: {waiting.job}{why}")
     print_rest(terminal, made.rejected, "jobs are left out")
     for note in made.notes:
-        terminal.print(f"note: {note}", highlight=False, style="dim")
-    terminal.print(_summary(made), highlight=False)
+        terminal.print(f"note: {note}", style="dim")
+    _print_summary(terminal, made)
 
 
 def _clock(seconds: float) -> str:
@@ -128,13 +129,14 @@ def _clock(seconds: float) -> str:
     return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def _summary(made: Schedule) -> str:
+def _print_summary(terminal: Terminal, made: Schedule) -> None:
     times = f"build {made.build_s:.2f} s, solve {made.solve_s:.2f} s, in all {made.total_s:.2f} s"
     if made.value is None:
-        return f"[bold]{made.status}[/bold] ({made.stopped}): {made.reason}"
+        terminal.print(f" ({made.stopped}): {made.reason}", head=made.status)
+        return
     proof = "no bound" if made.bound is None else f"bound {made.bound:.6g}, gap {100 * (made.gap or 0):.3g} %"
     method = f"{made.formulation} on {made.backend}" if made.backend else made.formulation
     if made.tick_s:
         method += f", ticks of {made.tick_s:.3g} s"
-    head = f"[bold]{made.status}[/bold] ({made.stopped}): {made.horizon.objective} {made.value:.6g}, {proof}"
-    return f"{head}\n{method}; {times}; checked; hash {made.hash}"
+    terminal.print(f" ({made.stopped}): {made.horizon.objective} {made.value:.6g}, {proof}", head=made.status)
+    terminal.print(f"{method}; {times}; checked; hash {made.hash}")

@@ -94,7 +94,7 @@ def _print(read: Read, found: Shares, notes: Sequence[str]) -> None:
     """Print the shares as a table."""
     import numpy as np
 
-    from optsched.cli.report import MOST_ROWS, console, print_rest, table
+    from optsched.cli.terminal import MOST_ROWS, console, print_rest, table
 
     terminal = console()
     if isfinite(found.value):
@@ -109,8 +109,8 @@ def _print(read: Read, found: Shares, notes: Sequence[str]) -> None:
         terminal.print(page)
         print_rest(terminal, read.jobs, "jobs (all are in the file that --out writes)")
     for name, reason in list(read.left_out.items())[:MOST_ROWS]:
-        terminal.print(f"left out: {name} ({reason})", highlight=False)
+        terminal.print(f"left out: {name} ({reason})")
     proof = f"{found.value:.6g}, bound {found.bound:.6g}" if isfinite(found.value) else found.reason
     for note in notes:
-        terminal.print(f"note: {note}", highlight=False, style="dim", markup=False)
-    terminal.print(f"[bold]{found.status}[/bold]: {found.policy} {proof}", highlight=False)
+        terminal.print(f"note: {note}", style="dim")
+    terminal.print(f": {found.policy} {proof}", head=found.status)

@@ -18,7 +18,7 @@ from optsched.cli.options import (
     TimeLimit,
     Without,
 )
-from optsched.cli.output import print_checked, print_json, writable
+from optsched.cli.output import print_checked, print_json, say, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ def export(
         print_json(written)
         return 0
     for note in written.notes:
-        print(f"note: {note}")
+        say(f"note: {note}")
     sense = "the objective is to be maximized" if written.factor > 0 else "its optimum is the objective's, negated"
-    print(
+    say(
         f"{out}: formulation {name}, {written.columns} variables ({written.integers} integer), "
         f"{written.rows} constraints; {sense}; linearization error {100 * written.error:.2g} %"
     )
