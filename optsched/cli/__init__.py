@@ -15,6 +15,7 @@ import typer
 from optsched import __version__
 from optsched.cli.commands.bench import report, run
 from optsched.cli.commands.explain import audit, explain
+from optsched.cli.commands.federate import federate
 from optsched.cli.commands.library import generate, instances
 from optsched.cli.commands.list import formulations, objectives, schema
 from optsched.cli.commands.pareto import pareto
@@ -35,6 +36,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     explain,
     audit,
     schedule,
+    federate,
     fit,
     predict,
     profile_plan,
