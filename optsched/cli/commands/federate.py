@@ -58,33 +58,26 @@ def federate(
 
 
 def _print(outlook: Outlook) -> None:
-    from rich.text import Text
-
-    from optsched.cli.report import MOST_ROWS, console, print_rest, table
+    from optsched.cli.terminal import MOST_ROWS, console, print_rest, table
     from optsched.federation.game import names_of
 
     terminal = console()
     game, settled = outlook.game, outlook.settlements
-
-    def plain(text: str) -> Text:
-        """Return text of an input as it may stand in any output: no markup, no escape codes."""
-        return Text("".join(c if c.isprintable() else "?" for c in text))
-
     page = table("member", "alone", *settled)
     for i, name in enumerate(game.members):
         alone = _interval(float(game.low[1 << i]), float(game.high[1 << i]))
-        page.add_row(plain(name), alone, *(f"{float(s.payments.amounts[i]):.6g}" for s in settled.values()))
+        page.add_row(name, alone, *(f"{float(s.payments.amounts[i]):.6g}" for s in settled.values()))
     together = _interval(float(game.low[-1]), float(game.high[-1]))
     totals = (f"{float(sum(s.payments.amounts)):.6g}" for s in settled.values())
     page.add_row("together", together, *totals)
     terminal.print(page)
     for rule, reason in outlook.undefined.items():
-        terminal.print(plain(f"{rule}: no payments: {reason}"))
+        terminal.print(f"{rule}: no payments: {reason}")
 
     def say(claim: str, holds: str, why: str, coalitions: tuple[int, ...]) -> None:
         who = "; ".join(names_of(game.members, mask) for mask in coalitions[:5])
         word = {"yes": "yes", "no": "no", "depends": "depends on the gaps"}[holds]
-        terminal.print(plain(f"{claim}: {word}: {why}{f' ({who})' if who else ''}"))
+        terminal.print(f"{claim}: {word}: {why}{f' ({who})' if who else ''}")
 
     for claim, verdict in outlook.verdicts.items():
         say(claim, verdict.holds, verdict.why, verdict.coalitions)
@@ -97,8 +90,9 @@ def _print(outlook: Outlook) -> None:
                 what = entry.what
                 if entry.gpu_type:
                     what = f"{float(entry.hours):.4g} h of {entry.gpu_type} at {float(entry.price):.4g}"
-                ledger.add_row(plain(entry.payer), plain(entry.payee), f"{float(entry.amount):.6g}", plain(what))
-            terminal.print(Text(f"ledger of {rule}, sums to 0"), ledger)
+                ledger.add_row(entry.payer, entry.payee, f"{float(entry.amount):.6g}", what)
+            terminal.print(f"ledger of {rule}, sums to 0:")
+            terminal.print(ledger)
             print_rest(terminal, s.ledger, "entries (all are in the file that --out writes)")
 
 
