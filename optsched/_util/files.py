@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import math
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import inspect
 
+from optsched._util.json_keys import doubled_key
 from optsched.errors import InputError, shown
 
 __all__ = ["convert", "decode", "read_bytes", "write_bytes", "write_json"]
@@ -23,8 +26,10 @@ T = TypeVar("T")
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """Return a file's content; raise InputError where it cannot be read."""
+    """Return a file's content, or that of standard input for ``-``; raise InputError where it cannot be read."""
     try:
+        if str(path) == "-":
+            return sys.stdin.buffer.read()
         return Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"a readable file ({error.strerror})", file=str(path)) from None
@@ -62,17 +67,24 @@ def write_json(path: Path | str, record: object) -> None:
 
 
 def decode(content: bytes, kind: type[T], file: str = "") -> T:
-    """Decode JSON into a typed record.
+    """Decode JSON into a typed record; a byte order mark of UTF-8 is skipped.
 
     Raises
     ------
     InputError
-        With the file, the path, the value that stands there and what was expected.
+        With the file, the path, the value that stands there and what was expected. A key that an object has twice is
+        refused, with its lines.
     """
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InputError("text in UTF-8", value="UTF-16", file=file)
     try:
-        return msgspec.json.decode(content, type=kind)
+        record = msgspec.json.decode(content, type=kind)
+        if doubled := doubled_key(content):
+            raise doubled.within(file=file)
+        return record
     except msgspec.ValidationError as error:
-        raise _located(content, error, file, kind) from None
+        raise _located(_loaded(content), error, file, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"JSON ({_place(content, str(error))})", file=file) from None
 
@@ -82,7 +94,7 @@ def convert(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise _located(msgspec.json.encode(value), error, "", kind) from None
+        raise _located(value, error, "", kind) from None
 
 
 def _place(content: bytes, message: str) -> str:
@@ -95,13 +107,22 @@ def _place(content: bytes, message: str) -> str:
     return f"{message[: match.start()].strip()}, line {line}, column {column}"
 
 
-def _located(content: bytes, error: msgspec.ValidationError, file: str, kind: object) -> InputError:
+_UNREADABLE = object()
+
+
+def _loaded(content: bytes) -> object:
+    """Return what JSON holds. Where msgspec stopped at a fault, what comes behind it may be no JSON at all."""
+    try:
+        return json.loads(content, parse_float=_finite)
+    except (ValueError, RecursionError):
+        return _UNREADABLE
+
+
+def _located(value: Any, error: msgspec.ValidationError, file: str, kind: object) -> InputError:
     """Rewrite msgspec's message: name the keys that it leaves out, the value, and what it may be."""
     message, _, path = str(error).partition(" - at `")
     path = path.rstrip("`") or "$"
-    try:
-        value: Any = json.loads(content, parse_float=_finite)
-    except (ValueError, RecursionError):  # msgspec stopped at the fault; what comes behind it may be no JSON at all
+    if value is _UNREADABLE:
         return InputError(_phrase(message)[0], path=path, file=file)
     types = [inspect.type_info(kind)]
     named = "$"
@@ -112,7 +133,7 @@ def _located(content: bytes, error: msgspec.ValidationError, file: str, kind: ob
             if key is None:
                 break
             named, value = f'{named}["{key}"]', value[key]
-        elif step.startswith("[") and isinstance(value, list):
+        elif step.startswith("[") and isinstance(value, list | tuple):
             named, value = named + step, value[int(step[1:-1])]
         elif isinstance(value, dict) and step[1:] in value:
             named, value = named + step, value[step[1:]]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -17,11 +18,11 @@ from optsched.checker.recompute import TOLERANCE, Truth, close, keeps
 from optsched.checker.rules import own_rules, plan_rules
 from optsched.checker.traffic import network_rules
 from optsched.checker.violation import Violation
-from optsched.instance import Instance, ObjectiveSpec
-from optsched.instance.objectives import Rates, objective
+from optsched.instance import Instance, ObjectiveSpec, admit, admit_all
+from optsched.instance.objectives import Rates, objective, one_objective
 from optsched.instance.solution import Allocation
 
-__all__ = ["TOLERANCE", "Report", "Violation", "check"]
+__all__ = ["TOLERANCE", "Report", "Violation", "check", "check_plan"]
 
 
 @dataclass(frozen=True)
@@ -38,20 +39,43 @@ class Report:
 
 
 def check(
+    instance: Instance | Path | str,
+    allocations: Sequence[Allocation],
+    spec: str | ObjectiveSpec | None = None,
+    claimed: float | None = None,
+) -> Report:
+    """Check a plan against an instance.
+
+    A plan that breaks rules is no error: the report names them.
+
+    Parameters
+    ----------
+    instance
+        An instance, or the path of its file.
+    allocations
+        The plan, e.g. ``result.allocations``; jobs without an allocation wait.
+    spec
+        Objective of the plan, e.g. ``"max-min"``; None: the instance's own.
+    claimed
+        The objective that the plan claims; None: it claims none.
+
+    Raises
+    ------
+    InputError
+        For an instance or an objective that is wrong, and for a field of an allocation of the wrong type.
+    """
+    instance = admit(instance)
+    plan = admit_all(allocations, Allocation, "$.allocations")
+    return check_plan(instance, plan, one_objective(spec, instance.objective), claimed)
+
+
+def check_plan(
     instance: Instance,
     allocations: Sequence[Allocation],
     spec: ObjectiveSpec | None = None,
     claimed: float | None = None,
 ) -> Report:
-    """Check a plan against an instance.
-
-    Parameters
-    ----------
-    spec
-        Objective of the plan; None: the instance's own.
-    claimed
-        The objective that the plan claims; None: it claims none.
-    """
+    """Check a plan as :func:`check` does, of an instance and records that are known to be valid."""
     truth = Truth(instance)
     held, violations = _one_each(truth, allocations)
     throughput = truth.throughputs(list(held.values()))

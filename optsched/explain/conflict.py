@@ -6,6 +6,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from optsched.explain.guesses import Guesser
 from optsched.explain.oracle import Asker, Report, Verdict
 from optsched.explain.records import Change, Conflict, Named, Repair
 from optsched.explain.relaxations import Lever, lever_of, own_levers, relaxed, shared_levers
-from optsched.instance import Instance, ObjectiveSpec
+from optsched.instance import Instance, ObjectiveSpec, admit
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.infeasibility import shortage
@@ -27,7 +28,7 @@ __all__ = ["conflict"]
 
 
 def conflict(
-    instance: Instance,
+    instance: Instance | Path | str,
     *,
     repairs: bool = True,
     seconds: float | None = 60.0,
@@ -51,6 +52,7 @@ def conflict(
     report
         Called with what is being asked, for people who wait.
     """
+    instance = admit(instance)
     asker = Asker.within(time_limit, instance.objective, 1.0, seconds, report)
     asker.about = "conflict"
     known = asker.possible(instance)

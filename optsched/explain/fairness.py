@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
@@ -14,7 +15,7 @@ from optsched.explain.goodput_floors import floored
 from optsched.explain.oracle import Asker, Report
 from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Audit, Envy, Pareto, Share
-from optsched.instance import Instance, Job, ObjectiveSpec
+from optsched.instance import Instance, Job, ObjectiveSpec, admit
 from optsched.instance.solution import Allocation
 from optsched.problem.build import build_problem
 from optsched.problem.configurations import throughputs
@@ -35,7 +36,7 @@ _SLACK = 1e-6
 
 
 def audit(
-    instance: Instance,
+    instance: Instance | Path | str,
     allocations: Sequence[Allocation],
     *,
     gap: float = 1e-4,
@@ -58,6 +59,7 @@ def audit(
     InputError
         For a plan that breaks a rule.
     """
+    instance = admit(instance)
     confirmed(instance, allocations, instance.objective)
     asker = Asker.within(time_limit, ObjectiveSpec(name="progress"), gap, seconds, report)
     asker.about = "audit"

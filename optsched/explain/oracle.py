@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from optsched.instance import Instance, ObjectiveSpec
+from optsched.instance import Instance, ObjectiveSpec, trust
 from optsched.instance.objectives import objective
 from optsched.instance.result import Result
 from optsched.search.solve import solve
@@ -84,7 +84,7 @@ class Asker:
         self.questions += 1
         if self.report is not None:
             self.report(f"{self.about}: question {self.questions}")
-        found = solve(instance, objective=spec, gap=gap, time_limit=left)
+        found = solve(trust(instance), objective=spec, gap=gap, time_limit=left)
         if found.stopped == "interrupted":
             self.deadline = time.monotonic()
         self.alone += any("on the word of one solver" in note for note in found.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,12 @@ from msgspec.structs import replace
 
 from optsched._util.arrays import FloatArray
 from optsched._util.numeric import relative
-from optsched.checker import check
+from optsched.checker import check_plan
 from optsched.explain.oracle import Asker, Report
 from optsched.explain.plans import claimed_anew, confirmed
 from optsched.explain.records import Flip, Sensitivity, World
-from optsched.instance import Instance, ObjectiveSpec
+from optsched.instance import Instance, ObjectiveSpec, admit, trust
+from optsched.instance.objectives import one_objective
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves import Points
 from optsched.prediction.curves.base import Z80, CurveBase
@@ -70,11 +72,11 @@ def shifted(instance: Instance, deviations: dict[str, float]) -> Instance:
         curves[name] = Shifted(
             curve=curve, deviations=amount, max_local_batch=curve.max_local_batch, spread=curve.spread
         )
-    return replace(instance, curves=curves)
+    return trust(replace(instance, curves=curves))
 
 
 def sensitivity(
-    instance: Instance,
+    instance: Instance | Path | str,
     allocations: Sequence[Allocation],
     *,
     objective: str | ObjectiveSpec | None = None,
@@ -100,7 +102,8 @@ def sensitivity(
     report
         Called with what is being asked, for people who wait.
     """
-    spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
+    instance = admit(instance)
+    spec = one_objective(objective, instance.objective)
     confirmed(instance, allocations, spec)
     asker = Asker.within(time_limit, spec, gap, seconds, report)
     worlds = tuple(_world(instance, allocations, name, shift, asker) for name, shift in _worlds(instance, draws, seed))
@@ -135,7 +138,7 @@ def _world(
     """Compare the present plan with the best one of a world."""
     there = shifted(instance, shift)
     present = claimed_anew(there, allocations)
-    report = check(there, present, asker.spec)
+    report = check_plan(there, present, asker.spec)
     broken = tuple(str(violation) for violation in report.violations)
     value = report.value if report.ok else None
     asker.about = name

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from optsched.explain.oracle import Asker, Report
 from optsched.explain.records import Worth
 from optsched.explain.relaxations import Lever, shared_levers
-from optsched.instance import Instance, ObjectiveSpec
+from optsched.instance import Instance, ObjectiveSpec, admit
+from optsched.instance.objectives import one_objective
 from optsched.instance.result import Result
 from optsched.problem.build import build_problem
 from optsched.search.prices import price
@@ -18,7 +20,7 @@ __all__ = ["worths"]
 
 
 def worths(
-    instance: Instance,
+    instance: Instance | Path | str,
     *,
     objective: str | ObjectiveSpec | None = None,
     resources: Sequence[str] | None = None,
@@ -41,7 +43,8 @@ def worths(
     report
         Called with what is being asked, for people who wait.
     """
-    spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
+    instance = admit(instance)
+    spec = one_objective(objective, instance.objective)
     asker = Asker.within(time_limit, spec, gap, seconds, report)
     levers = [
         lever

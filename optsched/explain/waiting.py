@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
@@ -19,7 +20,8 @@ from optsched.explain.oracle import Asker, Report, Verdict, verdict
 from optsched.explain.plans import confirmed, entitlements, goodputs
 from optsched.explain.records import Explanation, Meaning, Reason, Relaxation
 from optsched.explain.relaxations import Lever, own_levers, shared_levers
-from optsched.instance import Instance, Job, ObjectiveSpec
+from optsched.instance import Instance, Job, ObjectiveSpec, admit
+from optsched.instance.objectives import one_objective
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation
 from optsched.problem.build import build_problem
@@ -29,7 +31,7 @@ __all__ = ["explain"]
 
 
 def explain(
-    instance: Instance,
+    instance: Instance | Path | str,
     allocations: Sequence[Allocation],
     *,
     objective: str | ObjectiveSpec | None = None,
@@ -72,7 +74,8 @@ def explain(
     InputError
         For a plan that breaks a rule, or a job that does not exist.
     """
-    spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
+    instance = admit(instance)
+    spec = one_objective(objective, instance.objective)
     confirmed(instance, allocations, spec)
     asker = Asker.within(time_limit, spec, gap, seconds, report)
     entitled, _ = entitlements(instance)

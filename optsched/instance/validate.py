@@ -30,7 +30,6 @@ def validate(instance: Instance) -> Instance:
     types = {gpu.id for gpu in instance.cluster.gpu_types}
     sites = {site.id for site in instance.cluster.sites}
     servers = {group.id: group for group in instance.cluster.servers}
-    largest = _largest_pools(instance.cluster)
     _check_unique((job.id for job in instance.jobs), "$.jobs", "job")
     _check_unique((tenant.id for tenant in instance.tenants), "$.tenants", "tenant")
     tenants = {tenant.id for tenant in instance.tenants}
@@ -39,7 +38,6 @@ def validate(instance: Instance) -> Instance:
             _check_job(job, instance, types, sites, servers)
             if tenants:
                 _check_known(job.tenant, tenants, "tenant", "$.tenant")
-            _check_fits_somewhere(job, instance, largest)
         except InputError as error:
             raise error.within(path=f"$.jobs[{number}]") from None
     for number, limit in enumerate(instance.limits):
@@ -218,28 +216,3 @@ def _check_servers(named: Iterable[str], groups: Mapping[str, ServerGroup], path
             raise InputError(f"every server once; {seen[server]!r} is the same", path=path, value=shown(name))
         seen[server] = name
     return [group for group, _ in seen]
-
-
-def _largest_pools(cluster: Cluster) -> Mapping[tuple[str, str], int]:
-    """Return the GPUs of each (site, GPU type)."""
-    pools: dict[tuple[str, str], int] = {}
-    for group in cluster.servers:
-        if group.gpu_type is not None:
-            key = group.site, group.gpu_type
-            pools[key] = pools.get(key, 0) + group.count * group.gpus
-    return pools
-
-
-def _check_fits_somewhere(job: Job, instance: Instance, pools: Mapping[tuple[str, str], int]) -> None:
-    """Refuse an optional job that could never run; for a required one that is a result, not a fault."""
-    if job.required:
-        return
-    wanted = dict.fromkeys(job.curves, job.min_gpus)
-    for configuration in job.configurations:
-        wanted[configuration.gpu_type] = min(configuration.gpus, wanted.get(configuration.gpu_type, configuration.gpus))
-    allowed = set(job.sites) if job.sites is not None else {site.id for site in instance.cluster.sites}
-    if not any(site in allowed and wanted.get(gpu, size + 1) <= size for (site, gpu), size in pools.items()):
-        least = ", ".join(f"{count} {gpu}" for gpu, count in wanted.items())
-        most = ", ".join(f"{size} {gpu} in {site}" for (site, gpu), size in pools.items() if gpu in wanted)
-        expected = f"a job that fits somewhere: the cluster has {most or 'none of its GPU types'}"
-        raise InputError(expected, path="$", value=f"job {job.id!r}, which needs at least {least}")

@@ -15,7 +15,8 @@ from typing import Any
 
 from optsched._util.files import read_bytes, write_bytes
 from optsched.errors import InputError, SolverError, shown
-from optsched.instance import Instance, ObjectiveSpec
+from optsched.instance import Instance, ObjectiveSpec, admit
+from optsched.instance.objectives import one_objective
 from optsched.model_files.linear import lp_text, mps_text
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, Formulated, ModelOptions, renamed
@@ -53,7 +54,7 @@ class Exported:
 
 
 def export(
-    instance: Instance,
+    instance: Instance | Path | str,
     out: Path | str,
     *,
     formulation: str,
@@ -71,7 +72,7 @@ def export(
     formulation
         Name of an installed formulation.
     objective
-        In place of the instance's own.
+        Instead of the instance's own, as text (``alpha-fair:alpha=2``) or as a record.
     options
         The encoding, and what to leave out of the model; ``choices=`` is the deprecated keyword.
     gap
@@ -98,7 +99,8 @@ def export(
         raise SolverError(
             f"formulation {formulation} has no form for {kind} files; it has {', '.join(kinds) or 'none'}"
         )
-    spec = ObjectiveSpec(name=objective) if isinstance(objective, str) else objective
+    instance = admit(instance)
+    spec = one_objective(objective, instance.objective)
     problem = build_problem(instance, spec, error=gap / 2)
     support = chosen.supports(problem)
     if not support.ok:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 
-from optsched.checker import TOLERANCE, Report, Violation
-from optsched.checker import check as check_plan
+from optsched.checker import TOLERANCE, Report, Violation, check_plan
 from optsched.checker.recompute import Truth, close, keeps
-from optsched.instance import Instance, Job
+from optsched.instance import Instance, Job, admit, admit_all
 from optsched.instance.solution import Allocation
 from optsched.schedule.horizon import Horizon, capacities, hard, validated
 from optsched.schedule.objectives import SLACK, Goal, goal
@@ -28,7 +28,9 @@ _LATE = 2 * SLACK
 """Seconds by which times may miss each other: twice what the makers of schedules allow themselves."""
 
 
-def check(instance: Instance, horizon: Horizon, runs: Sequence[Run], claimed: float | None = None) -> Report:
+def check(
+    instance: Instance | Path | str, horizon: Horizon, runs: Sequence[Run], claimed: float | None = None
+) -> Report:
     """Check a schedule; ``value`` of the report is the objective, recomputed.
 
     Parameters
@@ -41,6 +43,8 @@ def check(instance: Instance, horizon: Horizon, runs: Sequence[Run], claimed: fl
     InputError
         For a horizon that does not fit the instance.
     """
+    instance = admit(instance)
+    runs = admit_all(runs, Run, "$.runs")
     validated(instance, horizon)
     aim = goal(horizon.objective)
     jobs = {job.id: job for job in instance.jobs}

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,7 +16,7 @@ import numpy as np
 from optsched import __version__
 from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
-from optsched.instance import Instance, fingerprint
+from optsched.instance import Instance, admit, fingerprint
 from optsched.instance.solution import Waiting
 from optsched.schedule.checker import check
 from optsched.schedule.energy import relaxation
@@ -98,7 +99,7 @@ class _Search:
 
 
 def plan(
-    instance: Instance,
+    instance: Instance | Path | str,
     horizon: Horizon | None = None,
     *,
     objective: str | None = None,
@@ -144,6 +145,7 @@ def plan(
         For a horizon that does not fit the instance, an unknown name, or a limit that is none.
     """
     began = time.monotonic()
+    instance = admit(instance)
     limits = Limits.asked(began, time_limit, gap, seed, threads)
     if ticks is not None and ticks < 1:
         raise InputError("at least 1 tick", path="ticks", value=shown(ticks))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,15 @@ import numpy as np
 from optsched import __version__
 from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
-from optsched.instance import Instance, ObjectiveSpec, fingerprint
+from optsched.instance import Instance, ObjectiveSpec, admit, fingerprint
 from optsched.instance.objectives import objective as objective_of
+from optsched.instance.objectives import objectives_of
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation, Waiting, allocations_hash
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, ModelOptions, renamed
 from optsched.problem.infeasibility import impossible, why_infeasible
+from optsched.search.lexicographic import lexicographic
 from optsched.search.strategies import HEURISTICS, Board, Search, Stage, doubted, filled, idle, stages_of, water_filled
 from optsched.search.warm_start import nobody, pieces
 from optsched.solvers import Limits, Progress, RunContext, form_of
@@ -34,7 +37,7 @@ _WRITING = 1e-6
 
 
 def solve(
-    instance: Instance,
+    instance: Instance | Path | str,
     *,
     objective: str | ObjectiveSpec | None = None,
     formulation: str = "auto",
@@ -54,8 +57,11 @@ def solve(
 
     Parameters
     ----------
+    instance
+        An instance, or the path of its file.
     objective
-        In place of the instance's own: a name, or a name with parameters.
+        Instead of the instance's own, as text: ``progress``, ``alpha-fair:alpha=2``, or several, the most important
+        first: ``max-min,progress``. See :func:`optsched.search.multiobjective.in_order`.
     formulation
         Name of an installed formulation or of a heuristic. Where no backend is named, ``auto`` tries ``prices``
         where the objective is a sum, and ``levels`` where it is a least value of jobs; where they do not prove
@@ -89,16 +95,33 @@ def solve(
     Raises
     ------
     InputError
-        For an unknown name, or a limit that is no limit.
+        For an instance that is wrong (see :func:`optsched.instance.admit`), an unknown name, or a limit that is none.
     SolverError
         For a backend that is not there, or that cannot take the formulation.
     """
     began = time.monotonic()
+    instance = admit(instance)
     options = renamed(options, choices)
     limits = Limits.asked(began, time_limit, gap, seed, threads, memory_gb)
     if prices is not None and not all(0 <= worth < np.inf for worth in prices.values()):
         raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
-    spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
+    wanted = objectives_of(objective, instance.objective)
+    if len(wanted) > 1:
+        each = partial(
+            solve,
+            formulation=formulation,
+            backend=backend,
+            options=options,
+            gap=gap,
+            seed=seed,
+            threads=threads,
+            memory_gb=memory_gb,
+            prices=prices,
+            executor=executor,
+            progress=progress,
+        )
+        return lexicographic(each, instance, wanted, time_limit=time_limit)
+    spec = wanted[0]
     context, board = RunContext(replace(limits, gap=gap / 2), report=progress, started=began), Board()
     run = partial(_searched, instance, spec, formulation, backend, options, gap, prices, executor, context, board)
     reason = watched(run, context, board.opened, spare=_WRITING * len(instance.jobs))

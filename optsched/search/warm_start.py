@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from optsched.checker import check
+from optsched.checker import check_plan
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.instance.objectives import objective
 from optsched.instance.solution import Allocation
@@ -122,7 +122,7 @@ def _quick(problem: Problem, context: RunContext, greedy: bool) -> Plan | None:
 def _confirmed(
     instance: Instance, spec: ObjectiveSpec | None, allocations: tuple[Allocation, ...], source: str
 ) -> Draft | None:
-    report = check(instance, allocations, spec)
+    report = check_plan(instance, allocations, spec)
     sign = objective(spec or instance.objective).sign
     value = sign * report.value
     return Draft(allocations, value, source) if report.ok and np.isfinite(value) else None

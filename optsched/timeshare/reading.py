@@ -10,7 +10,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
-from optsched.instance import Instance, Job
+from optsched.instance import Instance, Job, admit
 from optsched.prediction.curves.measurements import read_table
 from optsched.problem.configurations import Configurations, some_rows, tabulate
 from optsched.timeshare.market import Market, Pairs, market
@@ -60,7 +60,7 @@ class Read:
     needs: tuple[Needs, ...] = ()
 
 
-def market_of(instance: Instance, gpus: int | None = None) -> Read:
+def market_of(instance: Instance | Path | str, gpus: int | None = None) -> Read:
     """Return the market of an instance: each job with one fixed number of GPUs, at its best goodput on each pool.
 
     Throughputs are goodputs, in reference-batch examples/s. A job that can never run (its gang, CPU cores and memory
@@ -76,6 +76,7 @@ def market_of(instance: Instance, gpus: int | None = None) -> Read:
     InputError
         Where no job can run; its value is the reason of the first job.
     """
+    instance = admit(instance)
     table, beyond = _that_fit(tabulate(instance))
     job, columns = table.job, table.columns
     gang = np.full(table.jobs, np.inf)

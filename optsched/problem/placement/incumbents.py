@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched._util.arrays import IntArray
-from optsched.checker import check
+from optsched.checker import check_plan
 from optsched.instance.topology import canonical
 from optsched.problem.configurations import some_rows
 from optsched.problem.problem import Places, Plan, Problem, allocate
@@ -50,7 +50,7 @@ def _stays(problem: Problem, job: int, placed: Places | None) -> bool:
 
 def feasible(problem: Problem, plan: Plan) -> bool:
     """Tell whether a plan with places is one: pieces may have found no room, or their least rates none."""
-    return check(problem.instance, allocate(problem, plan)).ok
+    return check_plan(problem.instance, allocate(problem, plan)).ok
 
 
 def part_of(problem: Problem, keep: NDArray[np.bool_], why: str = "") -> tuple[Problem, IntArray]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from msgspec.structs import replace
 
 from optsched.errors import InputError, shown
-from optsched.instance import Instance, ObjectiveSpec
-from optsched.instance.objectives import objective
+from optsched.instance import Instance, ObjectiveSpec, admit
+from optsched.instance.objectives import objective, objectives_of
 from optsched.instance.result import Result
-from optsched.search.multiobjective.lexicographic import floor_of, in_order
+from optsched.search.lexicographic import floor_of
+from optsched.search.multiobjective.in_order import in_order
 from optsched.solvers import Progress
 
 __all__ = ["Frontier", "Point", "pareto"]
@@ -50,8 +52,8 @@ class Frontier:
 
 
 def pareto(
-    instance: Instance,
-    objectives: tuple[ObjectiveSpec, ObjectiveSpec],
+    instance: Instance | Path | str,
+    objectives: str | Sequence[ObjectiveSpec],
     *,
     points: int = 9,
     tolerance: float = 1e-6,
@@ -73,12 +75,15 @@ def pareto(
     tolerance, options
         Of :func:`optsched.search.multiobjective.in_order`; a time limit is that of each point.
     """
+    instance = admit(instance)
+    if isinstance(objectives, str):
+        objectives = objectives_of(objectives)
     if points < 2:
         raise InputError("at least 2 points", path="points", value=shown(points))
     if len(objectives) != 2 or objectives[0] == objectives[1]:
         names = ",".join(spec.name for spec in objectives)
         raise InputError("two different objectives", path="objectives", value=shown(names))
-    first, second = objectives
+    first, second = objectives = objectives[0], objectives[1]
 
     def best(one: ObjectiveSpec, other: ObjectiveSpec, within: Instance) -> Result:
         return in_order(within, (one, other), tolerance=tolerance, progress=progress, **options)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from optsched._util.arrays import IntArray
-from optsched.checker import check
+from optsched.checker import check_plan
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Plan, Problem, allocate, rows_of
 from optsched.search.heuristics.marginal_gain import marginal_gain
@@ -168,7 +168,7 @@ def in_order(search: Search, context: RunContext) -> Search:
     search = replace(search, solve_s=search.solve_s + time.monotonic() - began, stopped=_stopped(context))
     plan, sign = Plan(found.rows), problem.objective.sign
     allocations = allocate(problem, plan)
-    report = check(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
+    report = check_plan(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
     if not report.ok:
         return search.noting(f"the plan of levels was dropped: {report.violations[0]}")
     proven = f"{len(found.levels)} of {int((problem.party >= 0).sum())} levels are proven"
@@ -205,6 +205,6 @@ def filled(search: Search, deadline: float | None) -> Search:
         return search
     plan = Plan(rows)
     allocations = allocate(problem, plan)
-    report = check(problem.instance, allocations, spec_of(problem))
+    report = check_plan(problem.instance, allocations, spec_of(problem))
     value = problem.objective.sign * report.value
     return search.taken(plan, allocations, value) if report.ok and value >= search.value else search

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optsched._util.numeric import relative
-from optsched.checker import check
+from optsched.checker import check_plan
 from optsched.instance import ObjectiveSpec
 from optsched.instance.solution import Allocation
 from optsched.problem.problem import Plan, Problem, allocate
@@ -85,7 +85,7 @@ class Search:
         began = time.monotonic()
         problem, sign = self.problem, self.problem.objective.sign
         allocations = allocate(problem, plan)
-        report = check(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
+        report = check_plan(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
         search = replace(self, check_s=max(self.check_s, time.monotonic() - began))
         if not report.ok:
             return search.noting(f"the plan of {source} was dropped: {report.violations[0]}")

@@ -1,4 +1,4 @@
-"""Objectives and limits as people write them on a command line."""
+"""Objectives and limits as people write them, on a command line or in a program."""
 
 from __future__ import annotations
 
@@ -8,20 +8,44 @@ from typing import Any
 
 from optsched.errors import InputError, shown
 from optsched.instance import Limit, ObjectiveSpec
-from optsched.instance.objectives import objective
+from optsched.instance.objectives.registry import objective
 
-__all__ = ["limit_of", "objectives_of"]
+__all__ = ["limit_of", "objectives_of", "one_objective"]
 
 
-def objectives_of(text: str) -> tuple[ObjectiveSpec, ...]:
-    """Read ``max-min,alpha-fair:alpha=2:epsilon=0.1``: objectives with their parameters, the first one first.
+def objectives_of(
+    wanted: str | ObjectiveSpec | None, default: ObjectiveSpec | None = None
+) -> tuple[ObjectiveSpec, ...]:
+    """Read ``max-min,alpha-fair:alpha=2:epsilon=0.1``: objectives with their parameters, the most important first.
+
+    Parameters
+    ----------
+    wanted
+        Text, or a record, which is returned as it is; None: the default.
+    default
+        For None, e.g. the instance's own objective.
 
     Raises
     ------
     InputError
         For a name or a parameter that does not exist.
     """
-    return tuple(_objective(part.strip()) for part in text.split(","))
+    if wanted is None and default is not None:
+        wanted = default
+    if isinstance(wanted, ObjectiveSpec):
+        objective(wanted)
+        return (wanted,)
+    if not isinstance(wanted, str):
+        raise InputError("the text of an objective, or an ObjectiveSpec", path="objective", value=shown(wanted))
+    return tuple(_objective(part.strip()) for part in wanted.split(","))
+
+
+def one_objective(wanted: str | ObjectiveSpec | None, default: ObjectiveSpec | None = None) -> ObjectiveSpec:
+    """Read one objective as :func:`objectives_of` does; raise InputError for several."""
+    found = objectives_of(wanted, default)
+    if len(found) > 1:
+        raise InputError("one objective", path="objective", value=shown(wanted))
+    return found[0]
 
 
 def _objective(text: str) -> ObjectiveSpec:

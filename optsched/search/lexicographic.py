@@ -4,53 +4,33 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from msgspec.structs import replace
 
 from optsched._util.numeric import relative
-from optsched.checker import check
+from optsched.checker import check_plan
 from optsched.errors import InputError, shown
-from optsched.instance import Instance, Limit, ObjectiveSpec, fingerprint
+from optsched.instance import Instance, Limit, ObjectiveSpec, fingerprint, trust
 from optsched.instance.objectives import objective
 from optsched.instance.result import Goal, Result
-from optsched.search.solve import solve
-from optsched.solvers import Progress
 
-__all__ = ["floor_of", "in_order"]
+__all__ = ["floor_of", "lexicographic"]
 
 
-def in_order(
+def lexicographic(
+    solve: Callable[..., Result],
     instance: Instance,
     objectives: Sequence[ObjectiveSpec],
     *,
     tolerance: float = 1e-6,
     time_limit: float | None = None,
-    progress: Callable[[Progress], None] | None = None,
-    **options: Any,
 ) -> Result:
-    """Decide by the first objective, among its best plans by the second, and so on.
-
-    Each objective becomes a limit for those that follow, at the value that was reached less a tolerance (the
-    lexicographic method; Miettinen, Nonlinear Multiobjective Optimization (1999), sec. 4.2). So an objective that
-    follows can never cost an earlier one more than that.
+    """Return the plan of :func:`optsched.search.multiobjective.in_order`.
 
     Parameters
     ----------
-    objectives
-        At least one, the most important first; one whose levels are compared in lexicographic order is the last.
-    tolerance
-        Relative loss that each objective leaves to those after it, >= 0.
-    time_limit
-        Seconds in all, of which each objective has an equal part of what is left.
-    options
-        Of :func:`optsched.solve`.
-
-    Returns
-    -------
-    Result
-        With the value, bound and gap of the first objective, and those of each in ``goals``: bounds hold among the
-        plans that keep the limits of the objectives before. Optimal where every one of them is.
+    solve
+        Called with an instance, and with ``objective`` and ``time_limit``.
     """
     if not objectives:
         raise InputError("at least one objective", path="objective")
@@ -67,12 +47,12 @@ def in_order(
         left = None
         if time_limit is not None:
             left = min(time_limit, max(0.01, (time_limit - (time.monotonic() - began)) / (len(objectives) - number)))
-        found = solve(held, objective=spec, time_limit=left, progress=progress, **options)
+        found = solve(held, objective=spec, time_limit=left)
         stages.append(found)
         if found.value is None:
             break
         best = found
-        held = replace(held, limits=(*held.limits, floor_of(spec, found.value, tolerance)))
+        held = trust(replace(held, limits=(*held.limits, floor_of(spec, found.value, tolerance))))
     if best is None or len(objectives) == 1:
         return stages[0]
     return _joined(instance, objectives, stages, best, time.monotonic() - began)
@@ -92,7 +72,7 @@ def _joined(
     """Return one result of the last plan found, each objective recomputed for it."""
     goals = []
     for spec, stage in zip(objectives, stages, strict=False):
-        value = check(instance, best.allocations, spec).value
+        value = check_plan(instance, best.allocations, spec).value
         gap = None if stage.bound is None else relative(abs(stage.bound - value), value)
         goals.append(Goal(objective=spec, value=value, bound=stage.bound, gap=0.0 if value == stage.bound else gap))
     every = len(stages) == len(objectives) and all(stage.status == "optimal" for stage in stages)
