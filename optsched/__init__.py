@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optsched.instance import Instance, ObjectiveSpec, load, loads, save
     from optsched.instance.result import Result, load_result, save_result
     from optsched.model_files import Exported, export
+    from optsched.scheduler.scheduler import Scheduler
     from optsched.search.solve import solve
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "OptschedError",
     "Report",
     "Result",
+    "Scheduler",
     "SolverError",
     "check",
     "export",
@@ -48,6 +50,7 @@ _HOME = {
     "OptschedError": "errors",
     "Report": "checker",
     "Result": "instance.result",
+    "Scheduler": "scheduler.scheduler",
     "SolverError": "errors",
     "check": "checker",
     "export": "model_files",

@@ -26,6 +26,8 @@ class Allocation(Record, frozen=True, kw_only=True):
         Network rate assigned to each node, or to each worker and parameter server; None: not decided, or none needed.
     placement, server_placement
         GPUs, and parameter servers, on each named server (``group`` or ``group/number``); None: not decided.
+    label
+        The name that a user gave to the configuration; empty without one.
     throughput
         Examples/s while it trains, by the true curve.
     progress
@@ -43,6 +45,7 @@ class Allocation(Record, frozen=True, kw_only=True):
     gbps: float | None = None
     placement: dict[Name, PositiveInt] | None = None
     server_placement: dict[Name, PositiveInt] | None = None
+    label: str = ""
     throughput: float
     progress: float
 

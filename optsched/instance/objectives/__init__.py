@@ -2,6 +2,16 @@
 
 from optsched.instance.objectives.base import Base, Objective, Rates
 from optsched.instance.objectives.parse import limit_of, objectives_of, one_objective
-from optsched.instance.objectives.registry import OBJECTIVES, objective
+from optsched.instance.objectives.registry import OBJECTIVES, objective, register
 
-__all__ = ["OBJECTIVES", "Base", "Objective", "Rates", "limit_of", "objective", "objectives_of", "one_objective"]
+__all__ = [
+    "OBJECTIVES",
+    "Base",
+    "Objective",
+    "Rates",
+    "limit_of",
+    "objective",
+    "objectives_of",
+    "one_objective",
+    "register",
+]

@@ -25,7 +25,7 @@ from optsched.solvers.subprocess.server import resolve
 if TYPE_CHECKING:
     from optsched._util.arrays import FloatArray
 
-__all__ = ["ENTRIES", "GRACE", "PATIENCE", "run", "stopped_by"]
+__all__ = ["ENTRIES", "GRACE", "PATIENCE", "inline", "run", "stopped_by"]
 
 ENTRIES = {name: f"optsched.solvers.{name}:run" for name in ("highs", "cpsat", "pyomo", "branch_and_bound")}
 """What runs in the process of each backend, as ``module:function``. Tests put faults in their places."""
@@ -47,6 +47,7 @@ class _Seen:
 
 
 _ambient: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("optsched-stop", default=None)
+_most_inline: contextvars.ContextVar[int] = contextvars.ContextVar("optsched-inline", default=0)
 _numbers = itertools.count()
 
 
@@ -58,6 +59,19 @@ def stopped_by(event: threading.Event) -> Iterator[None]:
         yield
     finally:
         _ambient.reset(before)
+
+
+@contextlib.contextmanager
+def inline(columns: int) -> Iterator[None]:
+    """Let HiGHS solve models of at most so many columns in this thread, where handing them over takes longer.
+
+    Nothing can end such a run but HiGHS's own time limit: it is for models of milliseconds.
+    """
+    before = _most_inline.set(columns)
+    try:
+        yield
+    finally:
+        _most_inline.reset(before)
 
 
 def run(backend: str, request: Any, context: RunContext) -> Outcome:
@@ -75,6 +89,8 @@ def run(backend: str, request: Any, context: RunContext) -> Outcome:
     began = time.monotonic()
     if context.limits.left() <= 0:
         return Outcome("unknown", "time_limit", None, None, None, 0.0)
+    if backend == "highs" and len(request.cost) <= _most_inline.get():
+        return _inline(request, context)
     if not processes.possible():
         return _here(backend, request, context)
     seen = _Seen()
@@ -212,6 +228,17 @@ def _heard(message: Any, number: int, context: RunContext, seen: _Seen) -> tuple
     if message[0] == "done" and not isinstance(message[2], Outcome):
         raise Broken("what it answers is no outcome")
     return message
+
+
+def _inline(request: Any, context: RunContext) -> Outcome:
+    """Run HiGHS in this thread."""
+    began = time.monotonic()
+    try:
+        outcome: Outcome = resolve(ENTRIES["highs"])(request, context)
+    except Exception as error:
+        message = f"{_NAMES['highs']} failed: {type(error).__name__}: {error}"
+        return _rest(_Seen(), context, "failed", message, time.monotonic() - began)
+    return outcome
 
 
 def _here(backend: str, request: Any, context: RunContext) -> Outcome:

@@ -1,0 +1,343 @@
+"""The scheduler: one call a round, from the state of the jobs to what is to be done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from optsched._util.files import convert, decode, read_bytes, write_json
+from optsched.errors import InputError, shown
+from optsched.instance import Cluster, Limit, ObjectiveSpec, Tenant
+from optsched.instance.objectives import objective as objective_of
+from optsched.instance.objectives import register
+from optsched.instance.records import Instance
+from optsched.prediction.curves import Curve
+from optsched.scheduler.decide import Answer, decided
+from optsched.scheduler.difference import actions_of, labelled
+from optsched.scheduler.inputs import cluster_of, curves_of, jobs_of, number, plain
+from optsched.scheduler.pose import Question, Settings, as_held, instance_of
+from optsched.scheduler.records import KINDS, LiveJob, Plan
+from optsched.scheduler.servers import available, check_servers, goes_on
+from optsched.scheduler.state import Flight, State, given_up, holding_of, learned_of, reported
+
+__all__ = ["Scheduler"]
+
+
+class Saved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file of a scheduler: its settings and all that it remembers."""
+
+    format: Literal["optsched-scheduler/1"]
+    cluster: Cluster
+    curves: dict[str, Curve] = {}
+    objective: ObjectiveSpec
+    round_s: float
+    horizon_s: float | None
+    decides: str
+    max_moves: int | None
+    tenants: tuple[Tenant, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    gap: float
+    hysteresis: float
+    time_limit_s: float | None
+    state: State
+
+
+class Scheduler:
+    """Plans round after round for a scheduler that starts, stops and moves the jobs itself.
+
+    Parameters
+    ----------
+    cluster
+        A :class:`optsched.Cluster`, its dict, or an instance that has it.
+    objective
+        A name, a name with parameters (:class:`optsched.ObjectiveSpec`), or a function of
+        :class:`optsched.instance.objectives.Rates` that returns the value of each way to run a job, shape ``(n,)``.
+    curves
+        Throughput curves by name, which jobs refer to: records, their dicts, or a file of fitted curves.
+    round_s
+        Seconds between two steps.
+    horizon_s
+        Seconds over which a restart has to pay off, by objectives that take it off the progress; default: ten of the
+        longest restarts, at least 900 s and a round. ``flow-time`` has a horizon of its own (its parameters).
+    hysteresis
+        Part of a job's value that changing what it holds must gain at least; 0: only ties keep what is held.
+    gap, time_limit_s
+        As of :func:`optsched.solve`, for each step.
+    decides, max_moves, tenants, limits
+        As of :class:`optsched.Instance`.
+    """
+
+    def __init__(
+        self,
+        cluster: Any,
+        objective: str | ObjectiveSpec | Callable[..., Any] = "flow-time",
+        curves: Any = None,
+        *,
+        round_s: float = 60.0,
+        horizon_s: float | None = None,
+        hysteresis: float = 0.0,
+        gap: float = 1e-4,
+        time_limit_s: float | None = 10.0,
+        decides: Literal["counts", "placement", "network"] = "counts",
+        max_moves: int | None = None,
+        tenants: Iterable[Any] = (),
+        limits: Iterable[Any] = (),
+    ) -> None:
+        self._cluster = cluster_of(cluster)
+        if isinstance(cluster, Instance) and curves is None:
+            curves = cluster.curves
+        self._curves = curves_of(curves)
+        for path, value in (("round_s", round_s), ("horizon_s", horizon_s), ("time_limit_s", time_limit_s)):
+            if value is not None and not number(value, path) > 0:
+                raise InputError("a time > 0 s", path=path, value=shown(value))
+        if decides not in ("counts", "placement", "network"):
+            raise InputError("counts, placement or network", path="decides", value=shown(decides))
+        if max_moves is not None and (isinstance(max_moves, bool) or not max_moves >= 0 or max_moves != int(max_moves)):
+            raise InputError("a whole number >= 0", path="max_moves", value=shown(max_moves))
+        self._settings = Settings(
+            objective=_spec(objective),
+            round_s=float(round_s),
+            horizon_s=None if horizon_s is None else float(horizon_s),
+            decides=decides,
+            max_moves=None if max_moves is None else int(max_moves),
+            tenants=convert(plain(tuple(tenants)), tuple[Tenant, ...]),
+            limits=convert(plain(tuple(limits)), tuple[Limit, ...]),
+        )
+        self._hysteresis = number(hysteresis, "hysteresis")
+        self._gap = number(gap, "gap")
+        self._time_limit_s = None if time_limit_s is None else float(time_limit_s)
+        self._state = State()
+
+    @property
+    def version(self) -> int:
+        """The version of the state that the last plan led to; 0 before the first."""
+        return self._state.version
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster, whatever of it has failed."""
+        return self._cluster
+
+    def step(
+        self,
+        *,
+        now: float,
+        jobs: Iterable[Any],
+        cluster: Any = None,
+        version: int | None = None,
+        done: Iterable[str] | None = None,
+        refused: Iterable[str] = (),
+        pending: Iterable[str] = (),
+        lost: Iterable[str] = (),
+        failed: Mapping[str, int | None] | Iterable[str] | None = None,
+        draining: Iterable[str] | None = None,
+        time_limit_s: float | None = None,
+    ) -> Plan:
+        """Plan a round.
+
+        Parameters
+        ----------
+        now
+            Seconds on the caller's clock, which never goes back.
+        jobs
+            All jobs that wait or run: dicts, dataclasses or records with the fields of
+            :class:`optsched.scheduler.LiveJob`. What they hold, their arrivals and restarts are remembered where
+            they do not say it; a job that is no longer among them has ended.
+        cluster
+            The cluster, where it has changed.
+        version
+            That of the plan that ``done``, ``refused`` and ``pending`` speak of; None: the last one.
+        done, refused, pending
+            Ids of the jobs whose actions of the last plan were carried out, were refused, and are still under way.
+            Without ``done``, whatever is neither refused nor pending was carried out; with it, the rest is pending. A
+            job whose action is under way keeps what it is about to hold.
+        lost
+            Jobs that lost what they held, for instance with a server.
+        failed
+            Servers that are out, or the number of GPUs of each that are (0 or None: all of it); None: as before.
+        draining
+            Servers that shall take nothing new; None: as before.
+        time_limit_s
+            In place of the scheduler's own.
+
+        Raises
+        ------
+        InputError
+            For what is wrong in the arguments, with its path. The scheduler is then as it was before.
+        """
+        began = time.monotonic()
+        now = number(now, "now")
+        if now < self._state.now_s:
+            expected = f"a time that does not go back; it was {self._state.now_s:g}"
+            raise InputError(expected, path="now", value=f"{now:g}")
+        if version is not None and version != self._state.version:
+            expected = f"{self._state.version}, the version of the last plan"
+            raise InputError(expected, path="version", value=shown(version))
+        limit = self._time_limit_s if time_limit_s is None else number(time_limit_s, "time_limit_s")
+        given = jobs_of(jobs)
+        whole = self._cluster if cluster is None else cluster_of(cluster)
+        words = None if done is None else frozenset(done), frozenset(refused), frozenset(pending), frozenset(lost)
+        state = reported(self._state, *words)
+        if failed is not None:
+            named = failed if isinstance(failed, Mapping) else dict.fromkeys(failed, 0)
+            state = msgspec.structs.replace(state, failed={name: int(gpus or 0) for name, gpus in named.items()})
+        if draining is not None:
+            state = msgspec.structs.replace(state, draining=tuple(draining))
+        check_servers(whole, state.failed, state.draining)
+        state, live = learned_of(state, given, now)
+        gone = {job.id: "" for job in live if job.holds is not None and not goes_on(whole, job.holds)}
+        state, live = given_up(state, live, gone)
+        held = [job.holds for job in live if job.holds is not None]
+        there = available(whole, state.failed, state.draining, held)
+        deadline = None if limit is None else began + limit
+        question, answer = self._asked(state, there, live, now, deadline)
+        posed = time.monotonic()
+        plan, state = _plan(state, question, answer, live)
+        read = time.monotonic() - posed + answer.read_s
+        self._state, self._cluster = state, whole
+        build = posed - began - answer.solve_s - answer.read_s
+        return msgspec.structs.replace(plan, build_s=max(0.0, build), read_s=read)
+
+    def _asked(
+        self, state: State, cluster: Cluster | None, live: list[LiveJob], now: float, deadline: float | None
+    ) -> tuple[Question, Answer]:
+        """Pose the question and answer it; where pins stand against each other, once more without them."""
+        late = frozenset(state.late)
+        question = instance_of(self._settings, cluster, self._curves, live, late, now)
+        answer = self._answered(question, state, deadline)
+        if answer.status == "infeasible" and question.fixed:
+            note = f"not all pinned jobs can keep what they hold, so that none is pinned now: {answer.reason}"
+            question = instance_of(self._settings, cluster, self._curves, live, late, now, pins=False)
+            question = replace(question, warnings=(*question.warnings, note))
+            answer = self._answered(question, state, deadline)
+        if answer.status in ("infeasible", "unknown"):
+            note = f"there is no plan, and every job keeps what it holds: {answer.reason or answer.status}"
+            question = replace(question, warnings=(*question.warnings, note))
+            answer = replace(answer, allocations=as_held(live, self._curves))
+        return question, answer
+
+    def _answered(self, question: Question, state: State, deadline: float | None) -> Answer:
+        if question.instance is None or not question.instance.jobs:
+            return Answer("optimal", value=0.0, bound=0.0, gap=0.0)
+        return decided(question.instance, state.prices, self._gap, deadline, self._hysteresis)
+
+    def save(self, path: Path | str) -> None:
+        """Write the settings and all that is remembered as JSON, whole or not at all."""
+        write_json(path, self._saved())
+
+    def _saved(self) -> Saved:
+        s = self._settings
+        return Saved(
+            format="optsched-scheduler/1",
+            cluster=self._cluster,
+            curves=self._curves,
+            objective=s.objective,
+            round_s=s.round_s,
+            horizon_s=s.horizon_s,
+            decides=s.decides,
+            max_moves=s.max_moves,
+            tenants=s.tenants,
+            limits=s.limits,
+            gap=self._gap,
+            hysteresis=self._hysteresis,
+            time_limit_s=self._time_limit_s,
+            state=self._state,
+        )
+
+    @classmethod
+    def load(cls, path: Path | str, objective: Callable[..., Any] | None = None) -> Scheduler:
+        """Return a scheduler that goes on where a saved one stood.
+
+        Parameters
+        ----------
+        objective
+            The function, where the objective was one, which no file can hold.
+        """
+        saved = decode(read_bytes(path), Saved, str(path))
+        try:
+            made = cls(
+                saved.cluster,
+                saved.objective if objective is None else objective,
+                saved.curves,
+                round_s=saved.round_s,
+                horizon_s=saved.horizon_s,
+                hysteresis=saved.hysteresis,
+                gap=saved.gap,
+                time_limit_s=saved.time_limit_s,
+                decides=saved.decides,  # type: ignore[arg-type]
+                max_moves=saved.max_moves,
+                tenants=saved.tenants,
+                limits=saved.limits,
+            )
+        except InputError as error:
+            raise error.within(file=str(path)) from None
+        made._state = saved.state
+        return made
+
+
+def _spec(objective: Any) -> ObjectiveSpec:
+    """Return an objective by name, with parameters, or of a function; raise InputError for one that is not there."""
+    if isinstance(objective, str):
+        spec = ObjectiveSpec(name=objective)
+    elif isinstance(objective, ObjectiveSpec):
+        spec = objective
+    elif callable(objective):
+        spec = register(objective)
+    else:
+        spec = convert(plain(objective), ObjectiveSpec)
+    objective_of(spec)
+    return spec
+
+
+def _plan(state: State, question: Question, answer: Answer, live: list[LiveJob]) -> tuple[Plan, State]:
+    """Return the plan, and the state in which its actions are under way."""
+    jobs = {job.id: job for job in live}
+    allocations = labelled(jobs, answer.allocations)
+    kinds = actions_of(live, state.jobs, state.flights, question, answer, allocations)
+    flights = dict(state.flights)
+    remembered = dict(state.jobs)
+    for kind in KINDS:
+        for action in kinds.get(kind, ()):
+            name, a = action.job, action.allocation
+            job = jobs[name]
+            if a is not None and a.label != remembered[name].label:
+                remembered[name] = msgspec.structs.replace(remembered[name], label=a.label)
+            if kind in ("keep", "wait"):
+                continue
+            several = len(job.global_batches) + len(job.local_batches) > 1
+            after = None if a is None else holding_of(a, batch=not several)
+            flights[name] = Flight(kind=kind, before=job.holds, after=after)
+    state = msgspec.structs.replace(
+        state,
+        version=state.version + 1,
+        jobs=remembered,
+        flights=flights,
+        prices=dict(answer.prices or state.prices),
+    )
+    by_kind = {kind: tuple(kinds.get(kind, ())) for kind in KINDS}
+    plan = Plan(
+        version=state.version,
+        now_s=state.now_s,
+        start=by_kind["start"],
+        stop=by_kind["stop"],
+        move=by_kind["move"],
+        resize=by_kind["resize"],
+        keep=by_kind["keep"],
+        wait=by_kind["wait"],
+        instance=question.instance,
+        allocations=allocations,
+        value=answer.value,
+        bound=answer.bound,
+        gap=answer.gap,
+        status=answer.status,
+        prices=dict(answer.prices or {}),
+        warnings=question.warnings,
+        notes=answer.notes,
+        solve_s=answer.solve_s,
+    )
+    return plan, state
