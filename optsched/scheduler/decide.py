@@ -14,7 +14,7 @@ from optsched._util.numeric import relative
 from optsched.checker import check
 from optsched.instance import Instance
 from optsched.instance.solution import Allocation
-from optsched.problem.build import pose
+from optsched.problem.build import build_problem
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan as Rows
 from optsched.problem.problem import Problem, allocate
@@ -70,7 +70,7 @@ def decided(
         Part of a job's value that a change of what it holds must gain at least.
     """
     began = time.monotonic()
-    problem = pose(instance, error=gap / 2)
+    problem = build_problem(instance, error=gap / 2)
     built = time.monotonic() - began
     if problem.objective.aggregate != "sum" or instance.decides != "counts":
         return _searched(instance, prices, gap, deadline, built)

@@ -124,7 +124,7 @@ class _Reasons:
         now = f"value {problem.value[rows[number]]:.4g}" if rows[number] >= 0 else "no value"
         if kind in ("wait", "stop") and len(value):
             best = int(np.argmax(value - cost)) if kind == "wait" or not len(kept) else int(kept[0])
-            way = f"{table.ways.gpus[own_rows][best]} {table.pools[table.ways.pool[own_rows][best]].gpu_type}"
+            way = f"{table.columns.gpus[own_rows][best]} {table.pools[table.columns.pool[own_rows][best]].gpu_type}"
             return f"{way} would add {value[best]:.4g} for it, and {cost[best]:.4g} for others, by the prices of GPUs"
         if kind in ("move", "resize") and len(kept):
             return f"{now} in place of {value[kept[0]]:.4g}, restart included, at GPUs worth {self._cost(number):.4g}"
