@@ -9,7 +9,7 @@ import pytest
 
 import optsched
 from optsched.scheduler import LiveJob
-from tests.scheduler.cases import CLUSTER, CURVES, job, kinds
+from tests.support.rounds import CLUSTER, CURVES, job, kinds
 
 
 def scheduler(**more):
