@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["InputError", "OptschedError", "SolverError"]
+__all__ = ["InputError", "OptschedError", "OutputError", "SolverError"]
 
 
 class OptschedError(Exception):
@@ -37,6 +37,10 @@ class InputError(OptschedError, ValueError):
         """Return the same error seen from further out: the file and the path that lead to it."""
         whole = path + self.path.removeprefix("$") if path else self.path
         return InputError(self.expected, path=whole, value=self.value, file=file or self.file)
+
+
+class OutputError(OptschedError):
+    """What was to be written cannot be: no space is left, or the device fails. Nothing is wrong with the input."""
 
 
 class SolverError(OptschedError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import json
 import math
 import os
@@ -18,11 +19,13 @@ import msgspec
 from msgspec import inspect
 
 from optsched._util.json_keys import doubled_key
-from optsched.errors import InputError, shown
+from optsched.errors import InputError, OutputError, shown
 
-__all__ = ["convert", "decode", "read_bytes", "write_bytes", "write_json"]
+__all__ = ["FULL", "convert", "decode", "read_bytes", "write_bytes", "write_json"]
 
 T = TypeVar("T")
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""Errors of a device that takes no more, whatever is written to it."""
 
 
 def read_bytes(path: Path | str) -> bytes:
@@ -39,6 +42,13 @@ def write_bytes(path: Path | str, content: bytes) -> None:
     """Write a file whole or not at all: to a temporary file beside it, then rename.
 
     A link is followed; what is no ordinary file (a pipe, a device) is written to as it is.
+
+    Raises
+    ------
+    InputError
+        For a place that cannot be written to.
+    OutputError
+        Where no space is left.
     """
     target = Path(path)
     temporary = ""
@@ -58,6 +68,8 @@ def write_bytes(path: Path | str, content: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             Path(temporary).unlink(missing_ok=True)
+        if error.errno in FULL:
+            raise OutputError(f"{path}: cannot be written ({error.strerror})") from None
         raise InputError(f"a place to write to ({error.strerror})", file=str(path)) from None
 
 

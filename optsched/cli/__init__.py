@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import sys
@@ -46,26 +48,36 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     formulations,
     schema,
 )
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 _BENCH: tuple[Callable[..., int], ...] = (run, report)
+
+
+_CANNOT_WRITE = 74
+"""Exit code where the output cannot be written: EX_IOERR of ``sysexits.h``."""
 
 
 def main() -> None:
     """Run the command line, and leave the process."""
+    _reserve_streams()
     _leave(answer(sys.argv[1:]))
 
 
 def answer(arguments: Sequence[str]) -> int:
-    """Run a command; return 0 for success, 1 for a negative answer, 2 for bad input, 130 after an interrupt."""
-    from optsched.errors import OptschedError
+    """Run a command, and return its exit code.
+
+    0 for success, 1 for a negative answer, 2 for bad input, 74 where the output cannot be written, 128 and the number
+    of the signal after an interrupt (SIGINT, SIGTERM) that came before there was an answer.
+    """
+    from optsched.errors import OptschedError, OutputError
 
     code = 0
     interrupted: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         interrupted.append(number)
-        signal.default_int_handler(number, frame)
+        raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         _APP(list(arguments), prog_name="optsched")
     except SystemExit as end:
@@ -74,26 +86,65 @@ def answer(arguments: Sequence[str]) -> int:
             code = 128 + signal.SIGPIPE
         elif end.__context__ is not None and isinstance(end.__context__.__cause__, KeyboardInterrupt):
             say("interrupted before there was an answer", error=True)
+            code = 128 + (interrupted or [signal.SIGINT])[-1]
+    except OutputError as error:
+        say(f"error: {error}", error=True)
+        code = _CANNOT_WRITE
     except OptschedError as error:
         say(f"error: {error}", error=True)
         code = 2
+    except BrokenPipeError:
+        code = 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        code = _unwritable(error)
     except (KeyboardInterrupt, ImportError):
         if not interrupted:  # an interrupt can surface as an import that failed
             raise
         say("interrupted before there was an answer", error=True)
-        code = 130
+        code = 128 + interrupted[-1]
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return code
+
+
+def _unwritable(error: OSError) -> int:
+    """Say that the output cannot be written, and return the exit code."""
+    place = f"{error.filename}: " if error.filename else "standard output "
+    say(f"error: {place}cannot be written ({error.strerror})", error=True)
+    return _CANNOT_WRITE
+
+
+def _reserve_streams() -> None:
+    """Open the standard streams that the caller has closed, so that no file takes their numbers.
+
+    What is written to standard output then fails like anything that cannot be written; messages are lost.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number < 2 else os.O_WRONLY)  # the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _leave(code: int) -> None:
     """Exit, also where a solver's thread was left behind, which the interpreter would wait for in vain."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # whoever read the output has enough of it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.stderr.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # whoever read the output has enough of it
+            code = code or 128 + signal.SIGPIPE
+        elif code != _CANNOT_WRITE:
+            code = _unwritable(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     if any(thread.name == "optsched-solver" for thread in threading.enumerate()):
         os._exit(code)
     raise SystemExit(code)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -23,7 +24,11 @@ _RAW = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 def say(line: str, *, error: bool = False) -> None:
     """Print one line for people; what it holds of ids is shown, and never sent to the terminal as a control code."""
-    print(visible(line), file=sys.stderr if error else sys.stdout, flush=error)
+    if error:
+        with contextlib.suppress(OSError):  # nobody can be told
+            print(visible(line), file=sys.stderr, flush=True)
+    else:
+        print(visible(line))
 
 
 def print_json(record: object) -> None:

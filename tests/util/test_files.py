@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from optsched._util.files import read_bytes, write_bytes
-from optsched.errors import InputError, shown
+from optsched.errors import InputError, OutputError, shown
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -44,7 +44,7 @@ def test_a_failure_on_the_way_leaves_the_old_content(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(InputError, match="No space left on device"):
+    with pytest.raises(OutputError, match=r"out: cannot be written \(No space left on device\)"):
         write_bytes(target, b"new")
     assert target.read_bytes() == b"old"
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
