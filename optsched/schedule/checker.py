@@ -51,7 +51,7 @@ def check(
     held, violations = _one_each(jobs, runs)
     for run in held.values():
         violations += _own_rules(instance, horizon, aim, jobs[run.job], run)
-    violations += _missing(instance, aim, held)
+    violations += _missing(instance, horizon, aim, held)
     violations += _capacity_rules(instance, horizon, jobs, held.values())
     value = _value(instance, aim, held)
     if claimed is not None and not close(claimed, value) and abs(claimed - value) > SLACK:
@@ -118,9 +118,19 @@ def _duration(only: Instance, job: Job, run: Run) -> float:
     return (job.remaining_examples or 0.0) / rate + restart
 
 
-def _missing(instance: Instance, aim: Goal, held: Mapping[str, Run]) -> Iterator[Violation]:
-    for job in instance.jobs:
-        if job.id not in held and (job.required or not aim.rejects):
+def _missing(instance: Instance, horizon: Horizon, aim: Goal, held: Mapping[str, Run]) -> Iterator[Violation]:
+    """Check that every job runs that has to; one that no configuration lets run may wait, unless it is required."""
+    missing = [job for job in instance.jobs if job.id not in held and (job.required or not aim.rejects)]
+    optional = [job for job in missing if not job.required]
+    never: set[int] = set()
+    if optional:
+        from optsched.schedule.problem import build_problem
+
+        problem = build_problem(instance, horizon)
+        never = {j for j in problem.reasons if not problem.must[j]}
+    number = {job.id: j for j, job in enumerate(instance.jobs)}
+    for job in missing:
+        if job.required or number[job.id] not in never:
             yield Violation("required", job.id, "must run and does not")
 
 
@@ -173,7 +183,7 @@ def _value(instance: Instance, aim: Goal, held: Mapping[str, Run]) -> float:
             case "makespan":
                 total = max(total, end - now)
             case "average-completion":
-                total += (end - job.arrival_s) / len(instance.jobs)
+                total += (end - job.arrival_s) / len(held)
             case "weighted-completion":
                 total += job.weight * (end - job.arrival_s)
             case "weighted-tardiness":

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, run_starts
 from optsched.schedule.objectives import SLACK
 from optsched.schedule.problem import Plan, Question
 from optsched.solvers.linear import LinearModel
@@ -180,7 +180,7 @@ def _makespan(question: Question) -> LinearModel:
     n = len(question)
     x = model.add_variables("x", n, upper=1.0)
     (m,) = model.add_variables("M", 1, cost=-1.0).tolist()
-    model.add_rows("one", (question.job, x, 1.0), lower=1.0, upper=1.0, size=question.jobs)
+    model.add_rows("one", (question.job, x, 1.0), lower=question.must.astype(np.float64), upper=1.0, size=question.jobs)
     ends = question.earliest + question.duration
     each = np.arange(question.jobs)
     model.add_rows(
@@ -193,7 +193,7 @@ def _makespan(question: Question) -> LinearModel:
         lower=0.0,
         size=question.jobs,
     )
-    surely = np.minimum.reduceat(ends, question.first[:-1]).max(initial=0.0) if n else 0.0
+    surely = np.minimum.reduceat(ends, run_starts(question.job)).max(initial=0.0) if n else 0.0
     for a in _spread(np.append(question.earliest, 0.0)).tolist():
         after = np.minimum(question.duration, np.maximum(0.0, ends - a))
         for k, capacity in enumerate(question.capacity.tolist()):

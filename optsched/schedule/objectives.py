@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
@@ -47,11 +48,11 @@ class Goal:
     weigh: Literal["own", "one", "mean"] = "own"
     rejects: bool = False
 
-    def weights(self, own: FloatArray) -> FloatArray:
-        """Return the weight of each job."""
+    def weights(self, own: FloatArray, able: NDArray[np.bool_]) -> FloatArray:
+        """Return the weight of each job; 0 for one that is not ``able`` to run, which no mean counts."""
         if self.weigh == "own":
-            return own
-        return np.full(len(own), 1.0 if self.weigh == "one" else 1.0 / max(1, len(own)))
+            return np.where(able, own, 0.0)
+        return np.where(able, 1.0 if self.weigh == "one" else 1.0 / max(1, int(able.sum())), 0.0)
 
     def cost(self, weight: FloatArray, end: FloatArray, arrival: FloatArray, due: FloatArray) -> FloatArray:
         """Return the cost of each job that runs and ends then."""

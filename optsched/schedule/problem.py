@@ -43,9 +43,11 @@ class Question:
     reserved
         (resource, amount, start, end) of each reservation.
     arrival, due, weight
-        Of each job, shape ``(m,)``; an arrival before now is negative, no deadline is inf.
+        Of each job, shape ``(m,)``; an arrival before now is negative, no deadline is inf; a job that fits nowhere
+        weighs nothing.
     must
-        Which jobs have to run, shape ``(m,)``.
+        Which jobs have to run, shape ``(m,)``: required ones, and unless the objective rejects jobs, all
+        that fit the cluster.
     length
         Seconds of the horizon.
     reasons
@@ -158,6 +160,7 @@ def build_problem(instance: Instance, horizon: Horizon) -> Question:
     fits = np.all(need[rows] <= capacity * (1 + 1e-9), axis=1)
     shortest = np.full(len(jobs), np.inf)
     np.minimum.at(shortest, of[fits & ~at_once], duration[fits & ~at_once])
+    able = np.isfinite(shortest)
     length = horizon.horizon_s or _far_enough(aim.rejects, arrival, due, reserved, shortest)
     latest = np.minimum(length, limit[of]) + SLACK - duration
     latest = np.where(at_once, np.minimum(0.0, latest), latest)
@@ -190,8 +193,8 @@ def build_problem(instance: Instance, horizon: Horizon) -> Question:
         reserved=reserved,
         arrival=arrival,
         due=due,
-        weight=aim.weights(own),
-        must=np.array([job.required or not aim.rejects for job in jobs], dtype=bool),
+        weight=aim.weights(own, able),
+        must=np.array([job.required for job in jobs], dtype=bool) | (able & (not aim.rejects)),
         length=length,
         reasons=reasons,
         pools=table.pools,

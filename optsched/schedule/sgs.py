@@ -7,6 +7,7 @@ regular objectives some order of the jobs yields a best schedule. Times are true
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 
 import numpy as np
 
@@ -31,6 +32,12 @@ class Profile:
             need = np.zeros(len(question.capacity))
             need[resource] = amount
             self.take(start, end, need)
+
+    def copy(self) -> Profile:
+        """Return a profile of its own."""
+        other = copy(self)
+        other.time, other.free = self.time.copy(), self.free.copy()
+        return other
 
     def _cut(self, at: float) -> int:
         """Return the number of the piece that begins at a time, cutting one in two if need be."""

@@ -20,9 +20,10 @@ from optsched.instance import Instance, admit, fingerprint
 from optsched.instance.solution import Waiting
 from optsched.schedule.checker import check
 from optsched.schedule.energy import relaxation
+from optsched.schedule.enumeration import enumerated, few
 from optsched.schedule.formulation import TimedFormulation, timed_formulation
 from optsched.schedule.grid import Grid, exact_tick, gridded
-from optsched.schedule.horizon import Horizon
+from optsched.schedule.horizon import Horizon, hard
 from optsched.schedule.list_scheduling import list_schedules
 from optsched.schedule.problem import Plan, Question, build_problem, cheapest, runs, tightened
 from optsched.schedule.records import Schedule, runs_hash
@@ -43,6 +44,8 @@ class _Search:
 
     bound
         Proven least cost of any schedule.
+    enumerated
+        Whether every schedule was tried.
     """
 
     question: Question
@@ -52,6 +55,7 @@ class _Search:
     stopped: str = "heuristic"
     infeasible: str = ""
     tick: float = 0.0
+    enumerated: bool = False
     build_s: float = 0.0
     solve_s: float = 0.0
     notes: tuple[str, ...] = ()
@@ -163,14 +167,19 @@ def plan(
         narrow = tightened(question, search.cost)
         if not context.interrupted:
             search = _by_energy(search, narrow, context)
-        if chosen is not None and not context.interrupted:
+        if formulation == "auto" and ticks is None and not (context.interrupted or search.proven(gap)):
+            search = _enumerated(search, context)
+        if chosen is not None and not context.interrupted and not search.enumerated:
             search = _on_grids(search, narrow, chosen, ticks, context, gap)
     if search.proven(gap):
         search = replace(search, stopped="gap")
     elif context.interrupted:
         search = replace(search, stopped="interrupted")
-    name = chosen.name if chosen else "lists"
-    backend = {"cpsat": "cpsat", "linear": "highs"}[chosen.form] if chosen else ""
+    name, backend = "lists", ""
+    if search.enumerated:
+        name = "enumeration"
+    elif chosen is not None:
+        name, backend = chosen.name, {"cpsat": "cpsat", "linear": "highs"}[chosen.form]
     return _result(search, name, backend, gap, seed, began)
 
 
@@ -228,13 +237,35 @@ def _by_energy(search: _Search, question: Question, context: RunContext) -> _Sea
     return search
 
 
+def _enumerated(search: _Search, context: RunContext) -> _Search:
+    """Try all schedules where there are few."""
+    if len(search.question) == 0 or not few(search.question):
+        return search
+    began = time.monotonic()
+    try:
+        best, every = enumerated(search.question, search.plan, context.stopping, context.limits.deadline)
+    except KeyboardInterrupt:
+        context.interrupted = True
+        return search
+    search = replace(search, solve_s=search.solve_s + time.monotonic() - began)
+    if best is not None and best is not search.plan:
+        search = search.offered(best, "enumeration")
+    if not every:
+        return search
+    if best is None:
+        return replace(search, infeasible=_pressed(search.question), stopped="infeasible", enumerated=True)
+    search = search.bounded(search.question.cost(best), "enumeration")
+    _tell(search, context, "enumeration")
+    return replace(search, stopped="gap", enumerated=True).noting("every order of the jobs was tried")
+
+
 def _lowered(bound: float) -> float:
     """Return a bound less the solver's tolerance."""
     return bound - 1e-9 * max(1.0, abs(bound))
 
 
 def _part(context: RunContext, part: float, gap: float | None = None, scale: float = 1.0) -> RunContext:
-    """Return a watch over a part of the time left."""
+    """Return a context over a part of the time left."""
     limits = context.limits
     deadline = None if limits.deadline is None else time.monotonic() + part * limits.left()
     limits = replace(limits, deadline=deadline, gap=limits.gap if gap is None else gap)
@@ -288,13 +319,14 @@ def _solved(search: _Search, chosen: TimedFormulation, grid: Grid, context: RunC
     if outcome.values is not None:
         rough = grid.plan(*built.read(outcome.values))
         search = search.offered(replaced(search.question, rough.row, rough.start), chosen.name)
-    if grid.up and not grid.exact:
-        return search
+    if grid.up and not grid.exact:  # where it is infeasible, only shorter ticks could hold a better schedule
+        return replace(search, stopped="gap") if outcome.status == "infeasible" else search
     if outcome.status == "infeasible":
         if search.plan is None:
             why = f"{chosen.name} on {'CP-SAT' if chosen.form == 'cpsat' else 'HiGHS'} proved that there is none"
             return replace(search, infeasible=f"{why}: {_pressed(search.question)}", stopped="infeasible")
-        return search.noting(f"{chosen.name} calls the question infeasible, and a schedule is known: not believed")
+        search = replace(search, stopped="failed")
+        return search.noting(f"{chosen.name} calls the problem infeasible, and a schedule is known: not believed")
     if outcome.bound is not None:
         search = search.bounded(_lowered(-outcome.bound * built.scale), chosen.name)
     return search
@@ -345,7 +377,7 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
         }
         status = "optimal" if search.proven(gap) else "feasible"
     elif not search.infeasible:
-        reason = "no schedule that keeps all hard deadlines was found in the time given"
+        reason = _reason(question)
     return Schedule(
         format="optsched-schedule/1",
         instance=fingerprint(question.instance),
@@ -364,6 +396,12 @@ def _result(search: _Search, name: str, backend: str, gap: float, seed: int, beg
         notes=search.notes,
         **found,
     )
+
+
+def _reason(question: Question) -> str:
+    """Say that no schedule was found, and of which limits."""
+    due = any(hard(job, question.goal.rejects) for job in question.instance.jobs)
+    return f"no schedule{' that keeps all hard deadlines' if due else ''} was found in the time given"
 
 
 def _rejected(question: Question, chosen: Plan) -> tuple[Waiting, ...]:

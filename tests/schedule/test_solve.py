@@ -169,3 +169,38 @@ def test_lanes_are_enough() -> None:
     made = runs(question, best)
     held = lanes([(run.start_s, run.end_s, run.gpus) for run in made], 8)
     assert [len(mine) for mine in held] == [run.gpus for run in made]
+
+
+@pytest.mark.parametrize("name", GOALS)
+def test_a_job_that_can_never_run_waits_and_changes_nothing(name: str) -> None:
+    few = [job(n, deadline_s=20.0, **WORK) for n in "ab"]
+    wide = job("wide", **WORK)
+    net = Shared(name="net", capacity=1.0, demands=(Demand(job="wide", fixed=2.0),))
+    horizon = Horizon(objective=name, resources=(net,))
+    case = instance(*few, wide, cluster=cluster(4, 4))
+    alone, found = plan(instance(*few, cluster=cluster(4, 4)), objective=name), plan(case, horizon)
+    assert (found.status, found.value) == ("optimal", pytest.approx(alone.value))
+    assert [w.job for w in found.rejected] == ["wide"]
+    assert "more than there is" in found.rejected[0].reason
+    if name != "on-time":
+        assert [run.job for run in found.runs] == [run.job for run in alone.runs]
+    assert check(case, found.horizon, found.runs, found.value).violations == ()
+
+
+@pytest.mark.parametrize("name", GOALS)
+@pytest.mark.parametrize("seed", range(4))
+def test_few_jobs_of_odd_durations_are_proven_without_ticks(name: str, seed: int) -> None:
+    case = uneven(seed)
+    found = plan(case, objective=name, gap=0.0)
+    assert (found.status, found.gap) == ("optimal", 0.0)
+    ticked = plan(case, objective=name, formulation="intervals", ticks=2000, gap=1e-6)
+    best, bound = (GOALS[name].value(x) for x in (found.value, ticked.bound))
+    assert bound - 1e-6 <= best <= GOALS[name].value(ticked.value) + 1e-6
+
+
+def test_reasons_speak_of_deadlines_only_where_there_are_some() -> None:
+    from optsched.schedule.solve import _reason
+
+    assert "deadline" not in _reason(build_problem(instance(job("a", **WORK)), Horizon()))
+    must = instance(job("a", required=True, deadline_s=99.0, **WORK))
+    assert "deadline" in _reason(build_problem(must, Horizon()))
