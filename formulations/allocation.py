@@ -85,6 +85,8 @@ def supports(problem: Problem) -> Support:
         return Support(False, "it knows the least value only; 'levels' finds the lexicographic order")
     if problem.instance.limits or np.any(problem.value < 0):
         return Support(False, "limits on other objectives, and values below 0, are held by 'configuration'")
+    if problem.configurations.on_link.any():
+        return Support(False, "copies of data between sites are held by 'configuration'")
     return counts_only(problem)
 
 

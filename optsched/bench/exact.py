@@ -228,6 +228,11 @@ class _Way:
 
     @property
     def goodput(self) -> Fraction:
+        return self.anywhere * _number(self.job.affinity.get(self.a.site, 1.0))
+
+    @property
+    def anywhere(self) -> Fraction:
+        """Goodput before the site's factor."""
         if (listed := self.truth.listed(self.job, self.a)) is not None:
             return self.throughput * _number(listed.efficiency)
         if (of := self.job.efficiency) is None or self.a.local_batch is None:
@@ -253,7 +258,7 @@ _VALUES: dict[str, Callable[[_Way], Fraction]] = {
     "goodput": lambda way: way.goodput,
     "running": lambda way: Fraction(1),
     "max-min": lambda way: way.progress / (way.weight or 1),
-    "cost": lambda way: way.a.gpus * _number(way.truth.prices[way.a.gpu_type]),
+    "cost": lambda way: way.a.gpus * _number(way.truth.prices[way.a.site][way.a.gpu_type]),
 }
 
 
@@ -273,5 +278,6 @@ def _reference(truth: Truth, job: Job) -> Fraction:
             fewest = truth.fewest_nodes(job, site, c.gpu_type, c.gpus)
             fits = c.gpus <= truth.gpus(site, c.gpu_type) and fewest <= (c.nodes or fewest)
             if fits and c.site in (None, site) and (c.nodes or fewest) <= truth.servers(site, c.gpu_type):
-                best[c.gpus] = max(best.get(c.gpus, Fraction(0)), _number(c.throughput) * _number(c.efficiency))
+                factor = _number(c.efficiency) * _number(job.affinity.get(site, 1.0))
+                best[c.gpus] = max(best.get(c.gpus, Fraction(0)), _number(c.throughput) * factor)
     return best[min(best)] if best else Fraction(1)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from optsched._util.arrays import FloatArray
+from optsched.checker.copies import copy_rules, hourly_cost
 from optsched.checker.placement import capacity_rules, found_places, place_rules
 from optsched.checker.recompute import TOLERANCE, Truth, close, keeps
 from optsched.checker.rules import own_rules, plan_rules
@@ -86,6 +87,7 @@ def check_plan(
         violations += place_rules(truth, a, places[name])
     violations += capacity_rules(truth, held, places)
     violations += network_rules(truth, held, places)
+    violations += copy_rules(truth, held)
     violations += plan_rules(instance, held)
     value, wrong = _claims(truth, held, throughput, spec or instance.objective, claimed)
     return Report(tuple(violations + wrong), value)
@@ -145,6 +147,7 @@ def _claims(
             goodput=goodput[known],
             steady=(throughput * efficiency)[known],
             measure=lambda base: truth.measures(truth.instance.jobs, base),
+            hourly_cost=lambda: np.array([hourly_cost(truth, job, a) for job, a in pairs], dtype=np.float64),
             dominant_share=lambda: np.array([truth.dominant_share(job, a) for job, a in pairs], dtype=np.float64),
         )
         values = np.zeros(len(numbers))

@@ -57,7 +57,8 @@ class Truth:
         self.instance = instance
         self.jobs = {job.id: job for job in instance.jobs}
         self.groups = {group.id: group for group in instance.cluster.servers}
-        self.prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
+        prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
+        self.prices = {site.id: prices | site.hourly_prices for site in instance.cluster.sites}
         self._references: dict[Hashable, float] = {}
 
     @cached_property
@@ -135,13 +136,14 @@ class Truth:
         return min(matching, key=strangeness, default=None)
 
     def efficiency(self, job: Job, a: Allocation) -> float:
-        """Return the progress per example of an allocation's batch."""
+        """Return the progress per example of an allocation's batch in its site."""
+        factor = job.affinity.get(a.site, 1.0)
         if (listed := self.listed(job, a)) is not None:
-            return listed.efficiency
+            return listed.efficiency * factor
         if job.efficiency is None or a.local_batch is None:
-            return 1.0
+            return factor
         noise, reference = job.efficiency.noise_scale, job.efficiency.reference_batch
-        return min(1.0, (noise + reference) / (noise + a.gpus * a.local_batch * a.accumulation))
+        return min(1.0, (noise + reference) / (noise + a.gpus * a.local_batch * a.accumulation)) * factor
 
     def lost_seconds(self, job: Job, a: Allocation) -> float:
         """Return what a restart takes, if the allocation is not what the job holds."""
@@ -200,6 +202,7 @@ class Truth:
             job.efficiency,
             job.reference,
             job.max_gpus_per_server,
+            tuple(job.affinity.items()),
         )
 
     def measures(self, jobs: Sequence[Job], base: Base) -> FloatArray:
@@ -255,7 +258,7 @@ class Truth:
             fewest = self.fewest_nodes(job, site, gpu_type, gpus)
             fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)
             if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
-                yield c.throughput * c.efficiency
+                yield c.throughput * c.efficiency * job.affinity.get(site, 1.0)
 
     def _by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
         """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""

@@ -41,7 +41,7 @@ def own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Itera
         end = now + truth.lost_seconds(job, a) + seconds
         if job.deadline_s is not None and end > job.deadline_s * (1 + TOLERANCE):
             yield broken("deadline", f"ends at {end:g} s, after {job.deadline_s:g} s")
-        cost = truth.prices.get(a.gpu_type, 0.0) * a.gpus * seconds / 3600
+        cost = truth.prices.get(a.site, {}).get(a.gpu_type, 0.0) * a.gpus * seconds / 3600
         if job.budget is not None and cost > job.budget * (1 + TOLERANCE):
             yield broken("budget", f"costs {cost:g}, more than {job.budget:g}")
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import IntArray
 from optsched.instance import Instance
+from optsched.instance.transfers import Transfers, hourly_price
 
 __all__ = ["Pool", "Resource", "pools", "resources"]
 
@@ -74,7 +75,7 @@ class Pool:
 
 @dataclass(frozen=True)
 class Resource:
-    """Something countable that configurations use up: GPUs of a pool, or CPU cores or memory of a site."""
+    """Something countable that configurations use up: GPUs of a pool, cores or memory of a site, a link's rate."""
 
     name: str
     capacity: float
@@ -83,20 +84,22 @@ class Resource:
 def pools(instance: Instance) -> tuple[Pool, ...]:
     """Return the pools of the cluster, by site and GPU type in the order of the file."""
     cluster = instance.cluster
+    prices = hourly_price(cluster)
     found = []
     for site in cluster.sites:
         for gpu in cluster.gpu_types:
             groups = [s for s in cluster.servers if s.site == site.id and s.gpu_type == gpu.id]
             if groups:
                 sizes = np.repeat([s.gpus for s in groups], [s.count for s in groups])
-                found.append(Pool(site.id, gpu.id, np.sort(sizes)[::-1], gpu.hourly_price))
+                found.append(Pool(site.id, gpu.id, np.sort(sizes)[::-1], prices[site.id, gpu.id]))
     return tuple(found)
 
 
 def resources(instance: Instance) -> tuple[Resource, ...]:
     """Return what is shared: the pools' GPUs first, then each site's CPU cores, then each site's memory.
 
-    The cores and the memory of a site are unlimited where one of its servers does not say its own.
+    Links between sites follow, each way of each, where jobs have data that are copied to where they run. The cores
+    and the memory of a site are unlimited where one of its servers does not say its own.
     """
     found = [Resource(f"GPUs of {pool}", pool.capacity) for pool in pools(instance)]
     for field, noun in (("cpu_cores", "CPU cores"), ("memory_gb", "GB of memory")):
@@ -106,4 +109,7 @@ def resources(instance: Instance) -> tuple[Resource, ...]:
             known = None not in each
             total = sum(s.count * x for s, x in zip(groups, each, strict=True)) if known else np.inf
             found.append(Resource(f"{noun} in {site.id}", float(total)))
+    transfers = Transfers(instance)
+    for link in transfers.links if transfers.any else ():
+        found += [Resource(f"Gb/s of link {link.id} from {end}", link.capacity_gbps) for end in link.ends]
     return tuple(found)

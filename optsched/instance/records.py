@@ -35,9 +35,17 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Site(_Record, frozen=True):
-    """A datacenter; a job runs inside one site."""
+    """A datacenter; a job runs inside one site.
+
+    owner
+        Member of a federation that it belongs to; None: a member of its own, by the site's id.
+    hourly_prices
+        Price of one GPU here by its type (currency per hour), where it differs from that of the type.
+    """
 
     id: Name
+    owner: Name | None = None
+    hourly_prices: dict[Name, NonNegative] = {}
 
 
 class GpuType(_Record, frozen=True):
@@ -72,11 +80,16 @@ class ServerGroup(_Record, frozen=True):
 
 
 class Link(_Record, frozen=True):
-    """A network link between two of: a site, a rack, a switch; capacity in Gb/s each way."""
+    """A network link between two of: a site, a rack, a switch; capacity in Gb/s each way.
+
+    price_per_gb
+        Of data that are copied to another site (currency per GB).
+    """
 
     id: Name
     ends: tuple[Name, Name]
     capacity_gbps: Positive
+    price_per_gb: NonNegative = 0.0
 
 
 class Cluster(_Record, frozen=True):
@@ -194,6 +207,12 @@ class Job(_Record, frozen=True):
         What progress 1.0 means; default: its best goodput at the fewest GPUs.
     max_gpus_per_server
         Most of its GPUs on one server (anti-affinity); None: no limit.
+    owner
+        Member of a federation that it belongs to; None: the owner of its home.
+    home, data_gb
+        Site where its data are, and how much of them is copied within the round (GB) where it runs in another.
+    affinity
+        Factor on its goodput by site, e.g. for what its data or its software lose there; 1 where none is given.
     attained_gpu_s, done_examples, restarts
         What it has had so far: GPU seconds, work in reference-batch examples, and how often it was restarted.
     """
@@ -224,6 +243,10 @@ class Job(_Record, frozen=True):
     required: bool = False
     reference: Reference | None = None
     max_gpus_per_server: PositiveInt | None = None
+    owner: Name | None = None
+    home: Name | None = None
+    data_gb: NonNegative = 0.0
+    affinity: dict[Name, Positive] = {}
     attained_gpu_s: NonNegative = 0.0
     done_examples: NonNegative = 0.0
     restarts: Count = 0

@@ -76,6 +76,9 @@ def _check_cluster(cluster: Cluster) -> None:
         if switch in sites or switch in cluster.switches[:number]:
             expected = "a name of its own, which no site and no other switch has"
             raise InputError(expected, path=f"$.cluster.switches[{number}]", value=shown(switch))
+    for number, one in enumerate(cluster.sites):
+        for gpu in one.hourly_prices:
+            _check_known(gpu, types, "GPU type", f"$.cluster.sites[{number}].hourly_prices")
     site_of_rack: dict[str, str] = {}
     for number, group in enumerate(cluster.servers):
         path = f"$.cluster.servers[{number}]"
@@ -149,6 +152,11 @@ def _check_job(
         raise InputError("either global_batches or local_batches", path="$", value="both")
     for site in job.sites or ():
         _check_known(site, sites, "site", "$.sites")
+    _check_known(job.home, sites, "site", "$.home")
+    for site in job.affinity:
+        _check_known(site, sites, "site", "$.affinity")
+    if job.data_gb and job.home is None:
+        raise InputError("a home, without which data_gb means nothing", path="$.data_gb", value=f"{job.data_gb:g}")
     if job.max_gpus is not None and job.max_gpus < job.min_gpus:
         raise InputError(f"at least min_gpus = {job.min_gpus}", path="$.max_gpus", value=str(job.max_gpus))
     for number, configuration in enumerate(job.configurations):

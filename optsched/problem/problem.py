@@ -202,6 +202,7 @@ class Problem:
             goodput=net * table.columns.efficiency[rows],
             steady=throughput * table.columns.efficiency[rows],
             measure=lambda base: self._measure(base),
+            hourly_cost=lambda: table.hourly_costs(self.instance)[rows],
             dominant_share=lambda: table.dominant_shares()[rows],
         )
 

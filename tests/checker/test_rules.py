@@ -31,6 +31,14 @@ TWO_SITES = {
         {"id": "t", "gpu_type": "v", "gpus": 4, "site": "south"},
     ],
 }
+LINKED = {
+    **TWO_SITES,
+    "switches": ["hub"],
+    "links": [
+        {"id": "a", "ends": ["main", "hub"], "capacity_gbps": 20.0},
+        {"id": "b", "ends": ["hub", "south"], "capacity_gbps": 10.0},
+    ],
+}
 WORK = {"remaining_examples": 1600.0}
 
 
@@ -181,6 +189,18 @@ CASES = {
     ),
     "above a limit": Case("limit", TWO, (2, 2), then=limited({"objective": {"name": "throughput"}, "at_most": 31.9})),
     "below a limit": Case("limit", TWO, (2, 2), then=limited({"objective": {"name": "running"}, "at_least": 3})),
+    "data without a link to where they are copied": Case(
+        "copy",
+        instance(job(home="south", data_gb=450.0), cluster=LINKED),
+        (2,),
+        then=instance(job(home="south", data_gb=450.0), cluster=LINKED | {"links": LINKED["links"][:1]}),
+    ),
+    "more data than a link carries": Case(
+        "copy",
+        instance(job(home="south", data_gb=450.0), cluster=LINKED),
+        (2,),
+        then=instance(job(home="south", data_gb=451.0), cluster=LINKED),
+    ),
     "a nan for a throughput": Case("claimed-throughput", TWO, (2, 2), one(throughput=float("nan"))),
 }
 
@@ -232,6 +252,7 @@ def test_every_rule_of_the_checker_is_broken_here():
         "capacity",
         "placement",
         "spread",
+        "copy",
         "required",
         "moves",
         "limit",

@@ -51,6 +51,8 @@ class Rates:
         Reference-batch examples/s while it trains, whatever a restart takes.
     measure
         Returns the goodput that each job of the instance is measured by, shape ``(jobs,)``, for any base.
+    hourly_cost
+        Returns the price of its GPUs, and of copying its data to where it runs, spread over the round (currency/h).
     dominant_share
         Returns the largest part that it takes of its pool's GPUs and of its site's CPU cores and memory.
     """
@@ -67,6 +69,7 @@ class Rates:
     goodput: FloatArray
     steady: FloatArray
     measure: Callable[[Base], FloatArray]
+    hourly_cost: Callable[[], FloatArray]
     dominant_share: Callable[[], FloatArray]
 
     @property

@@ -7,6 +7,7 @@ import msgspec
 from optsched._util.arrays import FloatArray
 from optsched.errors import InputError
 from optsched.instance.objectives.base import Objective, Rates
+from optsched.instance.transfers import hourly_price
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,11 +15,11 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def value(rates: Rates) -> FloatArray:
-    """GPUs times their hourly price, negative; raise InputError where no GPU type has a price."""
-    if not any(gpu.hourly_price for gpu in rates.instance.cluster.gpu_types):
+    """Hourly price of GPUs and copies, negative; raise InputError where no GPU type has a price."""
+    if not any(hourly_price(rates.instance.cluster).values()):
         expected = "an hourly_price > 0 of some GPU type, without which cost says nothing"
         raise InputError(expected, path="$.cluster.gpu_types")
-    return -rates.gpus * rates.of_type(lambda gpu: gpu.hourly_price)
+    return -rates.hourly_cost()
 
 
 def make(parameters: Parameters) -> Objective:

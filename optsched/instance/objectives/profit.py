@@ -27,7 +27,5 @@ def make(parameters: Parameters) -> Objective:
         meaning="sum over running jobs of worth x weight x progress, less GPUs x hourly price",
         source="Gavel (OSDI'20, sec. 4.1) in the parametric form of Dinkelbach (1967)",
         unit="currency/h",
-        value=lambda rates: (
-            worth * rates.weight * rates.progress - rates.gpus * rates.of_type(lambda gpu: gpu.hourly_price)
-        ),
+        value=lambda rates: worth * rates.weight * rates.progress - rates.hourly_cost(),
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray, members, offsets
 from optsched.instance import Instance
 from optsched.instance.pools import Pool, pools, resources
+from optsched.instance.transfers import Transfers
 from optsched.problem.configurations.current import kept, twins, with_current
 from optsched.problem.configurations.eligible import eligible
 from optsched.problem.configurations.enumerate import enumerate_configurations, reference_goodputs
@@ -49,6 +53,13 @@ def tabulate(instance: Instance) -> Configurations:
         lost = np.where(holding[job] & ~same, restart[job], 0.0)
     share = 1.0 - np.minimum(1.0, lost / instance.round_s)
     keep, needed, why = eligible(instance, everywhere, job, rows, lost)
+    transfers = Transfers(instance)
+    if transfers.any:
+        reached = _reached(instance, transfers, everywhere, job, rows)
+        lost_all = np.bincount(job[keep], minlength=len(instance.jobs)) > 0
+        keep &= reached
+        lost_all &= np.bincount(job[keep], minlength=len(instance.jobs)) == 0
+        why |= dict.fromkeys(np.flatnonzero(lost_all).tolist(), "no links lead from its home to where it could run")
     slowest = _slowest(instance, everywhere, job, rows, needed) if instance.decides == "network" else rows.gbps
     if not keep.all():
         job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
@@ -62,12 +73,44 @@ def tabulate(instance: Instance) -> Configurations:
         first=offsets(np.bincount(job, minlength=len(instance.jobs))),
         reference=reference[kind_of],
         pools=everywhere,
-        used=_used(instance, everywhere, job, rows),
+        used=_used(instance, transfers, everywhere, job, rows),
         capacity=np.array([r.capacity for r in shared]),
         resource_names=tuple(r.name for r in shared),
         reasons=reasons | why,
         extremes={base: found[kind_of] for base, found in extremes(columns, first).items()},
     )
+
+
+def _moved(
+    instance: Instance, transfers: Transfers, everywhere: tuple[Pool, ...], job: IntArray, rows: ConfigurationColumns
+) -> Iterator[tuple[IntArray, str, str]]:
+    """Yield the rows whose jobs' data are copied from one site to another, with both."""
+    sites = [site.id for site in instance.cluster.sites]
+    number = {site: k for k, site in enumerate(sites)}
+    home = np.array([number[j.home] if j.home is not None and j.data_gb else -1 for j in instance.jobs], dtype=np.int64)
+    there = [-1 if j.holds is None else number[j.holds.site] for j in instance.jobs]
+    origin, held = home[job], np.array(there, dtype=np.int64)[job]
+    site = np.array([number[pool.site] for pool in everywhere], dtype=np.int64)[rows.pool]
+    some = np.flatnonzero((origin >= 0) & (origin != site) & (held != site))
+    key = origin[some] * len(sites) + site[some]
+    order = np.argsort(key, kind="stable")
+    for part in np.split(order, np.flatnonzero(np.diff(key[order])) + 1):
+        if len(part):
+            a, b = divmod(int(key[part[0]]), len(sites))
+            yield some[part], sites[a], sites[b]
+
+
+def _reached(
+    instance: Instance, transfers: Transfers, everywhere: tuple[Pool, ...], job: IntArray, rows: ConfigurationColumns
+) -> NDArray[np.bool_]:
+    """Tell of each row whether its job's data can be copied there, alone on the links."""
+    reached = np.ones(len(job), dtype=bool)
+    rate = np.array([transfers.gbps(owner) for owner in instance.jobs])
+    for some, origin, site in _moved(instance, transfers, everywhere, job, rows):
+        route = transfers.route(origin, site)
+        most = -1.0 if route is None else min((link.capacity_gbps for link, _ in route), default=np.inf)
+        reached[some] = rate[job[some]] <= most
+    return reached
 
 
 def _slowest(
@@ -92,7 +135,7 @@ def _slowest(
 
 
 def _used(
-    instance: Instance, everywhere: tuple[Pool, ...], job: IntArray, rows: ConfigurationColumns
+    instance: Instance, transfers: Transfers, everywhere: tuple[Pool, ...], job: IntArray, rows: ConfigurationColumns
 ) -> tuple[IntArray, IntArray, FloatArray]:
     """Return what each row takes of each resource, without zeros."""
     sites = [site.id for site in instance.cluster.sites]
@@ -107,4 +150,10 @@ def _used(
             amount = worker[job] * rows.gpus + server[job] * rows.servers
             some = np.flatnonzero(amount)
             parts.append((some, len(everywhere) + number * len(sites) + site[rows.pool[some]], amount[some]))
+    if transfers.any:
+        rate = np.array([transfers.gbps(owner) for owner in instance.jobs])
+        place = {link.id: len(everywhere) + 2 * (len(sites) + k) for k, link in enumerate(transfers.links)}
+        for some, origin, goal in _moved(instance, transfers, everywhere, job, rows):
+            for link, end in transfers.route(origin, goal) or ():
+                parts.append((some, np.full(len(some), place[link.id] + end), rate[job[some]]))
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))  # type: ignore[return-value]

@@ -115,7 +115,7 @@ class Rater:
         points = points_of(
             ConfigurationColumns(pool, gpus, nodes, servers, local, passes, unknown, unknown, gbps), gbps
         )
-        efficiency = self.requests.efficiency(owner, points.examples())
+        efficiency = self.requests.efficiency(owner, points.examples()) * self.requests.affinity(self.pool.site, owner)
         rate = np.array(self.curve.throughput(points))
         return ConfigurationColumns(pool, gpus, nodes, servers, local, passes, rate, efficiency, gbps)
 

@@ -57,6 +57,7 @@ def explicit_configurations(
         some, nodes = some[fits], nodes[fits]
         meets = (instance.decides == "network") & ((nodes > 1) | (servers[some] > 0))
         batch, throughput, efficiency, gbps = cells[4:, some]
+        efficiency = efficiency * requests.affinity(pool.site, owner[some])
         pools = np.full(len(some), number)
         gbps = np.where(meets, gbps, np.nan)
         parts.append(

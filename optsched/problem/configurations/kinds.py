@@ -27,7 +27,7 @@ def kinds(jobs: Sequence[Job]) -> tuple[list[Job], IntArray]:
 def kind(job: Job) -> Hashable:
     """Return what decides a job's ways, whatever it holds; jobs with equal kinds share one evaluation."""
     if job.configurations:
-        return job.configurations, job.sites, job.max_gpus_per_server, job.reference
+        return job.configurations, job.sites, job.max_gpus_per_server, job.reference, tuple(job.affinity.items())
     return (
         tuple(job.curves.items()),
         job.sites,
@@ -40,4 +40,5 @@ def kind(job: Job) -> Hashable:
         job.efficiency,
         job.reference,
         job.max_gpus_per_server,
+        tuple(job.affinity.items()),
     )

@@ -33,6 +33,8 @@ class Requests:
         All of them, job by job.
     noise, reference_batch
         Of its statistical efficiency; nan where it has none.
+    affinities
+        Of each job that has any: its factors by site, by the job's number.
     """
 
     least: IntArray
@@ -47,6 +49,7 @@ class Requests:
     batch: FloatArray
     noise: FloatArray
     reference_batch: FloatArray
+    affinities: dict[int, dict[str, float]]
 
     @staticmethod
     def of(jobs: Sequence[Job]) -> Requests:
@@ -68,6 +71,7 @@ class Requests:
             batch=np.array([batch for each in batches for batch in each], dtype=np.float64),
             noise=np.array([e.noise_scale if e else np.nan for e in efficiency], dtype=np.float64),
             reference_batch=np.array([e.reference_batch if e else np.nan for e in efficiency], dtype=np.float64),
+            affinities={j: job.affinity for j, job in enumerate(jobs) if job.affinity},
         )
 
     def efficiency(self, owner: IntArray, examples: FloatArray) -> FloatArray:
@@ -76,3 +80,12 @@ class Requests:
         known = np.where(np.isnan(examples), reference, examples)  # without a batch, the reference is meant
         part = np.minimum(1.0, (noise + reference) / (noise + known))
         return np.where(np.isnan(noise), 1.0, part)
+
+    def affinity(self, site: str, owner: IntArray) -> FloatArray | float:
+        """Return the factor on goodput in a site, shape of ``owner``, or 1 for all."""
+        if not self.affinities:
+            return 1.0
+        factor = np.ones(len(self.least))
+        for j, by_site in self.affinities.items():
+            factor[j] = by_site.get(site, 1.0)
+        return np.asarray(factor[owner], dtype=np.float64)

@@ -16,6 +16,7 @@ from optsched._util.arrays import FloatArray, IntArray, by_group
 from optsched.instance import Instance
 from optsched.instance.objectives import Base
 from optsched.instance.pools import Pool
+from optsched.instance.transfers import Transfers
 from optsched.prediction.curves import Points
 
 __all__ = ["ConfigurationColumns", "Configurations", "by_curve", "none", "points_of", "stacked", "throughputs"]
@@ -141,12 +142,31 @@ class Configurations:
         finite = np.where(np.isfinite(self.capacity), prices, 0.0)
         return np.asarray(np.bincount(row, finite[resource] * amount, minlength=len(self)), dtype=np.float64)
 
+    def hourly_costs(self, instance: Instance) -> FloatArray:
+        """Return the price of each row's GPUs, and of copying its job's data there, per hour, shape ``(n,)``."""
+        price = np.array([pool.hourly_price for pool in self.pools])
+        cost: FloatArray = self.columns.gpus * price[self.columns.pool]
+        transfers = Transfers(instance)
+        if any(link.price_per_gb for link in transfers.links):
+            for j, owner in enumerate(instance.jobs):
+                if owner.home is not None and owner.data_gb:
+                    copies = np.array([transfers.hourly_cost(owner, pool.site) for pool in self.pools])
+                    mine = slice(self.first[j], self.first[j + 1])
+                    cost[mine] += copies[self.columns.pool[mine]]
+        return cost
+
     def dominant_shares(self) -> FloatArray:
         """Return the largest part that each row takes of its pool's GPUs and of its site's cores and memory."""
         row, resource, amount = self.used
+        local = np.flatnonzero(~self.on_link[resource])
         part = np.zeros(len(self))
-        np.maximum.at(part, row, amount / self.capacity[resource])
+        np.maximum.at(part, row[local], amount[local] / self.capacity[resource[local]])
         return part
+
+    @property
+    def on_link(self) -> NDArray[np.bool_]:
+        """Whether each resource is a link between sites, shape ``(resources,)``."""
+        return np.array([name.startswith("Gb/s of link ") for name in self.resource_names], dtype=bool)
 
 
 def throughputs(
