@@ -64,7 +64,7 @@ def _loaded(path: str, stamp: str) -> tuple[Instance, Features]:
 def _refusals(path: str, stamp: str, wanted: bytes) -> dict[str, str]:
     """Return which formulations do not take an instance, and why; it is posed once for all of them."""
     problem = build_problem(_loaded(path, stamp)[0], msgspec.json.decode(wanted, type=ObjectiveSpec))
-    answers = {name: one.supports(problem) for name, one in formulations().items()}
+    answers = {name: one.supported(problem) for name, one in formulations().items()}
     return {name: answer.reason for name, answer in answers.items() if not answer.ok}
 
 
@@ -136,8 +136,8 @@ def _measured(task: Task) -> Row:
         began = time.monotonic()
         try:
             result = _solved(instance, task, seen)
-        except OptschedError as error:  # the instance is valid: it is this method that does not take it
-            return Row(**known, outcome="unsupported", reason=str(error))
+        except OptschedError as error:  # the instance is valid: this method does not take it, or its code fails
+            return Row(**known, outcome="failed" if error.__cause__ else "unsupported", reason=str(error))
         except Exception as error:
             return Row(**known, outcome="failed", reason=f"{type(error).__name__}: {error}")
         total_s = time.monotonic() - began

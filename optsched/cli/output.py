@@ -15,7 +15,16 @@ from optsched.errors import InputError
 if TYPE_CHECKING:
     from optsched.checker import Report
 
-__all__ = ["from_options", "print_checked", "print_json", "print_no_plan", "print_table", "say", "writable"]
+__all__ = [
+    "from_options",
+    "print_checked",
+    "print_json",
+    "print_no_plan",
+    "print_table",
+    "say",
+    "say_broken",
+    "writable",
+]
 
 T = TypeVar("T")
 _RAW = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
@@ -29,6 +38,14 @@ def say(line: str, *, error: bool = False) -> None:
             print(visible(line), file=sys.stderr, flush=True)
     else:
         print(visible(line))
+
+
+def say_broken() -> None:
+    """Name the formulations of other packages that are broken, on standard error."""
+    from optsched.problem.formulation import broken
+
+    for label, reason in broken().items():
+        say(f"note: the plug-in {label} is left out: {reason}", error=True)
 
 
 def print_json(record: object) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from optsched._util.arrays import FloatArray
-from optsched.errors import InputError, OptschedError, shown
+from optsched.errors import InputError, OptschedError, SolverError, shown
 from optsched.problem.problem import Plan, Problem
 from optsched.solvers.disjunctions import Disjunctions
 
@@ -20,8 +20,10 @@ __all__ = [
     "Choices",
     "Formulated",
     "Formulation",
+    "Installed",
     "ModelOptions",
     "Support",
+    "broken",
     "counts_only",
     "formulation",
     "formulations",
@@ -130,6 +132,22 @@ class Formulation:
     encodings: tuple[str, ...] = ()
     cuts: tuple[str, ...] = ()
 
+    def supported(self, problem: Problem) -> Support:
+        """Tell whether it can carry a problem; if its own code fails, it cannot, and that is the reason."""
+        try:
+            return self.supports(problem)
+        except Exception as error:  # code of others: it may raise anything
+            return Support(False, f"formulation {self.name} is broken ({type(error).__name__}: {error})")
+
+    def built(self, form: str, problem: Problem, options: ModelOptions) -> Formulated:
+        """Return the model in a form; raise SolverError where the code that builds it fails."""
+        try:
+            return self.forms[form](problem, options)
+        except OptschedError:
+            raise
+        except Exception as error:  # code of others: it may raise anything
+            raise SolverError(f"formulation {self.name} is broken ({type(error).__name__}: {error})") from error
+
     def admit(self, options: ModelOptions) -> None:
         """Raise InputError for options that name what the formulation does not have."""
         known = self.encodings or (DEFAULT.encoding,)
@@ -161,30 +179,60 @@ class _Named(Protocol):
 F = TypeVar("F", bound=_Named)
 
 
-def installed(group: str, kind: type[F]) -> dict[str, F]:
-    """Return what the entry points of a group offer, by name; raise OptschedError for one that is broken."""
+@dataclass(frozen=True)
+class Installed(Generic[F]):
+    """What the entry points of a group offer.
+
+    found
+        By name.
+    broken
+        Why an entry point offers nothing, by its name and value: it cannot be loaded, is of another kind, or takes a
+        name that another one has. optsched's own entry points come first.
+    """
+
+    found: dict[str, F]
+    broken: dict[str, str]
+
+
+def installed(group: str, kind: type[F]) -> Installed[F]:
+    """Load the entry points of a group. One that is broken is named, and spoils none of the others."""
     found: dict[str, F] = {}
-    for point in sorted(entry_points(group=group), key=lambda p: p.name):
+    broken: dict[str, str] = {}
+    for point in sorted(entry_points(group=group), key=lambda p: (not p.value.startswith("formulations."), p.name)):
+        label = f"{point.name} = {point.value}"
         try:
             loaded = point.load()
-        except (ImportError, AttributeError) as error:
-            raise OptschedError(f"the entry point {point.value} of {group} cannot be loaded: {error}") from error
+        except (Exception, SystemExit) as error:  # code of others: it may raise anything
+            broken[label] = f"it cannot be loaded ({type(error).__name__}: {error})"
+            continue
         if not isinstance(loaded, kind):
-            raise OptschedError(f"the entry point {point.value} of {group} is no {kind.__name__} but {shown(loaded)}")
-        if found.setdefault(loaded.name, loaded) is not loaded:
-            raise OptschedError(f"two formulations of {group} are called {loaded.name!r}: the second is {point.value}")
-    return found
+            broken[label] = f"it is no {kind.__name__} but {shown(loaded)}"
+        elif found.setdefault(loaded.name, loaded) is not loaded:
+            broken[label] = f"another formulation is called {loaded.name!r}, too"
+    return Installed(found, broken)
 
 
 @cache
-def formulations() -> dict[str, Formulation]:
-    """Return all installed formulations by name; raise OptschedError for one that is broken."""
+def _installed() -> Installed[Formulation]:
     return installed(GROUP, Formulation)
 
 
+def formulations() -> dict[str, Formulation]:
+    """Return all installed formulations by name, without those that are broken."""
+    return _installed().found
+
+
+def broken() -> dict[str, str]:
+    """Return why entry points of formulations are broken, by their names and values."""
+    return _installed().broken
+
+
 def formulation(name: str) -> Formulation:
-    """Return an installed formulation; raise InputError for an unknown name."""
+    """Return an installed formulation; raise InputError for an unknown name, OptschedError for one that is broken."""
     known = formulations()
+    for label, reason in broken().items():
+        if name not in known and label.partition(" = ")[0] == name:
+            raise OptschedError(f"the plug-in {label} is broken: {reason}")
     if name not in known:
         raise InputError(f"one of {', '.join(known)}", path="formulation", value=shown(name))
     return known[name]

@@ -57,8 +57,8 @@ class TimedFormulation:
 
 @cache
 def timed_formulations() -> dict[str, TimedFormulation]:
-    """Return all installed formulations over time by name; raise OptschedError for one that is broken."""
-    return installed(GROUP, TimedFormulation)
+    """Return all installed formulations over time by name."""
+    return installed(GROUP, TimedFormulation).found
 
 
 def timed_formulation(name: str) -> TimedFormulation:

@@ -78,3 +78,41 @@ def test_a_formulation_of_another_package(installed, tmp_path):
 def test_it_is_not_there_without_being_installed():
     assert set(formulations()) >= {"allocation", "configuration"}
     assert "one-gpu" not in formulations()
+
+
+SOUND = """
+from optsched.problem.formulation import Formulation, Support
+
+def build(problem, options):
+    raise ZeroDivisionError("no model today")
+
+FORMULATION = Formulation("fails", "nothing", lambda problem: Support(True), {"linear": build})
+"""
+
+
+def test_a_broken_package_is_named_and_stops_nothing_else(tmp_path):
+    """Three entry points of a package: one raises as it is loaded, one is nothing, one builds no model."""
+    (tmp_path / "broken-1.0.dist-info").mkdir()
+    (tmp_path / "broken-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    points = "[optsched.formulations]\nraises = raising:X\nnothing = json:dumps\nfails = failing:FORMULATION\n"
+    (tmp_path / "broken-1.0.dist-info" / "entry_points.txt").write_text(points)
+    (tmp_path / "raising.py").write_text("raise RuntimeError('not today')\n")
+    (tmp_path / "failing.py").write_text(SOUND)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "optsched", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    quickstart = "instances/quickstart.json"
+    for words in (["solve", quickstart], ["formulations"], ["bench", "run", quickstart, "--out", f"{tmp_path}/t.csv"]):
+        done = run(*words, *(["--formulations", "configuration,fails"] if words[0] == "bench" else []))
+        assert done.returncode == (1 if words[0] == "bench" else 0), done.stderr
+        assert "raises = raising:X is left out: it cannot be loaded (RuntimeError: not today)" in done.stderr
+        assert "nothing = json:dumps is left out: it is no Formulation but <function dumps" in done.stderr
+    assert "configuration" in (tmp_path / "t.csv").read_text()
+    done = run("solve", quickstart, "--formulation", "raises")
+    assert (done.returncode, "not today" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+    done = run("solve", quickstart, "--formulation", "fails")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "error: formulation fails is broken (ZeroDivisionError: no model today)" in done.stderr

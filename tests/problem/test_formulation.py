@@ -1,4 +1,4 @@
-"""Formulations of other packages: what is broken is named, and never passed over."""
+"""Formulations of other packages: what is broken is named, and spoils nothing else."""
 
 from __future__ import annotations
 
@@ -6,27 +6,42 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from optsched.errors import OptschedError
 from optsched.problem.formulation import Formulation, Support, installed
 
 
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        (["no_such_module:X"], "no_such_module:X of a.group cannot be loaded"),
-        (["formulations.configuration:NOTHING"], "cannot be loaded"),
-        (["formulations.configuration:build"], "is no Formulation but <function build"),
+        (["no_such_module:X"], "it cannot be loaded (ModuleNotFoundError"),
+        (["formulations.configuration:NOTHING"], "cannot be loaded (AttributeError"),
+        (["formulations.configuration:build"], "it is no Formulation but <function build"),
         (
             ["formulations.configuration:FORMULATION", "tests.problem.test_formulation:SAME"],
-            "two formulations of a.group",
+            "another formulation is called 'configuration'",
         ),
     ],
 )
 def test_broken_entry_points(monkeypatch: pytest.MonkeyPatch, values: list[str], says: str) -> None:
+    """The last one is broken, and named; a sound one beside it is found."""
     points = [EntryPoint(f"point-{k}", value, "a.group") for k, value in enumerate(values)]
+    sound = EntryPoint("point-0", "formulations.allocation:FORMULATION", "a.group")
+    monkeypatch.setattr("optsched.problem.formulation.entry_points", lambda group: [*points, sound])
+    there = installed("a.group", Formulation)
+    assert "allocation" in there.found
+    ((label, reason),) = there.broken.items()
+    assert label == f"point-{len(values) - 1} = {values[-1]}"
+    assert says in reason
+
+
+def test_our_own_names_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [
+        EntryPoint("a", "tests.problem.test_formulation:SAME", "a.group"),
+        EntryPoint("b", "formulations.configuration:FORMULATION", "a.group"),
+    ]
     monkeypatch.setattr("optsched.problem.formulation.entry_points", lambda group: points)
-    with pytest.raises(OptschedError, match=says):
-        installed("a.group", Formulation)
+    there = installed("a.group", Formulation)
+    assert there.found["configuration"] is not SAME
+    assert list(there.broken) == ["a = tests.problem.test_formulation:SAME"]
 
 
 SAME = Formulation("configuration", "the same name", lambda problem: Support(True), {})

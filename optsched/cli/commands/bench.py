@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optsched.cli.options import AsJson, Plot
-from optsched.cli.output import from_options, print_json, say, writable
+from optsched.cli.output import from_options, print_json, say, say_broken, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def run(
         "threads": threads,
     }
     writable(out, *what)
+    say_broken()
     spec = _spec(what, tag or [], {key: value for key, value in options.items() if value is not None})
     done = bench.run(spec, out, workers=workers, report=None if quiet else _tell)
     for row in done.failed:

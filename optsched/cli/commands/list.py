@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from optsched.cli.options import AsJson
-from optsched.cli.output import print_json
+from optsched.cli.output import print_json, say_broken
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,6 +59,7 @@ def formulations(as_json: AsJson = False) -> int:
     from optsched.search.solve import HEURISTICS
     from optsched.solvers import BACKENDS
 
+    say_broken()
     found = [
         {
             "name": f.name,

@@ -18,7 +18,7 @@ from optsched.cli.options import (
     TimeLimit,
     Without,
 )
-from optsched.cli.output import print_checked, print_json, say, writable
+from optsched.cli.output import print_checked, print_json, say, say_broken, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def solve(
     from optsched.search.multiobjective import in_order, limit_of, objectives_of
 
     writable(out, instance)
+    say_broken()
     loaded = load(instance)
     options = _choices(loaded, formulation, encoding, without)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
@@ -112,6 +113,7 @@ def export(
     from optsched.search.multiobjective import objectives_of
 
     writable(out, instance)
+    say_broken()
     loaded = load(instance)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
     if len(wanted) != 1:

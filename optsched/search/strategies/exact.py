@@ -42,7 +42,7 @@ def formulation_for(problem: Problem, wanted: str, form: str, backend: str) -> t
     else:
         raise InputError(f"auto or one of {', '.join([*known, *HEURISTICS])}", path="formulation", value=shown(wanted))
     chosen = formulation(name)
-    support = chosen.supports(problem)
+    support = chosen.supported(problem)
     if not support.ok:
         raise InputError(f"another formulation than {name}: {support.reason}", path="formulation", value=shown(name))
     if form not in chosen.forms:
@@ -81,7 +81,7 @@ def exactly(
     start = search.plan
     if number is not None and start is not None:
         start = narrowed(problem, number, start)
-    built = chosen.forms[form](problem, options)
+    built = chosen.built(form, problem, options)
     build_s = time.monotonic() - began
     if context.limits.left() <= 0:
         return replace(search, stopped="time_limit", build_s=build_s)
