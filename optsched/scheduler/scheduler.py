@@ -20,10 +20,12 @@ from optsched.prediction.curves import Curve
 from optsched.scheduler.decide import Answer, decided
 from optsched.scheduler.difference import actions_of, labelled
 from optsched.scheduler.inputs import cluster_of, curves_of, jobs_of, number, plain
+from optsched.scheduler.learning import Learned, told_of
 from optsched.scheduler.pose import Question, Settings, as_held, instance_of
+from optsched.scheduler.profiles import refitted
 from optsched.scheduler.records import KINDS, LiveJob, Plan
 from optsched.scheduler.servers import available, check_servers, goes_on
-from optsched.scheduler.state import Flight, State, given_up, holding_of, learned_of, reported
+from optsched.scheduler.state import Flight, State, given_up, held_now, holding_of, learned_of, reported
 
 __all__ = ["Scheduler"]
 
@@ -41,6 +43,7 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_moves: int | None
     tenants: tuple[Tenant, ...] = ()
     limits: tuple[Limit, ...] = ()
+    grow: float | None
     gap: float
     hysteresis: float
     time_limit_s: float | None
@@ -66,6 +69,9 @@ class Scheduler:
         longest restarts, at least 900 s and a round. ``flow-time`` has a horizon of its own (its parameters).
     hysteresis
         Part of a job's value that changing what it holds must gain at least; 0: only ties keep what is held.
+    grow
+        Jobs whose throughput is learnt are offered at most so many times the GPUs that their application has run on;
+        None: any number.
     gap, time_limit_s
         As of :func:`optsched.solve`, for each step.
     decides, max_moves, tenants, limits
@@ -81,6 +87,7 @@ class Scheduler:
         round_s: float = 60.0,
         horizon_s: float | None = None,
         hysteresis: float = 0.0,
+        grow: float | None = 2.0,
         gap: float = 1e-4,
         time_limit_s: float | None = 10.0,
         decides: Literal["counts", "placement", "network"] = "counts",
@@ -111,6 +118,10 @@ class Scheduler:
         self._hysteresis = number(hysteresis, "hysteresis")
         self._gap = number(gap, "gap")
         self._time_limit_s = None if time_limit_s is None else float(time_limit_s)
+        if grow is not None and number(grow, "grow") < 1:
+            raise InputError("a number >= 1", path="grow", value=shown(grow))
+        self._grow = None if grow is None else float(grow)
+        self._learned = Learned(self._grow)
         self._state = State()
 
     @property
@@ -192,6 +203,10 @@ class Scheduler:
         state, live = learned_of(state, given, now)
         gone = {job.id: "" for job in live if job.holds is not None and not goes_on(whole, job.holds)}
         state, live = given_up(state, live, gone)
+        if state.unfitted:
+            types = [gpu.id for gpu in whole.gpu_types]
+            profiles = refitted(state.profiles, state.unfitted, types)
+            state = msgspec.structs.replace(state, profiles=profiles, unfitted=())
         held = [job.holds for job in live if job.holds is not None]
         there = available(whole, state.failed, state.draining, held)
         deadline = None if limit is None else began + limit
@@ -203,22 +218,73 @@ class Scheduler:
         build = posed - began - answer.solve_s - answer.read_s
         return msgspec.structs.replace(plan, build_s=max(0.0, build), read_s=read)
 
+    def observe(
+        self,
+        job: str,
+        application: str | None = None,
+        configuration: Any = None,
+        step_time: Any = None,
+        batch: Any = None,
+        gradient_noise: Any = None,
+    ) -> None:
+        """Learn from a job's training.
+
+        Parameters
+        ----------
+        job
+            Its id.
+        application
+            What it runs; None: as the last step was told.
+        configuration
+            What it ran in: an allocation, or a dict with ``gpu_type``, ``gpus`` and ``nodes``; None: what it holds.
+        step_time, batch
+            Seconds of a step, and the examples of that step on all GPUs together.
+        gradient_noise
+            Its gradient noise scale in examples (McCandlish et al. 2018), which then is that of its ``efficiency``.
+
+        Raises
+        ------
+        InputError
+            For what is no observation.
+        """
+        known = self._state.jobs.get(job)
+        state = self._state
+        if gradient_noise is not None:
+            noise = number(gradient_noise, "gradient_noise")
+            if known is not None:
+                jobs = dict(state.jobs)
+                jobs[job] = msgspec.structs.replace(known, gradient_noise=noise)
+                state = msgspec.structs.replace(state, jobs=jobs)
+        if step_time is not None or batch is not None:
+            name = application or (known.application if known is not None else None)
+            if not isinstance(name, str):
+                raise InputError(f"the application of job {job!r}", path="application", value=shown(name))
+            ran = held_now(state, job) if configuration is None else configuration
+            if ran is None:
+                raise InputError("a configuration: the job holds none", path="configuration", value="none")
+            profile = told_of(state.profiles, self._cluster, name, ran, step_time, batch)
+            unfitted = state.unfitted if name in state.unfitted else (*state.unfitted, name)
+            state = msgspec.structs.replace(state, profiles=state.profiles | {name: profile}, unfitted=unfitted)
+        self._state = state
+
     def _asked(
         self, state: State, cluster: Cluster | None, live: list[LiveJob], now: float, deadline: float | None
     ) -> tuple[Question, Answer]:
         """Pose the question and answer it; where pins stand against each other, once more without them."""
-        late = frozenset(state.late)
-        question = instance_of(self._settings, cluster, self._curves, live, late, now)
+        late, curves = frozenset(state.late), self._curves
+        if cluster is not None:
+            live, curves = self._learned.offered(live, curves, state.profiles, cluster)
+        question = instance_of(self._settings, cluster, curves, live, late, now)
         answer = self._answered(question, state, deadline)
         if answer.status == "infeasible" and question.fixed:
             note = f"not all pinned jobs can keep what they hold, so that none is pinned now: {answer.reason}"
-            question = instance_of(self._settings, cluster, self._curves, live, late, now, pins=False)
+            question = instance_of(self._settings, cluster, curves, live, late, now, pins=False)
             question = replace(question, warnings=(*question.warnings, note))
             answer = self._answered(question, state, deadline)
         if answer.status in ("infeasible", "unknown"):
             note = f"there is no plan, and every job keeps what it holds: {answer.reason or answer.status}"
             question = replace(question, warnings=(*question.warnings, note))
-            answer = replace(answer, allocations=as_held(live, self._curves))
+            answer = replace(answer, allocations=as_held(live, curves))
         return question, answer
 
     def _answered(self, question: Question, state: State, deadline: float | None) -> Answer:
@@ -243,6 +309,7 @@ class Scheduler:
             max_moves=s.max_moves,
             tenants=s.tenants,
             limits=s.limits,
+            grow=self._grow,
             gap=self._gap,
             hysteresis=self._hysteresis,
             time_limit_s=self._time_limit_s,
@@ -267,6 +334,7 @@ class Scheduler:
                 round_s=saved.round_s,
                 horizon_s=saved.horizon_s,
                 hysteresis=saved.hysteresis,
+                grow=saved.grow,
                 gap=saved.gap,
                 time_limit_s=saved.time_limit_s,
                 decides=saved.decides,  # type: ignore[arg-type]

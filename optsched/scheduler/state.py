@@ -11,9 +11,10 @@ from optsched.instance import Holding
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves.base import Count, Name, NonNegative
 from optsched.scheduler.inputs import Given
+from optsched.scheduler.profiles import Profile
 from optsched.scheduler.records import Kind, LiveJob
 
-__all__ = ["Flight", "Remembered", "State", "given_up", "holding_of", "learned_of", "reported"]
+__all__ = ["Flight", "Remembered", "State", "given_up", "held_now", "holding_of", "learned_of", "reported"]
 
 
 class Flight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -39,6 +40,10 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         GPU seconds that it has had.
     label
         Of the configuration that it holds.
+    application
+        What it runs.
+    gradient_noise
+        The last that was observed, in examples; None: it was not.
     """
 
     holds: Holding | None = None
@@ -47,6 +52,8 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ran: bool = False
     attained_gpu_s: NonNegative = 0.0
     label: str = ""
+    application: Name | None = None
+    gradient_noise: NonNegative | None = None
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,6 +65,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         What the last plans changed, until it is known what became of it.
     late
         Jobs whose flights are known to be still under way.
+    profiles, unfitted
+        What was observed of applications, and those of which something new was.
     failed, draining
         Servers that are out, with how many of their GPUs (0: all), and servers that shall take nothing new.
     """
@@ -68,8 +77,17 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flights: dict[Name, Flight] = {}
     late: tuple[Name, ...] = ()
     prices: dict[str, NonNegative] = {}
+    profiles: dict[Name, Profile] = {}
+    unfitted: tuple[Name, ...] = ()
     failed: dict[Name, Count] = {}
     draining: tuple[Name, ...] = ()
+
+
+def held_now(state: State, job: str) -> Holding | None:
+    """Return what a job holds if the last plan was carried out."""
+    if job in state.flights:
+        return state.flights[job].after
+    return state.jobs[job].holds if job in state.jobs else None
 
 
 def holding_of(allocation: Allocation, *, batch: bool) -> Holding:
@@ -167,7 +185,11 @@ def learned_of(state: State, jobs: Sequence[Given], now: float) -> tuple[State, 
             ran=known.ran or holds is not None,
             attained_gpu_s=attained,
             label=known.label if holds is not None else "",
+            application=job.application,
+            gradient_noise=known.gradient_noise,
         )
+        if known.gradient_noise is not None and job.efficiency is not None:
+            changes["efficiency"] = msgspec.structs.replace(job.efficiency, noise_scale=known.gradient_noise)
         for name in ("holds", "arrival_s", "restarts", "attained_gpu_s"):
             if getattr(job, name) != getattr(known, name):
                 changes[name] = getattr(known, name)

@@ -8,19 +8,22 @@ from optsched.prediction.curves.base import CurveBase
 from optsched.prediction.curves.configurations import Points
 from optsched.prediction.curves.monotone import Monotone
 from optsched.prediction.curves.parameter_servers.curve import ParameterServer
+from optsched.prediction.curves.power import Corrected, Power
 from optsched.prediction.curves.tabulated import Table, TableRow
 
 __all__ = [
     "AllReduce",
     "Amdahl",
+    "Corrected",
     "Curve",
     "CurveBase",
     "Monotone",
     "ParameterServer",
     "Points",
+    "Power",
     "Table",
     "TableRow",
 ]
 
-Curve = AllReduce | Amdahl | Monotone | ParameterServer | Table
+Curve = AllReduce | Amdahl | Corrected | Monotone | ParameterServer | Power | Table
 """Every family that a file can hold; its ``family`` key tells which."""
