@@ -9,6 +9,7 @@ __all__ = [
     "FloatArray",
     "IntArray",
     "by_group",
+    "components",
     "distinct",
     "foremost",
     "members",
@@ -76,3 +77,26 @@ def positions(some: IntArray, size: int) -> IntArray:
     place = np.full(size, -1)
     place[some] = np.arange(len(some))
     return place
+
+
+def components(count: int, one: IntArray, other: IntArray) -> IntArray:
+    """Return a label of each vertex of an undirected graph, equal for connected ones, shape ``(count,)``.
+
+    Each round takes every edge to the lesser label of its two ends, and halves the chains of labels (Shiloach and
+    Vishkin, J. Algorithms 3 (1982)). scipy's ``csgraph`` takes a fifth of a second to import.
+
+    Parameters
+    ----------
+    one, other
+        The ends of each edge, shape ``(edges,)``.
+    """
+    label = np.arange(count)
+    while True:
+        least = np.minimum(label[one], label[other])
+        lower = label.copy()
+        np.minimum.at(lower, label[one], least)
+        np.minimum.at(lower, label[other], least)
+        lower = lower[lower]
+        if (lower == label).all():
+            return label
+        label = lower

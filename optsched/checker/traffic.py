@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import networkx as nx
 import numpy as np
 
 from optsched.checker.placement import Places
@@ -85,6 +84,8 @@ class _Forest:
 
     @staticmethod
     def of(cluster: Cluster) -> _Forest:
+        import networkx as nx
+
         graph = link_graph(cluster)
         up: dict[str, tuple[str, str, float]] = {}
         for part in nx.connected_components(graph):

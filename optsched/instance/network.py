@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from optsched.instance.records import Cluster
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["link_graph", "places"]
 
@@ -21,6 +24,8 @@ def link_graph(cluster: Cluster) -> nx.Graph[str]:
     Nodes are sites, racks and switches (attribute ``kind``); edges carry ``id`` and
     ``capacity_gbps``. A rack that no link names hangs on its site without a limit (capacity inf).
     """
+    import networkx as nx
+
     graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from((site.id for site in cluster.sites), kind="site")
     graph.add_nodes_from(cluster.switches, kind="switch")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -222,6 +221,8 @@ def crossings(instance: Instance, classes: tuple[ServerClass, ...]) -> tuple[Cro
     below it and the rest; links that part none are left out. Of links that part the servers in the same
     way, the tightest is enough.
     """
+    import networkx as nx
+
     graph = link_graph(instance.cluster)
     found: dict[tuple[str, bytes], Crossing] = {}
     for site in {c.site: None for c in classes}:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import networkx as nx
-
 from optsched.errors import InputError, shown
 from optsched.instance.network import link_graph, places
 from optsched.instance.records import Cluster, Configuration, Instance, Job, ServerGroup
@@ -107,6 +105,8 @@ def _check_network(instance: Instance) -> None:
     """Refuse servers without a network rate or a route to their site, where the plan decides on the network."""
     if instance.decides != "network":
         return
+    import networkx as nx
+
     graph = link_graph(instance.cluster)
     reached = {site.id: nx.node_connected_component(graph, site.id) for site in instance.cluster.sites}
     for number, group in enumerate(instance.cluster.servers):
@@ -120,6 +120,10 @@ def _check_network(instance: Instance) -> None:
 
 
 def _check_links(cluster: Cluster) -> None:
+    if not cluster.links:
+        return
+    import networkx as nx
+
     known = places(cluster)
     forest: nx.Graph[str] = nx.Graph()
     for number, link in enumerate(cluster.links):

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from optsched._util.arrays import by_group, distinct, foremost, members, offsets, positions, run_starts, stretches
+from optsched._util.arrays import (
+    by_group,
+    components,
+    distinct,
+    foremost,
+    members,
+    offsets,
+    positions,
+    run_starts,
+    stretches,
+)
 
 
 @pytest.mark.parametrize("count", [[], [0], [3], [2, 0, 3], [0, 0, 1, 4, 0]])
@@ -52,3 +64,16 @@ def test_distinct_rows(rows):
 def test_positions():
     assert positions(np.array([3, 0]), 5).tolist() == [1, -1, -1, 0, -1]
     assert positions(np.empty(0, dtype=np.int64), 2).tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_components_are_those_of_scipy(seed):
+    random = np.random.default_rng(seed)
+    count, edges = int(random.integers(1, 60)), int(random.integers(0, 60))
+    one, other = random.integers(0, count, (2, edges))
+    graph = coo_array((np.ones(edges), (one, other)), shape=(count, count))
+    _, expected = connected_components(graph, directed=False)
+    found = components(count, one, other)
+    assert ((found[:, None] == found) == (expected[:, None] == expected)).all()
+    chain = np.arange(count - 1)
+    assert (components(count, chain[::-1] + 1, chain[::-1]) == 0).all()

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.special import ndtr
 
 from optsched._util.arrays import FloatArray
 from optsched.prediction.convergence.power_law import OwnRule, learn_own_rule, own_curve, weighted_quantile
@@ -173,6 +172,8 @@ def chance_by(run: Run, target: float, earlier: Sequence[Run], learned: History,
 
     Beyond what any earlier run tells of a run without evaluations, it stays what it was there.
     """
+    from scipy.special import ndtr
+
     if len(run) and run.metric.max() >= target:
         return np.where(progress >= progress_to(run, target), 1.0, 0.0)
     horizon = max([float(progress.max()), *(r.now for r in earlier)])

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
 
 from optsched._util.arrays import FloatArray
 from optsched.prediction.convergence.runs import Run, level
@@ -32,6 +31,8 @@ def optimus_curve(run: Run, at: FloatArray) -> FloatArray:
     its largest value, and non-negative least squares fits ``1 / (l - b2) = b0 k + b1`` for each ``b2`` of
     a grid; the least squared error in ``l`` wins.
     """
+    from scipy.optimize import nnls
+
     top = 0.0
     if run.metric.min() >= 0:
         top = 1.0 if run.metric.max() <= 1 else 100.0

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar
 
 import msgspec
 import numpy as np
-from scipy.optimize import isotonic_regression
 
 from optsched._util.arrays import FloatArray
 from optsched.prediction.curves.amdahl import Amdahl
@@ -39,6 +38,8 @@ class Monotone(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 def fit_monotone(points: Points, throughput: FloatArray, **more: object) -> Monotone:
     """Fit by isotonic regression of the log throughput on the GPUs (Barlow et al. 1972), batches mixed."""
+    from scipy.optimize import isotonic_regression
+
     gpus, group = np.unique(points.gpus, return_inverse=True)
     counts = np.bincount(group)
     means = np.bincount(group, weights=np.log(throughput)) / counts

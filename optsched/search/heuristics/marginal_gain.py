@@ -12,7 +12,6 @@ import time
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from optsched._util.arrays import FloatArray, IntArray, stretches
 from optsched.problem.problem import Problem
@@ -109,6 +108,8 @@ def improve(
 
 def _hopeful(problem: Problem, rows: IntArray, free: FloatArray) -> NDArray[np.bool_]:
     """Return which jobs may have a better row, all that have one among them, shape ``(jobs,)``."""
+    from scipy.sparse import csr_array
+
     table = problem.configurations
     now = rows[table.job]
     worth = (now < 0) | (problem.value > problem.value[now])

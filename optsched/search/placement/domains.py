@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from optsched._util.arrays import FloatArray, IntArray, distinct, members
 from optsched.instance.pools import Pool
 from optsched.instance.topology import Parted, Room
 from optsched.problem.problem import Problem
 from optsched.search.prices.table import ROOM
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["Stands", "stands_of"]
 
@@ -60,6 +63,8 @@ class Stands:
 
     def used(self, rows: IntArray, slot: IntArray, gbps: FloatArray) -> csr_array:
         """Return what rows in their slots take at rates (nan: none), shape ``(n, resources)``."""
+        from scipy.sparse import csr_array
+
         stand = self.shape[rows] * self.home.shape[1] + slot
         sloped = self.sloped[stand]
         sloped.data = sloped.data * np.nan_to_num(gbps).repeat(np.diff(sloped.indptr))
@@ -114,6 +119,8 @@ def stands_of(problem: Problem, room: Room) -> Stands:
     home[which, slot] = where
     stand = which * slots + slot
     entries, capacity = _shared(problem, room, homes, of_site, times, shapes[which], where)
+    from scipy.sparse import csr_array
+
     size = (len(shapes) * slots, len(capacity))
     taken, resource, fixed, sloped = entries
     some = sloped > 0

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from optsched._util.arrays import FloatArray, IntArray, positions
+from optsched._util.arrays import FloatArray, IntArray, components, positions
 from optsched.search.prices.dual import Look
 from optsched.search.prices.table import ROOM, Table
 from optsched.solvers import highs
@@ -146,9 +144,7 @@ def _parts(core: Kernel) -> tuple[int, IntArray]:
     most = most.reshape(groups, resources) * core.many[:, None]
     binds = most.sum(axis=0) > core.left
     joins = binds[resource]
-    ends = (core.place[entry[joins]], groups + resource[joins])
-    graph = coo_array((np.ones(len(ends[0])), ends), shape=(groups + resources, groups + resources))
-    _, label = connected_components(graph, directed=False)
+    label = components(groups + resources, core.place[entry[joins]], groups + resource[joins])
     known, part = np.unique(label[:groups], return_inverse=True)
     return len(known), part.astype(np.int64)
 

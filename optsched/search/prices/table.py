@@ -7,14 +7,17 @@ that every job takes exactly one row; rows that no plan can hold are gone; equal
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from optsched._util.arrays import FloatArray, IntArray, offsets, positions, stretches
 from optsched.problem.problem import Problem
 from optsched.search.prices.grouping import Groups, grouped
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 __all__ = ["ROOM", "Table", "relieved", "table_of"]
 
@@ -168,6 +171,8 @@ def table_of(problem: Problem) -> tuple[Table, Groups]:
     if not inside.all():
         row, resource, amount = row[inside], resource[inside], amount[inside]
     if len(row) and np.bincount(row, minlength=total).max() > 1:
+        from scipy.sparse import csr_array
+
         matrix = csr_array((amount, (row, resource)), shape=(total, len(capacity)))
         none, nothing = np.empty(0, dtype=np.int64), np.empty(0)
         return Table(value, first, groups.many, none, nothing, matrix, capacity, number, offset, scale), groups

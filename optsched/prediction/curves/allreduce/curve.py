@@ -8,7 +8,6 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cholesky, solve_triangular
 
 from optsched._util.arrays import FloatArray
 from optsched.prediction.curves.allreduce.correction import Kernel, Places, covariance, nearness, places, rows, variance
@@ -252,6 +251,8 @@ class AllReduce(CurveBase, frozen=True, kw_only=True, forbid_unknown_fields=True
         lower = np.zeros((SIZE, SIZE))
         lower[np.tril_indices(SIZE)] = b.covariance
         whole = lower + np.tril(lower, -1).T
+        from scipy.linalg import cholesky, solve_triangular
+
         kernel = Kernel(*self.correction.kernel) if self.correction is not None else Kernel()
         gpus, nodes, batch, passes, crowd, alone, spread = np.array(b.seen, dtype=np.float64).reshape(-1, 7).T
         points = Points.of(gpus, nodes=nodes, local_batch=batch, accumulation=passes, max_per_node=crowd)
