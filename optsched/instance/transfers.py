@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from optsched.instance.records import Cluster, Instance, Job, Link
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 __all__ = ["Transfers", "hourly_price"]
 
@@ -41,6 +43,8 @@ class Transfers:
 
     @cached_property
     def _graph(self) -> nx.Graph[str]:
+        import networkx as nx
+
         graph: nx.Graph[str] = nx.Graph()
         for number, link in enumerate(self.links):
             graph.add_edge(*link.ends, number=number)
@@ -61,6 +65,8 @@ class Transfers:
         if not self.links:
             return ()
         if (origin, site) not in self._routes:
+            import networkx as nx
+
             found: Route | None = None
             if self._graph.has_node(origin) and self._graph.has_node(site) and nx.has_path(self._graph, origin, site):
                 path = nx.shortest_path(self._graph, origin, site)
