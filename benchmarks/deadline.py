@@ -162,7 +162,7 @@ def large(jobs: int) -> bool:
         late = time.monotonic() - began - limit
         report = check(case, result.allocations, result.objective, result.value)
         fine &= report.ok and result.value is not None
-        what = next((note for note in reversed(result.notes) if "jobs" in note or "nobody" in note), "the whole")
+        what = next((note for note in reversed(result.notes) if "jobs" in note or "empty plan" in note), "the whole")
         table.add_row(
             f"{limit:g}", f"{late:.3f}", result.status, f"{result.value or 0.0:.1f}", str(len(result.allocations)), what
         )

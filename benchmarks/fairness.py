@@ -22,7 +22,7 @@ from formulations.configuration import build
 from optsched.instance import ObjectiveSpec
 from optsched.instance.objectives import objective
 from optsched.problem.problem import Plan, Problem
-from optsched.search.heuristics.fill_idle import handed_out
+from optsched.search.heuristics.fill_idle import fill_idle
 from optsched.search.heuristics.marginal_gain import improve
 from optsched.search.max_min import highest_level, lexicographic, tightened
 from optsched.solvers import Limits, RunContext, highs
@@ -119,7 +119,7 @@ def left_over(now: Problem) -> tuple[float, float, float]:
     rows = highest_level(now, deadline=None, gap=0.0).rows
     assert rows is not None
     sums, seconds = [], []
-    for hand_out in (lambda: handed_out(now, rows), lambda: improve(now.summed, rows)):
+    for hand_out in (lambda: fill_idle(now, rows), lambda: improve(now.summed, rows)):
         began = time.perf_counter()
         more = hand_out()
         seconds.append(time.perf_counter() - began)

@@ -1,11 +1,16 @@
-"""The facade: pose, find a first plan, formulate, solve, check, and say what was proven."""
+"""From an instance to a result, the way down: warm start, build the problem, run the stages, report what is proven.
+
+A reader who follows an instance opens, in this order: ``instance.load``, this module, ``problem.build``,
+``search.strategies.pipeline``, the module of a stage (``search.strategies.heuristic``, ``exact`` or ``placement``), its
+engine (``search.prices.engine`` or a formulation), ``problem.incumbent`` and ``checker``.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,15 +22,15 @@ from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, ObjectiveSpec, admit, fingerprint
 from optsched.instance.objectives import objective as objective_of
-from optsched.instance.objectives import objectives_of
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation, Waiting, allocations_hash
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, ModelOptions, renamed
+from optsched.problem.incumbent import Incumbent
 from optsched.problem.infeasibility import impossible, why_infeasible
-from optsched.search.lexicographic import lexicographic
-from optsched.search.strategies import HEURISTICS, Board, Search, Stage, doubted, filled, idle, stages_of, water_filled
-from optsched.search.warm_start import nobody, pieces
+from optsched.problem.problem import Problem
+from optsched.search.strategies import HEURISTICS, IncumbentStore, Search, run_stages
+from optsched.search.warm_start import empty_plan, warm_starts
 from optsched.solvers import Limits, Progress, RunContext, form_of
 from optsched.solvers.subprocess import pool as processes
 from optsched.solvers.watchdog import watched
@@ -33,7 +38,23 @@ from optsched.solvers.watchdog import watched
 __all__ = ["HEURISTICS", "solve"]
 
 _WRITING = 1e-6
-"""Seconds a job that the result takes: who gets nothing, and the hash of what the others get."""
+"""Seconds a job that the result takes: the list of waiting jobs, and the hash of the allocations."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What ``solve`` was asked for."""
+
+    instance: Instance
+    spec: ObjectiveSpec
+    formulation: str
+    backend: str
+    options: ModelOptions
+    gap: float
+    seed: int
+    prices: Mapping[str, float] | None
+    executor: Executor | None
+    began: float
 
 
 def solve(
@@ -53,200 +74,156 @@ def solve(
     progress: Callable[[Progress], None] | None = None,
     choices: ModelOptions | None = None,
 ) -> Result:
-    """Decide who gets what.
+    """Decide which jobs run, and on which GPUs, servers and network capacity.
 
     Parameters
     ----------
     instance
         An instance, or the path of its file.
     objective
-        Instead of the instance's own, as text: ``progress``, ``alpha-fair:alpha=2``, or several, the most important
-        first: ``max-min,progress``. See :func:`optsched.search.multiobjective.in_order`.
+        Replaces the instance's own: a name, or a name with parameters.
     formulation
-        Name of an installed formulation or of a heuristic. Where no backend is named, ``auto`` tries ``prices``
-        where the objective is a sum, and ``levels`` where it is a least value of jobs; where they do not prove
-        the gap, a formulation by size.
+        Name of an installed formulation or of a heuristic. ``auto`` without a named backend tries ``prices`` for
+        objectives that are sums and ``levels`` for the minimum over jobs; if these do not prove the gap, it chooses a
+        formulation by size.
     backend
         ``highs``, ``cpsat``, ``pyomo`` or ``pyomo:SOLVER``; ``auto`` takes HiGHS.
     options
         The encoding, and what to leave out of the model, to compare models; ``choices=`` is the deprecated keyword.
     time_limit
-        Seconds from the call; None: until the gap is proven. The best plan found by then is returned, a quarter of
-        a second later at the most, whatever the solvers do.
+        Seconds from the call; None: until the gap is proven. The best plan found by then is returned, at most a quarter
+        of a second later, whatever the solvers do.
     gap
-        Relative gap that is good enough, >= 0; the linearization may use up half of it.
+        Relative gap that is accepted, >= 0; the linearization may use half of it.
     seed, threads
-        Equal input, seed and version give an equal answer on one thread, unless a time limit ends the search.
+        On one thread, equal input, seed and version give an equal answer, unless a time limit ends the search.
     memory_gb
-        Most address space of a solver's process; None: no limit.
+        Limit on the address space of a solver's process; None: no limit.
     prices
-        Of the last round, as its result has them (``Result.prices``): the price engine begins from them, and needs a
-        fraction of its time if little has changed. Resources that they do not name begin anew.
+        Shadow prices of the last round (``Result.prices``): the price engine starts from them, and needs a fraction of
+        its time if little has changed. Resources that they do not name start anew.
     executor
-        Passes of the price engine run on it; None: in this process. See :mod:`optsched._util.executors`.
+        Runs the passes of the price engine; None: this process does. See :mod:`optsched._util.executors`.
     progress
         Called with every :class:`~optsched.solvers.Progress`, from another thread.
 
     Returns
     -------
     Result
-        Checked. Infeasible is a result with a reason; so is an end without any plan.
+        Recomputed by the checker. An infeasible instance gives a result with a reason, and so does a search that ends
+        without a plan.
 
     Raises
     ------
     InputError
-        For an instance that is wrong (see :func:`optsched.instance.admit`), an unknown name, or a limit that is none.
+        For an unknown name, or a limit out of range.
     SolverError
-        For a backend that is not there, or that cannot take the formulation.
+        For a backend that is not installed, or that cannot take the formulation.
     """
     began = time.monotonic()
     instance = admit(instance)
     options = renamed(options, choices)
     limits = Limits.asked(began, time_limit, gap, seed, threads, memory_gb)
-    if prices is not None and not all(0 <= worth < np.inf for worth in prices.values()):
+    if prices is not None and not all(0 <= price < np.inf for price in prices.values()):
         raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
-    wanted = objectives_of(objective, instance.objective)
-    if len(wanted) > 1:
-        each = partial(
-            solve,
-            formulation=formulation,
-            backend=backend,
-            options=options,
-            gap=gap,
-            seed=seed,
-            threads=threads,
-            memory_gb=memory_gb,
-            prices=prices,
-            executor=executor,
-            progress=progress,
-        )
-        return lexicographic(each, instance, wanted, time_limit=time_limit)
-    spec = wanted[0]
-    context, board = RunContext(replace(limits, gap=gap / 2), report=progress, started=began), Board()
-    run = partial(_searched, instance, spec, formulation, backend, options, gap, prices, executor, context, board)
-    reason = watched(run, context, board.opened, spare=_WRITING * len(instance.jobs))
+    spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
+    objective_of(spec)  # an unknown objective is refused before any work is done for it
+    request = _Request(instance, spec, formulation, backend, options, gap, seed, prices, executor, began)
+    context, store = RunContext(replace(limits, gap=gap / 2), report=progress, started=began), IncumbentStore()
+    run = partial(_search, request, context, store)
+    reason = watched(run, context, store.ready, spare=_WRITING * len(instance.jobs))
+    warm, search = store.snapshot()
     stopped = "interrupted" if context.interrupted else "time_limit"
-    if reason is None or context.interrupted:  # it goes on and nobody waits for it, or ended just when it was to
-        search = board.search
-        board = Board(board.draft, None if search is None else replace(search, stopped=stopped), board.stamp)
-    return _result(instance, spec, board, stopped, gap, seed, began, reason or "")
+    if search is not None and (reason is None or context.interrupted):  # abandoned, or interrupted at its very end
+        search = replace(search, stopped=stopped)
+    return _result(request, store.fingerprint, warm, search, stopped, reason or "")
 
 
-def _searched(
-    instance: Instance,
-    spec: ObjectiveSpec,
-    formulation: str,
-    backend: str,
-    options: ModelOptions,
-    gap: float,
-    prices: Mapping[str, float] | None,
-    executor: Executor | None,
-    context: RunContext,
-    board: Board,
-) -> str:
-    """Search; what is found is on the board at all times. Return why there is no plan, where that is proven."""
+def _search(request: _Request, context: RunContext, store: IncumbentStore) -> str:
+    """Search, and publish what is found in the store; return why there is no plan, if that is proven."""
+    instance, spec, backend = request.instance, request.spec, request.backend
     context.progress("listing configurations", None, None)
-    objective_of(spec)  # what is no objective is refused before anything is done for it
     processes.warm("highs" if backend == "auto" or form_of(backend) is None else backend.partition(":")[0])
-    board.drafted(nobody(instance, spec))
-    board.stamp = fingerprint(instance)
-    board.opened.set()
-    pieces(instance, spec, context, board.drafted)
-    problem = build_problem(instance, spec, error=gap / 2)
-    outer, context = context, replace(context, scale=problem.objective.sign)
-    stages = stages_of(problem, formulation, backend, options, gap, context)
-    search = Search(problem, board, executor, stages[-1].name, stages[-1].backend, known=prices)
-    if reason := impossible(problem):
-        board.search = replace(search, infeasible=True, stopped="infeasible")
-        return reason
-    for stage in stages if len(problem.configurations) else [Stage("", "", idle)]:
-        search = replace(search, name=stage.name or search.name, backend=stage.backend)
-        search.tell(context, search.name)
-        search = stage.run(search)
-        if search.infeasible:
-            search = doubted(search, context)
-        search.tell(context, search.name)
-        board.search = search
-        if search.infeasible or context.stopping() or (search.proven(gap) and not search.partial):
-            break
-    if search.plan is not None and formulation not in HEURISTICS:
-        search = water_filled(search, context)
-    if search.plan is not None and problem.objective.aggregate != "sum":
-        search = filled(search, context.limits.deadline)
-    if outer.interrupted:
-        search = replace(search, stopped="interrupted")
-    elif search.stopped == "interrupted":  # a solver that we asked to stop, for lack of time
-        search = replace(search, stopped="time_limit")
-    board.search = search
-    return why_infeasible(problem, replace(context.limits, gap=0.0)) if search.infeasible else ""
+    store.offer(empty_plan(instance, spec))
+    store.fingerprint = fingerprint(instance)
+    store.ready.set()
+    for plan in warm_starts(instance, spec, context):
+        store.offer(plan)
+    problem = build_problem(instance, spec, error=request.gap / 2)
+    search = Search(problem, store, request.executor, known=request.prices)
+    search = run_stages(search, request.formulation, backend, request.options, request.gap, context)
+    store.publish(search)
+    if not search.infeasible:
+        return ""
+    return impossible(problem) or why_infeasible(problem, replace(context.limits, gap=0.0))
 
 
 def _result(
-    instance: Instance,
-    spec: ObjectiveSpec,
-    board: Board,
+    request: _Request,
+    stamp: str,
+    warm: Incumbent | None,
+    search: Search | None,
     stopped: str,
-    gap: float,
-    seed: int,
-    began: float,
     reason: str,
 ) -> Result:
-    """Say what was found and no more than was proven."""
-    search, draft = board.search, board.draft
-    value, bound, allocations, notes = -np.inf, None, (), ()  # type: tuple[Any, Any, Any, Any]
-    reasons: dict[int, str] = {}
-    nothing = 0.0  # differences that are far below what any job is worth
+    """Return the better of warm start and incumbent, with the status that is proven for it."""
+    instance, spec, gap = request.instance, request.spec, request.gap
+    best, bound, notes = None, None, ()  # type: tuple[Incumbent | None, float | None, tuple[str, ...]]
     if search is not None:
-        bound, notes, stopped = search.bound, search.notes, search.stopped
-        reasons = search.problem.configurations.reasons
-        nothing = 1e-6 * float(search.problem.value.max(initial=0.0)) + 1e-11
-        if search.plan is not None:
-            value, allocations = search.value, search.allocations
-    if draft is not None and draft.value > value:
-        value, allocations, notes = draft.value, draft.allocations, (*notes, draft.source)
-        bound = None if bound is None else max(bound, value)
+        best, bound, notes, stopped = search.incumbent, search.bound, search.notes, search.stopped
+    if warm is not None and (best is None or warm.value > best.value):
+        best, notes = warm, (*notes, warm.source)
+        bound = None if bound is None else max(bound, warm.value)
     found: dict[str, Any] = {}
     status = "infeasible" if search is not None and search.infeasible else "unknown"
-    if value > -np.inf:
-        proven = None if bound is None else max(0.0, bound - value)
-        # the solver's own tolerance, and none of the plan's
-        small = proven is not None and abs(value) <= nothing and proven <= nothing
-        left = 0.0 if small else None if proven is None else relative(proven, value)
+    if best is not None:
+        left = None if bound is None else _gap(best.value, bound, None if search is None else search.problem)
         close = left is not None and left <= gap + 1e-9 and not (search is not None and search.partial)
         status = "optimal" if close else "feasible"
-        sign = objective_of(spec).sign  # and no -0.0
+        sign = objective_of(spec).sign  # adding 0.0 turns -0.0 to 0.0
+        reasons = {} if search is None else search.problem.configurations.reasons
         found = {
-            "value": sign * value + 0.0,
+            "value": sign * best.value + 0.0,
             "bound": None if bound is None else sign * bound + 0.0,
             "gap": left,
-            "allocations": allocations,
-            "hash": allocations_hash(allocations),
-            "waiting": _waiting(instance, allocations, reasons),
+            "allocations": best.allocations,
+            "hash": allocations_hash(best.allocations),
+            "waiting": _waiting(instance, best.allocations, reasons),
         }
     elif status == "unknown":
         reason = "no plan was found in the time given"
     return Result(
         format="optsched-result/1",
-        instance=board.stamp or fingerprint(instance),
+        instance=stamp or fingerprint(instance),
         version=__version__,
         objective=spec,
         status=status,  # type: ignore[arg-type]
         stopped=stopped,
         reason=reason,
-        seed=seed,
+        seed=request.seed,
         formulation="" if search is None else search.name,
         backend="" if search is None else search.backend,
         build_s=0.0 if search is None else search.build_s,
         solve_s=0.0 if search is None else search.solve_s,
-        total_s=time.monotonic() - began,
+        total_s=time.monotonic() - request.began,
         notes=notes,
         prices={} if search is None else dict(search.prices),
         **found,
     )
 
 
+def _gap(value: float, bound: float, problem: Problem | None) -> float:
+    """Return the relative gap; 0 where value and bound are both far below what any job is worth.
+
+    There, only the solver's tolerance tells them apart.
+    """
+    negligible = 0.0 if problem is None else 1e-6 * float(problem.value.max(initial=0.0)) + 1e-11
+    difference = max(0.0, bound - value)
+    return 0.0 if abs(value) <= negligible and difference <= negligible else relative(difference, value)
+
+
 def _waiting(instance: Instance, allocations: tuple[Allocation, ...], reasons: dict[int, str]) -> tuple[Waiting, ...]:
-    """Return the jobs that get nothing, with the reason where it is the job's own."""
+    """Return the jobs that get nothing, with a reason where a job can run nowhere."""
     runs = {a.job for a in allocations}
     return tuple(
         Waiting(job=job.id, reason=reasons.get(j, "")) for j, job in enumerate(instance.jobs) if job.id not in runs

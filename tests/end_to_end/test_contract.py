@@ -20,7 +20,7 @@ from optsched.instance.generators.workload import generate
 from optsched.prediction.curves.fitted import load_curves
 from optsched.problem.build import build_problem
 from optsched.problem.infeasibility import proven_infeasible
-from optsched.search.warm_start import nobody, pieces
+from optsched.search.warm_start import empty_plan, warm_starts
 from optsched.solvers.subprocess import client
 from optsched.solvers.subprocess import pool as processes
 from optsched.solvers.watchdog import beside, watched
@@ -160,11 +160,11 @@ def test_a_proof_of_lies_is_none(faulty):
 # time
 
 
-def test_nobody_runs_where_there_is_no_time():
+def test_no_job_runs_where_there_is_no_time():
     made = instance(job("a"), job("b"))
-    draft = nobody(made, None)
+    draft = empty_plan(made, None)
     assert (draft.allocations, draft.value) == ((), 0.0)
-    assert nobody(instance(job(required=True)), None) is None
+    assert empty_plan(instance(job(required=True)), None) is None
     result = optsched.solve(made, time_limit=1e-9)
     assert result.status in ("feasible", "optimal")
     assert optsched.check(made, result.allocations, result.objective, result.value).ok
@@ -180,16 +180,13 @@ def test_many_jobs_are_planned_in_pieces(monkeypatch):
     )
     from optsched.solvers import Limits, RunContext
 
-    found = []
-    pieces(made, None, RunContext(Limits(deadline=time.monotonic() + 2)), found.append)
-    assert found[0].source == "a plan of what must run"
+    found = list(warm_starts(made, None, RunContext(Limits(deadline=time.monotonic() + 2))))
+    assert found[0].source == "a plan of the jobs that must run"
     assert found[1].source == "a plan over 4 of 41 jobs"
     for draft in found:
         assert optsched.check(made, draft.allocations, None, draft.value).ok
         assert "z" in {a.job for a in draft.allocations}
-    found.clear()
-    pieces(made, None, RunContext(Limits()), found.append)
-    assert not found, "without a time limit the whole comes at once"
+    assert not list(warm_starts(made, None, RunContext(Limits()))), "without a time limit the whole comes at once"
 
 
 def test_a_piece_counts_where_the_whole_takes_too_long(monkeypatch):

@@ -15,7 +15,7 @@ from optsched.instance import Instance, ObjectiveSpec
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Plan, Problem
-from optsched.search.heuristics.fill_idle import handed_out
+from optsched.search.heuristics.fill_idle import fill_idle
 from optsched.search.heuristics.greedy import price_greedy
 from optsched.search.heuristics.lns import neighbourhoods
 from optsched.search.heuristics.lp_rounding import lp_rounding
@@ -185,7 +185,7 @@ def values(problem: Problem, rows: np.ndarray) -> np.ndarray:
 def test_what_is_left_over_goes_to_those_who_gain_by_it(problem: Problem, some: Random) -> None:
     rows = marginal_gain(problem)
     rows[[job for job in range(len(rows)) if some.random() < 0.5 and not problem.required[job]]] = -1
-    more = handed_out(problem, rows)
+    more = fill_idle(problem, rows)
     assert keeps(problem, more)
     assert np.all(values(problem, more) >= values(problem, rows) * (1 - 1e-12))
     free = problem.configurations.capacity - used(problem, more)
@@ -200,4 +200,4 @@ def test_prices_hand_out_more_than_single_steps() -> None:
     assert level is not None
     assert values(problem, level).tolist() == [1.0, 1.0]
     assert values(problem, improve(problem.summed, level)).tolist() == [3.0, 1.0]
-    assert values(problem, handed_out(problem, level)).tolist() == [1.0, 4.0]
+    assert values(problem, fill_idle(problem, level)).tolist() == [1.0, 4.0]

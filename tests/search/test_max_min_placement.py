@@ -13,7 +13,7 @@ from optsched.problem.configurations import same_rows
 from optsched.search.placement import needed, part_of
 from optsched.search.strategies.max_min_placement import by_fair_sums
 from optsched.search.strategies.placement import by_kernels, by_rack_prices, one_by_one
-from optsched.search.strategies.state import Board, Search
+from optsched.search.strategies.state import IncumbentStore, Search
 from optsched.solvers import Limits, RunContext
 from tests.conftest import ROOT
 from tests.support.placement_instances import made
@@ -36,7 +36,7 @@ def test_bounds_and_plans_hold(start: int, decides: str) -> None:
         problem = build_problem(one)
         if truth is None or len(problem.configurations) == 0:
             continue
-        found = by_fair_sums(Search(problem, Board()), STAGES, RunContext(Limits(gap=1e-4)))
+        found = by_fair_sums(Search(problem, IncumbentStore()), STAGES, RunContext(Limits(gap=1e-4)))
         slack = 2e-6 * max(truth[0], 1e-6)
         assert found.bound is None or found.bound >= truth[0] - slack, seed
         assert found.plan is None or found.value <= truth[0] + slack, seed

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched._util.arrays import IntArray
-from optsched.checker import check_plan
 from optsched.instance.topology import canonical
 from optsched.problem.configurations import some_rows
-from optsched.problem.problem import Places, Plan, Problem, allocate
+from optsched.problem.incumbent import verify_plan
+from optsched.problem.problem import Places, Plan, Problem
 
 __all__ = ["feasible", "part_of", "settled"]
 
@@ -49,8 +49,8 @@ def _stays(problem: Problem, job: int, placed: Places | None) -> bool:
 
 
 def feasible(problem: Problem, plan: Plan) -> bool:
-    """Tell whether a plan with places is one: pieces may have found no room, or their least rates none."""
-    return check_plan(problem.instance, allocate(problem, plan)).ok
+    """Return whether the checker confirms a plan: pieces may have found no server, or rates no capacity."""
+    return verify_plan(problem, plan).incumbent is not None
 
 
 def part_of(problem: Problem, keep: NDArray[np.bool_], why: str = "") -> tuple[Problem, IntArray]:

@@ -12,13 +12,13 @@ from optsched.problem.problem import Problem
 from optsched.search.heuristics.marginal_gain import improve
 from optsched.search.prices import price
 
-__all__ = ["handed_out"]
+__all__ = ["fill_idle"]
 
 _GAP = 1e-3
 """Relative gap to which prices hand out."""
 
 
-def handed_out(problem: Problem, rows: IntArray, deadline: float | None = None) -> IntArray:
+def fill_idle(problem: Problem, rows: IntArray, deadline: float | None = None) -> IntArray:
     """Return a plan that gives no job less than a feasible one does, and leaves nothing that a job could gain by.
 
     A minimum says nothing of the jobs above it, so its optima may leave GPUs idle. The rows that give no job less than

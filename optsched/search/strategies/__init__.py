@@ -1,9 +1,7 @@
-"""A search in stages: each hands on what the checker confirmed."""
+"""The strategies of a search: stages that hand on an incumbent and a dual bound, both confirmed."""
 
-from optsched.search.strategies.exact import doubted
-from optsched.search.strategies.heuristic import HEURISTICS, filled, idle
-from optsched.search.strategies.pipeline import stages_of
-from optsched.search.strategies.state import Board, Search, Stage
-from optsched.search.strategies.tenants import water_filled
+from optsched.search.strategies.heuristic import HEURISTICS
+from optsched.search.strategies.pipeline import choose_stages, run_stages
+from optsched.search.strategies.state import IncumbentStore, Search, Stage
 
-__all__ = ["HEURISTICS", "Board", "Search", "Stage", "doubted", "filled", "idle", "stages_of", "water_filled"]
+__all__ = ["HEURISTICS", "IncumbentStore", "Search", "Stage", "choose_stages", "run_stages"]

@@ -20,7 +20,7 @@ from optsched.search.strategies.heuristic import HEURISTICS
 from optsched.search.strategies.state import Search, bounded
 from optsched.solvers import Outcome, RunContext, form_of
 
-__all__ = ["doubted", "exactly", "formulation_for", "in_turn", "nearer"]
+__all__ = ["exactly", "formulation_for", "in_turn", "nearer", "verify_infeasibility"]
 
 _FEW = 1_000
 """Most rows that are priced anew before a model, and may be split by intervals of network rates."""
@@ -190,14 +190,13 @@ def run_backend(
     return pyomo.solve(built.model, context, backend.partition(":")[2])
 
 
-def doubted(search: Search, context: RunContext) -> Search:
-    """Return the search after a solver said that there is no plan, which is believed if something else says so, too.
+def verify_infeasibility(search: Search, context: RunContext) -> Search:
+    """Verify a solver's claim that there is no plan, by a dual certificate or by a second solver.
 
-    That is the proof by duals, or another solver; a known plan refutes it.
+    A known plan refutes the claim. Where nothing confirms it, the search has failed instead.
     """
     problem, word = search.problem, replace(search, infeasible=False, stopped="failed")
-    draft = search.board.draft
-    if search.plan is not None or draft is not None:
+    if search.incumbent is not None or search.store.warm_start is not None:
         return word.noting("a solver calls the instance infeasible, and a feasible plan is known: not believed")
     if proven_infeasible(problem, context.limits):
         return search
@@ -216,7 +215,7 @@ def doubted(search: Search, context: RunContext) -> Search:
     if outcome.values is not None:
         with contextlib.suppress(SolverError):
             word = word.offered(read_plan(built, outcome.values), f"{name} on {other}")
-        if word.plan is not None:
+        if word.incumbent is not None:
             note = f"a solver calls the instance infeasible, and {other} found a feasible plan: not believed"
             return bounded(word.noting(note), outcome.bound, built.scale, other)
     return word.noting("a solver calls the instance infeasible, and nothing else says so: not believed")

@@ -8,12 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from optsched._util.arrays import IntArray
-from optsched.checker import check_plan
 from optsched.problem.formulation import DEFAULT, formulation
-from optsched.problem.problem import Plan, Problem, allocate, rows_of
+from optsched.problem.problem import Plan, Problem, rows_of
 from optsched.search.heuristics.marginal_gain import marginal_gain
 from optsched.search.max_min import highest_level, lexicographic, reach
-from optsched.search.strategies.state import Search, bounded, spec_of
+from optsched.search.strategies.state import Search, bounded
 from optsched.solvers import RunContext
 
 __all__ = [
@@ -24,9 +23,9 @@ __all__ = [
     "by_marginal_gain",
     "by_prices",
     "by_relaxation",
-    "filled",
-    "idle",
+    "fill_idle_gpus",
     "in_order",
+    "nothing_to_decide",
 ]
 
 HEURISTICS = {
@@ -100,12 +99,12 @@ def by_dual(search: Search, context: RunContext) -> Search:
     return bounded(search, found.bound, 1.0, "prices")
 
 
-def idle(search: Search) -> Search:
-    """Decide nothing, where no job can run."""
-    rows = rows_of(search.problem, np.empty(0, dtype=np.int64))
-    return replace(search, plan=Plan(rows), value=0.0, bound=0.0, stopped="gap").noting(
-        "no job can run: nothing to decide"
-    )
+def nothing_to_decide(search: Search) -> Search:
+    """Return the empty plan, where no job has a configuration."""
+    search = search.offered(Plan(rows_of(search.problem, np.empty(0, dtype=np.int64))), "the empty plan")
+    if search.incumbent is None:
+        return search
+    return replace(search, bound=search.value, stopped="gap").noting("no job can run: nothing to decide")
 
 
 def by_marginal_gain(search: Search, context: RunContext) -> Search:
@@ -166,16 +165,13 @@ def in_order(search: Search, context: RunContext) -> Search:
             return search
     found = lexicographic(problem, search.plan.rows, deadline=deadline)
     search = replace(search, solve_s=search.solve_s + time.monotonic() - began, stopped=_stopped(context))
-    plan, sign = Plan(found.rows), problem.objective.sign
-    allocations = allocate(problem, plan)
-    report = check_plan(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
-    if not report.ok:
-        return search.noting(f"the plan of levels was dropped: {report.violations[0]}")
+    accepted = search.offered(plan := Plan(found.rows), "levels", slack=np.inf)
+    if accepted.plan is not plan:
+        return accepted
     proven = f"{len(found.levels)} of {int((problem.party >= 0).sum())} levels are proven"
     if found.levels:
-        search = bounded(search, found.levels[0], 1.0, "levels")
-    search = replace(search, partial=not found.whole).noting(f"levels: {proven}")
-    return search.taken(plan, allocations, sign * report.value)
+        accepted = bounded(accepted, found.levels[0], 1.0, "levels")
+    return replace(accepted, partial=not found.whole).noting(f"levels: {proven}")
 
 
 def by_relaxation(search: Search, context: RunContext) -> Search:
@@ -192,19 +188,12 @@ def by_relaxation(search: Search, context: RunContext) -> Search:
     return bounded(search, outcome.bound if outcome.status == "optimal" else None, 1.0, "the LP relaxation")
 
 
-def filled(search: Search, deadline: float | None) -> Search:
-    """Hand out what a plan of a least value left over, where nobody loses by it."""
-    from optsched.search.heuristics.fill_idle import handed_out
+def fill_idle_gpus(search: Search, deadline: float | None) -> Search:
+    """Allocate the GPUs that a plan for a minimum leaves idle, without reducing any job's value."""
+    from optsched.search.heuristics.fill_idle import fill_idle
 
     problem = search.problem
-    assert search.plan is not None
-    if problem.instance.max_moves is not None:
-        return search  # a step may be a move
-    rows = handed_out(problem, search.plan.rows, deadline)
-    if np.array_equal(rows, search.plan.rows):
-        return search
-    plan = Plan(rows)
-    allocations = allocate(problem, plan)
-    report = check_plan(problem.instance, allocations, spec_of(problem))
-    value = problem.objective.sign * report.value
-    return search.taken(plan, allocations, value) if report.ok and value >= search.value else search
+    if search.plan is None or problem.objective.aggregate == "sum" or problem.instance.max_moves is not None:
+        return search  # a sum leaves no GPU idle that a job could use; a step may be a reallocation
+    rows = fill_idle(problem, search.plan.rows, deadline)
+    return search if np.array_equal(rows, search.plan.rows) else search.offered(Plan(rows), "filling", slack=0.0)

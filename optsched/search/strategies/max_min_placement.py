@@ -17,7 +17,7 @@ import numpy as np
 from optsched.instance import ObjectiveSpec
 from optsched.problem.build import build_problem
 from optsched.problem.configurations import same_rows
-from optsched.search.strategies.state import Board, Search, bounded
+from optsched.search.strategies.state import IncumbentStore, Search, bounded
 from optsched.solvers import RunContext
 
 __all__ = ["by_fair_sums"]
@@ -80,7 +80,8 @@ def _sum(search: Search, alpha: float, most: float, epsilon: float) -> Search:
     of = "max-min" if goal.name == "alpha-fair" else goal.name
     parameters = {"alpha": alpha, "epsilon": epsilon, "of": of, "most": most}
     return Search(
-        build_problem(search.problem.instance, ObjectiveSpec("alpha-fair", parameters), search.problem.error), Board()
+        build_problem(search.problem.instance, ObjectiveSpec("alpha-fair", parameters), search.problem.error),
+        IncumbentStore(),
     )
 
 

@@ -1,13 +1,15 @@
-"""What is tried in turn, by what is asked for and what the problem is."""
+"""Choose the stages of a search by problem, formulation and backend, and run them until the gap is proven."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from optsched.errors import InputError, shown
 from optsched.problem.formulation import ModelOptions
+from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Problem
-from optsched.search.strategies.exact import exactly, formulation_for, in_turn
+from optsched.search.strategies.exact import exactly, formulation_for, in_turn, verify_infeasibility
 from optsched.search.strategies.heuristic import (
     HEURISTICS,
     by_dual,
@@ -15,19 +17,58 @@ from optsched.search.strategies.heuristic import (
     by_levels,
     by_marginal_gain,
     by_prices,
+    fill_idle_gpus,
     in_order,
+    nothing_to_decide,
 )
 from optsched.search.strategies.placement import placed_stages
-from optsched.search.strategies.state import Stage
+from optsched.search.strategies.state import Search, Stage
+from optsched.search.strategies.tenants import raise_tenants
 from optsched.solvers import BACKENDS, RunContext, form_of
 
-__all__ = ["stages_of"]
+__all__ = ["choose_stages", "run_stages"]
 
 
-def stages_of(
+def run_stages(
+    search: Search, formulation: str, backend: str, options: ModelOptions, gap: float, context: RunContext
+) -> Search:
+    """Return the search after its stages, each of which starts from what the ones before it found.
+
+    Parameters
+    ----------
+    formulation, backend, options, gap
+        As of :func:`optsched.solve`.
+    """
+    problem, outer = search.problem, context
+    context = replace(context, scale=problem.objective.sign)
+    stages = choose_stages(problem, formulation, backend, options, gap, context)
+    search = replace(search, name=stages[-1].name, backend=stages[-1].backend)
+    if impossible(problem):
+        return replace(search, infeasible=True, stopped="infeasible")
+    for stage in stages if len(problem.configurations) else [Stage("", "", nothing_to_decide)]:
+        search = replace(search, name=stage.name or search.name, backend=stage.backend)
+        search.tell(context, search.name)
+        search = stage.run(search)
+        if search.infeasible:
+            search = verify_infeasibility(search, context)
+        search.tell(context, search.name)
+        search.store.publish(search)
+        if search.infeasible or context.stopping() or (search.proven(gap) and not search.partial):
+            break
+    if formulation not in HEURISTICS:
+        search = raise_tenants(search, context)
+    search = fill_idle_gpus(search, context.limits.deadline)
+    if outer.interrupted:
+        return replace(search, stopped="interrupted")
+    if search.stopped == "interrupted":  # a solver that was stopped for lack of time
+        return replace(search, stopped="time_limit")
+    return search
+
+
+def choose_stages(
     problem: Problem, wanted: str, backend: str, options: ModelOptions, gap: float, context: RunContext
 ) -> list[Stage]:
-    """Return what is tried in turn until the gap is proven; raise InputError for what does not exist."""
+    """Return the stages in the order in which they run; raise InputError for a name that does not exist."""
     solver = "highs" if backend == "auto" else backend
     form = form_of(solver)
     if form is None:

@@ -150,10 +150,11 @@ def _with_rows(search: Search, keep: NDArray[np.bool_], what: str) -> Search:
     if (plan := search.plan) is not None:
         keep[plan.rows[plan.rows >= 0]] = True
     problem, number = part_of(search.problem, keep)
-    if plan is not None:
+    if search.incumbent is not None and plan is not None:
         plan = replace(plan, rows=np.where(plan.rows >= 0, np.searchsorted(number, plan.rows), -1))
+        search = replace(search, incumbent=replace(search.incumbent, plan=plan))
     note = f"{len(keep) - len(number)} of {len(keep)} rows are {what}"
-    return replace(search, problem=problem, plan=plan).noting(note)
+    return replace(search, problem=problem).noting(note)
 
 
 def by_rack_prices(search: Search, context: RunContext) -> Search:

@@ -1,4 +1,4 @@
-"""The state of a search: what it has found so far, all of it checked."""
+"""The state of a search, which its stages hand on: the incumbent and the dual bound, both confirmed."""
 
 from __future__ import annotations
 
@@ -12,131 +12,173 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optsched._util.numeric import relative
-from optsched.checker import check_plan
-from optsched.instance import ObjectiveSpec
 from optsched.instance.solution import Allocation
-from optsched.problem.problem import Plan, Problem, allocate
-from optsched.search.warm_start import Draft
+from optsched.problem.incumbent import Incumbent, verify_plan
+from optsched.problem.problem import Plan, Problem
 from optsched.solvers import RunContext
 
 if TYPE_CHECKING:
     from optsched.search.placement import Worth
 
-__all__ = ["Board", "Search", "Stage", "bounded", "spec_of"]
+__all__ = ["IncumbentStore", "Search", "Stage", "bounded"]
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search has found so far, all of it checked.
+    """What a search has found so far.
 
-    plan
-        The best; None where there is none.
-    value, bound
-        Its objective on the true curves, and a proven bound on any plan's; to be maximized.
-    partial
-        Whether more is asked for than the bound says: levels beyond the least.
+    Attributes
+    ----------
+    store
+        Where other threads find the state of the search.
+    executor
+        Runs passes of the price engine; None: this process does.
     name, backend
-        What the result calls the last stage.
-    allocations
-        What the plan means.
+        Formulation and backend that the result names: those of the last stage.
+    known, prices
+        Shadow prices of the resources by name, from the last round and from this one.
+    incumbent
+        The best plan; None where none was found.
+    bound
+        Proven upper bound on the value of any plan, to be maximized; None where none is known.
     worth
-        Of rows at the prices of racks and links, where places are decided and the objective is a sum.
+        Reduced value of every row at the prices of racks and links, where placement is decided and the objective is a
+        sum.
+    partial
+        Whether the objective asks for more than the bound covers: levels above the minimum.
     check_s
         The longest time that checking a plan took.
-    known, prices
-        What one more unit of each resource was worth in the last round, and what it is worth in this one, by name.
     """
 
     problem: Problem
-    board: Board
+    store: IncumbentStore
     executor: Executor | None = None
     name: str = ""
     backend: str = ""
-    allocations: tuple[Allocation, ...] = ()
-    check_s: float = 0.0
     known: Mapping[str, float] | None = None
     prices: Mapping[str, float] = field(default_factory=dict)
-    plan: Plan | None = None
-    worth: Worth | None = None
-    value: float = -np.inf
+    incumbent: Incumbent | None = None
     bound: float | None = None
+    worth: Worth | None = None
     stopped: str = "heuristic"
     infeasible: bool = False
     partial: bool = False
+    check_s: float = 0.0
     build_s: float = 0.0
     solve_s: float = 0.0
     notes: tuple[str, ...] = ()
 
+    @property
+    def plan(self) -> Plan | None:
+        """The incumbent as rows of the problem; None where there is no incumbent."""
+        return None if self.incumbent is None else self.incumbent.plan
+
+    @property
+    def value(self) -> float:
+        """Objective of the incumbent on the true curves, to be maximized; -inf where there is no incumbent."""
+        return -np.inf if self.incumbent is None else self.incumbent.value
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """What each running job gets in the incumbent."""
+        return () if self.incumbent is None else self.incumbent.allocations
+
     def noting(self, note: str) -> Search:
+        """Return the search with one more note for the result."""
         return replace(self, notes=(*self.notes, note))
 
     def proven(self, gap: float) -> bool:
-        """Tell whether the plan is within a relative gap of the bound."""
-        if self.plan is None or self.bound is None:
+        """Return whether the incumbent is within a relative gap of the dual bound."""
+        if self.incumbent is None or self.bound is None:
             return False
         return relative(self.bound - self.value, self.value) <= gap
 
     def tell(self, context: RunContext, stage: str) -> None:
-        """Report how far the search has come."""
-        context.progress(stage, None if self.plan is None else self.value, self.bound)
+        """Report incumbent and dual bound to the caller of ``solve``."""
+        context.progress(stage, None if self.incumbent is None else self.value, self.bound)
 
-    def offered(self, plan: Plan, source: str) -> Search:
-        """Return the search with a plan taken up, if the checker finds it feasible, and it is better."""
+    def offered(self, plan: Plan, source: str, *, slack: float | None = None) -> Search:
+        """Return the search with a plan as its incumbent, if the checker finds it feasible and it is better.
+
+        Parameters
+        ----------
+        slack
+            Accept a plan whose value is lower by this much at most; None: its value must be greater.
+        """
         began = time.monotonic()
-        problem, sign = self.problem, self.problem.objective.sign
-        allocations = allocate(problem, plan)
-        report = check_plan(problem.instance, allocations, spec_of(problem), claimed=sign * problem.total(plan))
+        found, violation = verify_plan(self.problem, plan, source)
         search = replace(self, check_s=max(self.check_s, time.monotonic() - began))
-        if not report.ok:
-            return search.noting(f"the plan of {source} was dropped: {report.violations[0]}")
-        return search.taken(plan, allocations, sign * report.value) if sign * report.value > self.value else search
-
-    def taken(self, plan: Plan, allocations: tuple[Allocation, ...], value: float) -> Search:
-        """Return the search with a plan that the checker has confirmed."""
-        search = replace(self, plan=plan, allocations=allocations, value=value)
-        self.board.search = search
+        if found is None:
+            return search.noting(f"the plan of {source} was dropped: {violation}") if violation else search
+        if not (found.value > self.value if slack is None else found.value >= self.value - slack):
+            return search
+        search = replace(search, incumbent=found)
+        self.store.publish(search)
         return search
 
 
-@dataclass
-class Board:
-    """The best of a search for whoever cannot wait for its end: plans that the checker confirmed, and the bound.
+class IncumbentStore:
+    """The best of a search, for a thread that cannot wait for its end.
 
-    opened
-        Set once it is known whether nobody may run, and the stamp is there.
-    stamp
-        The instance's fingerprint, which takes its time where there are many jobs.
+    Attributes
+    ----------
+    warm_start
+        The best plan from before the search; None where none is known.
+    search
+        The latest state of the search; None before the first.
+    fingerprint
+        The instance's fingerprint, which takes a while to compute for many jobs.
+    ready
+        Set once the empty plan was checked and the fingerprint is known.
     """
 
-    draft: Draft | None = None
-    search: Search | None = None
-    stamp: str = ""
-    opened: threading.Event = field(default_factory=threading.Event)
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.warm_start: Incumbent | None = None
+        self.search: Search | None = None
+        self.fingerprint = ""
+        self.ready = threading.Event()
 
-    def drafted(self, draft: Draft | None) -> None:
-        """Take a first plan up, if it is better, or no worse and of more jobs."""
-        mine = self.draft
-        if draft is not None and (
-            mine is None or (draft.value, len(draft.allocations)) > (mine.value, len(mine.allocations))
-        ):
-            self.draft = draft
+    def offer(self, plan: Incumbent | None) -> None:
+        """Keep a warm start, if it is better than the one that is known."""
+        with self._lock:
+            if plan is not None and plan.improves(self.warm_start):
+                self.warm_start = plan
+
+    def publish(self, search: Search) -> None:
+        """Publish the latest state of the search."""
+        with self._lock:
+            self.search = search
+
+    def snapshot(self) -> tuple[Incumbent | None, Search | None]:
+        """Return the warm start and the state of the search, as of now."""
+        with self._lock:
+            return self.warm_start, self.search
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of a search: it may better the plan, the bound, or both. ``name``: what the result calls it."""
+    """One step of a search, which may improve the incumbent, the dual bound, or both.
+
+    Attributes
+    ----------
+    name, backend
+        What the result calls it.
+    """
 
     name: str
     backend: str
     run: Callable[[Search], Search]
 
 
-def spec_of(problem: Problem) -> ObjectiveSpec:
-    return ObjectiveSpec(name=problem.objective.name, parameters=problem.objective.parameters)
-
-
 def bounded(search: Search, bound: float | None, scale: float, source: str) -> Search:
-    """Return the search with a bound, unless a known plan refutes it."""
+    """Return the search with a dual bound, unless the incumbent refutes it.
+
+    Parameters
+    ----------
+    scale
+        Objective of the problem per unit of ``bound``.
+    """
     if bound is None or not np.isfinite(bound):
         return search
     true = bound * scale

@@ -1,4 +1,4 @@
-"""The shares of tenants beyond the least one: weighted water filling among the plans of the greatest least share."""
+"""Raise the shares of tenants above the minimum, by weighted water filling over the plans of the greatest minimum."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from optsched.checker import check
 from optsched.errors import SolverError
 from optsched.problem.formulation import DEFAULT, formulation
-from optsched.problem.problem import Plan, Problem, allocate
+from optsched.problem.problem import Plan, Problem
 from optsched.search.max_min import fill_parties
 from optsched.search.strategies.exact import read_plan, run_backend
-from optsched.search.strategies.state import Search, spec_of
+from optsched.search.strategies.state import Search
 from optsched.solvers import RunContext
 
-__all__ = ["water_filled"]
+__all__ = ["raise_tenants"]
 
 _NAMED = 8
 """Most tenants whose shares a note lists."""
@@ -24,8 +23,8 @@ _GAP = 1e-6
 """Relative gap to which levels are found, unless a smaller one is asked for."""
 
 
-def water_filled(search: Search, context: RunContext) -> Search:
-    """Return the search with the tenants' shares raised one after the other, in lexicographic order."""
+def raise_tenants(search: Search, context: RunContext) -> Search:
+    """Raise the shares of the tenants in lexicographic order, starting from the incumbent."""
     problem, plan = search.problem, search.plan
     names = problem.party_names
     if problem.objective.party != "tenants" or problem.objective.aggregate == "sum" or plan is None or len(names) < 2:
@@ -51,12 +50,10 @@ def water_filled(search: Search, context: RunContext) -> Search:
         return found, None if outcome.bound is None else outcome.bound * built.scale
 
     filled = fill_parties(problem, plan, weight, maximize, gap)
-    allocations = allocate(problem, filled.plan)
-    report = check(problem.instance, allocations, spec_of(problem))
-    value = problem.objective.sign * report.value
-    if not report.ok or value < search.value - 1e-8 * abs(search.value):
-        return search.noting("water filling: its plan was dropped")
+    accepted = search.offered(filled.plan, "water filling", slack=1e-8 * abs(search.value))
+    if accepted.plan is not filled.plan:
+        return accepted
     ranked = sorted(zip(filled.level.tolist(), names, strict=True))[:_NAMED]
     said = ", ".join(f"{one} {level:.4g}" for level, one in ranked) + (", ..." if len(names) > _NAMED else "")
     end = "every level is proven" if filled.proven else "not every level is proven"
-    return search.taken(filled.plan, allocations, value).noting(f"water filling: {said}; {end}")
+    return accepted.noting(f"water filling: {said}; {end}")
