@@ -37,13 +37,16 @@ from rich.table import Table
 from optsched import Instance, check, solve
 from optsched._util.files import write_bytes
 from optsched.instance import Configuration, Job, Reference, validate
+from optsched.instance.generators.network import on_network
 from optsched.instance.generators.workload import generate
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves import AllReduce, Curve
 from optsched.problem.build import build_problem
+from optsched.problem.placement.rate_allocation import best_rates
+from optsched.problem.placement.servers import ServerInventory
 from optsched.problem.problem import Places, Problem, allocate
-from optsched.search.placement import ServerInventory, best_rates, first_plan, on_network
+from optsched.search.placement.sequential import first_plan
 from optsched.solvers import Limits, RunContext
 
 MEASURED_GBPS = 25.0

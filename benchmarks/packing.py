@@ -19,7 +19,8 @@ from optsched.instance import Instance
 from optsched.instance.generators.workload import generate
 from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan
-from optsched.search.placement import first_plan, worth_in_pools
+from optsched.search.placement.prices import worth_in_pools
+from optsched.search.placement.sequential import first_plan
 from optsched.solvers import Limits, RunContext
 
 

@@ -12,17 +12,11 @@ from formulations.network.patterns import Item, Shared
 from formulations.network.sets import Options
 from formulations.network.traffic import Traffic
 from optsched._util.arrays import FloatArray, IntArray
+from optsched.problem.placement.incumbents import settled
+from optsched.problem.placement.packing import PackItem, pack, short_context
+from optsched.problem.placement.rate_allocation import best_rates, loads
+from optsched.problem.placement.servers import ServerInventory, pieces_of
 from optsched.problem.problem import Places, Plan, Problem
-from optsched.search.placement import (
-    PackItem,
-    ServerInventory,
-    best_rates,
-    loads,
-    pack,
-    pieces_of,
-    settled,
-    short_context,
-)
 from optsched.solvers.linear import LinearModel
 
 __all__ = ["rates_of", "reader", "starter"]

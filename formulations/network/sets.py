@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.instance.topology import Crossing, Room, ServerClass, canonical
+from optsched.problem.placement.servers import pieces_of
 from optsched.problem.problem import Problem
 
-__all__ = ["Kind", "Options", "options", "pieces_of"]
+__all__ = ["Kind", "Options", "options"]
 
 Bools = NDArray[np.bool_]
 
@@ -88,12 +89,6 @@ class Options:
     def rack(self, place: int) -> str:
         """Return the rack of a class, by its site."""
         return f"{self.classes[place].site}/{self.classes[place].rack}"
-
-
-def pieces_of(gpus: int, nodes: int) -> tuple[tuple[int, int], ...]:
-    """Return (GPUs, how many) of the pieces of workers that are spread evenly over nodes."""
-    whole, more = divmod(gpus, nodes)
-    return tuple((size, count) for size, count in ((whole + 1, more), (whole, nodes - more)) if count)
 
 
 def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Options:
@@ -193,15 +188,14 @@ class _Hosts:
         """Return (kind, count, share of the rate that each sends) of a row."""
         table = self._problem.configurations
         columns, job = table.columns, int(table.job[row])
-        pool, gpus, nodes, servers = (int(a[row]) for a in (columns.pool, columns.gpus, columns.nodes, columns.servers))
+        pool, gpus, servers = (int(a[row]) for a in (columns.pool, columns.gpus, columns.servers))
         most, slow, fast = max(gpus, servers), float(table.slowest[row]), float(columns.gbps[row])
         rate = slow if slow >= _LITTLE * fast else 0.0
         found = []
-        for size, count in pieces_of(gpus, nodes):
-            share = size * servers / most if servers else 1.0
-            found.append((self._kind(job, pool, size, servers > 0, share * rate), count, share))
-        if servers:
-            found.append((self._kind(job, pool, 0, True, gpus / most * rate), servers, gpus / most))
+        for piece in pieces_of(self._problem, row):
+            of_worker = piece.gpus * servers / most if servers else 1.0
+            share = of_worker if piece.gpus else gpus / most
+            found.append((self._kind(job, pool, piece.gpus, servers > 0, share * rate), piece.count, share))
         return found
 
     def standing(self, job: int, parts: list[tuple[int, int, float]]) -> list[tuple[int, int, int]]:

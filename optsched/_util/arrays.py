@@ -11,6 +11,7 @@ __all__ = [
     "by_group",
     "components",
     "distinct",
+    "even_split",
     "foremost",
     "members",
     "offsets",
@@ -70,6 +71,19 @@ def distinct(key: IntArray | FloatArray) -> tuple[IntArray, IntArray]:
     number = np.empty(len(key), dtype=np.int64)
     number[order] = np.repeat(np.arange(len(start)), np.diff(start, append=len(key)))
     return order[start], number
+
+
+def even_split(total: ArrayLike, parts: ArrayLike) -> tuple[IntArray, IntArray]:
+    """Spread units over parts as evenly as possible, for instance the GPUs of a job over its nodes.
+
+    Returns
+    -------
+    size, count
+        The larger and the smaller size of a part, which differ by one, and how many parts have each size; shape
+        ``(..., 2)`` each. The count of the larger size may be 0.
+    """
+    smaller, more = np.divmod(total, parts)
+    return np.stack([smaller + 1, smaller], axis=-1), np.stack([more, parts - more], axis=-1)
 
 
 def positions(some: IntArray, size: int) -> IntArray:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 import msgspec
 
 from optsched.instance import Instance
+from optsched.instance.generators.network import on_network
 from optsched.instance.generators.workload import generate
 from optsched.prediction.curves.base import Positive, PositiveInt
 from optsched.prediction.curves.fitted import CurveFile
 from optsched.schedule.generate import timed
-from optsched.search.placement import on_network
 
 __all__ = ["Network", "Recipe", "made"]
 

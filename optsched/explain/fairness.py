@@ -9,7 +9,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, even_split
 from optsched.checker import check
 from optsched.explain.goodput_floors import floored
 from optsched.explain.oracle import Asker, Report
@@ -221,8 +221,8 @@ def _of_server(job: Job, field: str) -> float:
 def _pieces_fit(gpus: IntArray, nodes: IntArray, a: Allocation) -> NDArray[np.bool_]:
     """Tell of each way whether its even pieces fit into the pieces of an allocation, the largest into the largest."""
     there = np.array(sorted((a.placement or {}).values(), reverse=True))
-    least, larger = np.divmod(gpus, nodes)  # so many pieces have one GPU more
+    (larger, smaller), (more, _) = (part.T for part in even_split(gpus, nodes))
     last = np.minimum(nodes, len(there)) - 1
-    fits: NDArray[np.bool_] = (nodes <= len(there)) & (there[last] >= least)
-    fits &= (larger == 0) | (there[np.clip(larger - 1, 0, last)] > least)
+    fits: NDArray[np.bool_] = (nodes <= len(there)) & (there[last] >= smaller)
+    fits &= (more == 0) | (there[np.clip(more - 1, 0, last)] >= larger)
     return fits

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched._util.arrays import IntArray
+from optsched._util.arrays import IntArray, even_split
 from optsched.instance import Instance
 from optsched.instance.transfers import Transfers, hourly_price
 
@@ -54,9 +54,9 @@ class Pool:
         """
         sizes = self.sizes if most is None else np.minimum(self.sizes, most)
         nodes = np.arange(1, min(gpus, len(sizes)) + 1)
-        whole, more = np.divmod(gpus, nodes)
-        fits: NDArray[np.bool_] = (sizes[nodes - 1] >= whole) & (
-            (more == 0) | (sizes[np.maximum(more, 1) - 1] >= whole + 1)
+        (larger, smaller), (more, _) = (part.T for part in even_split(gpus, nodes))
+        fits: NDArray[np.bool_] = (sizes[nodes - 1] >= smaller) & (
+            (more == 0) | (sizes[np.maximum(more, 1) - 1] >= larger)
         )
         even: IntArray = nodes[fits]
         return even

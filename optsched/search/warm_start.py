@@ -18,7 +18,7 @@ from optsched.problem.incumbent import Incumbent, verify
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan, Problem, allocate
 from optsched.search.heuristics.marginal_gain import marginal_gain
-from optsched.search.placement import first_plan
+from optsched.search.placement.sequential import first_plan
 from optsched.search.prices import price
 from optsched.solvers import RunContext
 

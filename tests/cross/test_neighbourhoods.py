@@ -12,7 +12,9 @@ from optsched.checker import check
 from optsched.instance import ObjectiveSpec
 from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan, allocate
-from optsched.search.placement import first_plan, improved, worth_of
+from optsched.search.placement.lns import improved
+from optsched.search.placement.prices import worth_of
+from optsched.search.placement.sequential import first_plan
 from optsched.solvers import Limits, RunContext
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed

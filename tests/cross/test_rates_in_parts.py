@@ -16,10 +16,11 @@ from optsched.instance import ObjectiveSpec
 from optsched.instance.topology import Room
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import ModelOptions
+from optsched.problem.placement.incumbents import part_of
 from optsched.problem.problem import allocate
-from optsched.search.placement import at_levels, in_intervals, kernel_plan, narrowed, part_of, widened, worth_of
 from optsched.search.placement.domains import stands_of
-from optsched.search.placement.rate_levels import ENDS
+from optsched.search.placement.prices import worth_of
+from optsched.search.placement.rate_levels import ENDS, at_levels, in_intervals, kernel_plan, narrowed, widened
 from optsched.search.placement.reduced_costs import Nets
 from optsched.solvers import Limits, RunContext, highs
 from tests.support.placement_instances import made

@@ -10,7 +10,8 @@ import optsched
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.problem.build import build_problem
 from optsched.problem.configurations import same_rows
-from optsched.search.placement import needed, part_of
+from optsched.problem.placement.incumbents import part_of
+from optsched.search.placement.dominance import needed
 from optsched.search.strategies.max_min_placement import by_fair_sums
 from optsched.search.strategies.placement import by_kernels, by_rack_prices, one_by_one
 from optsched.search.strategies.state import IncumbentStore, Search

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, even_split
 from optsched.instance.topology import Crossing, Room, ServerClass
 from optsched.problem.problem import Places, Problem
 
@@ -34,9 +34,9 @@ def pieces_of(problem: Problem, row: int) -> tuple[Piece, ...]:
     """Return the pieces of a row: its workers, spread evenly over its nodes, and its parameter servers."""
     table = problem.configurations
     columns, owner = table.columns, problem.instance.jobs[table.job[row]]
-    whole, more = divmod(int(columns.gpus[row]), int(columns.nodes[row]))
     found = []
-    for size, count in ((whole + 1, more), (whole, int(columns.nodes[row]) - more)):
+    sizes, counts = even_split(columns.gpus[row], columns.nodes[row])
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         if count:
             takes = np.array([size, size * owner.cpu_cores_per_gpu, size * owner.memory_gb_per_gpu])
             found.append(Piece(size, count, takes))

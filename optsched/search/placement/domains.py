@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched._util.arrays import FloatArray, IntArray, distinct, members
+from optsched._util.arrays import FloatArray, IntArray, distinct, even_split, members
 from optsched.instance.pools import Pool
 from optsched.instance.topology import Parted, Room
 from optsched.problem.problem import Problem
@@ -235,8 +235,7 @@ def _within(homes: Bools) -> Bools:
 
 def _workers(gpus: IntArray, nodes: IntArray, servers: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
     """Return size, count and part of the rate of the two kinds of pieces of workers of each row, ``(n, 2)`` each."""
-    whole, more = np.divmod(gpus, nodes)
-    size, count = np.stack([whole + 1, whole], axis=1), np.stack([more, nodes - more], axis=1)
+    size, count = even_split(gpus, nodes)
     share = np.where(servers[:, None] > 0, size * (servers / np.maximum(gpus, servers))[:, None], 1.0)
     return size, count, share
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, even_split
 from optsched.problem.configurations import rising, sampled
 from optsched.problem.problem import Problem
 
@@ -63,9 +63,9 @@ class Pairs(NamedTuple):
 
 def _inside(gpus: IntArray, nodes: IntArray) -> Pairs:
     """Return the pairs of different rows of which the other's k-th largest piece is never larger."""
-    whole, more = np.divmod(gpus, nodes)
+    size, count = even_split(gpus, nodes)
     place = np.arange(int(nodes.max(initial=1)))
-    piece = np.where(place < nodes[:, None], whole[:, None] + (place < more[:, None]), 0)
+    piece = np.where(place < nodes[:, None], np.where(place < count[:, :1], size[:, :1], size[:, 1:]), 0)
     inside = np.ones((len(gpus), len(gpus)), dtype=bool)
     for k in place.tolist():
         inside &= piece[None, :, k] <= piece[:, None, k]

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, even_split
 from optsched.instance.topology import canonical
 from optsched.problem.configurations import some_rows
 from optsched.problem.placement.incumbents import settled
@@ -128,9 +128,9 @@ def _may_fit(problem: Problem, inventory: ServerInventory, free: FloatArray, row
         here = (inventory.site == sites.index(pool.site)) & (inventory.gpu_type == types.index(pool.gpu_type))
         left = np.sort(free[here, 0] + _EPS)
         gpus, nodes = columns.gpus[rows[mine]], columns.nodes[rows[mine]]
-        whole, more = np.divmod(gpus, nodes)
-        fits[mine] = len(left) - np.searchsorted(left, whole) >= nodes
-        fits[mine] &= (more == 0) | (len(left) - np.searchsorted(left, whole + 1) >= more)
+        (larger, smaller), (more, _) = (part.T for part in even_split(gpus, nodes))
+        fits[mine] = len(left) - np.searchsorted(left, smaller) >= nodes
+        fits[mine] &= (more == 0) | (len(left) - np.searchsorted(left, larger) >= more)
     return fits
 
 

@@ -15,7 +15,7 @@ from optsched.problem.formulation import DEFAULT, Formulated, Formulation, Model
 from optsched.problem.infeasibility import proven_infeasible
 from optsched.problem.problem import Plan, Problem
 from optsched.search.max_min import tightened
-from optsched.search.placement import narrowed, widened
+from optsched.search.placement.rate_levels import narrowed, widened
 from optsched.search.strategies.heuristic import HEURISTICS
 from optsched.search.strategies.state import Search, bounded
 from optsched.solvers import Outcome, RunContext, form_of
@@ -125,7 +125,9 @@ def in_turn(
 
 def hopeful(search: Search, context: RunContext, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
     """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
-    from optsched.search.placement import in_intervals, part_of, worth_of
+    from optsched.problem.placement.incumbents import part_of
+    from optsched.search.placement.prices import worth_of
+    from optsched.search.placement.rate_levels import in_intervals
 
     problem, plan = search.problem, search.plan
     if plan is None or search.worth is None:

@@ -109,7 +109,7 @@ def in_rounds(search: Search, run: Callable[[Search], Search], context: RunConte
 
 def one_by_one(search: Search, context: RunContext) -> Search:
     """Find a plan with places and rates, one decision after the other."""
-    from optsched.search.placement import first_plan
+    from optsched.search.placement.sequential import first_plan
 
     for worth in (None,) if search.worth is None else (search.worth, None):
         if search.proven(2 * context.limits.gap):
@@ -125,7 +125,8 @@ def by_pool_prices(search: Search, context: RunContext) -> Search:
 
     Where rates are decided, prices without a network say too little: those of racks and links come first.
     """
-    from optsched.search.placement import first_plan, worth_in_pools
+    from optsched.search.placement.prices import worth_in_pools
+    from optsched.search.placement.sequential import first_plan
 
     problem = search.problem
     summed = problem.objective.aggregate == "sum" and problem.instance.max_moves is None
@@ -145,7 +146,7 @@ def by_pool_prices(search: Search, context: RunContext) -> Search:
 
 def _with_rows(search: Search, keep: NDArray[np.bool_], what: str) -> Search:
     """Return the search on some of its rows, ``keep`` of shape ``(rows,)``, and those of its plan."""
-    from optsched.search.placement import part_of
+    from optsched.problem.placement.incumbents import part_of
 
     if (plan := search.plan) is not None:
         keep[plan.rows[plan.rows >= 0]] = True
@@ -162,7 +163,8 @@ def by_rack_prices(search: Search, context: RunContext) -> Search:
 
     Of many rows, prices leave few at a fraction of the time.
     """
-    from optsched.search.placement import needed, worth_of
+    from optsched.search.placement.dominance import needed
+    from optsched.search.placement.prices import worth_of
 
     if len(search.problem.configurations) < _MANY:
         search = _with_rows(search, needed(search.problem), "needless")
@@ -182,7 +184,8 @@ def by_kernels(search: Search, context: RunContext) -> Search:
     Between two of them, what is too dear for a better plan than the one that is known is left out, and the rest is
     priced anew, with values at rates that are known better.
     """
-    from optsched.search.placement import improved, kernel_plan
+    from optsched.search.placement.lns import improved
+    from optsched.search.placement.rate_levels import kernel_plan
 
     for times, error in _KERNELS.items():
         problem, worth = search.problem, search.worth
@@ -220,7 +223,7 @@ def _kernel_watch(context: RunContext) -> RunContext:
 
 def _repriced(search: Search, context: RunContext, error: float) -> Search:
     """Leave out what is too dear for a better plan, and price the rest with values at rates to an error."""
-    from optsched.search.placement import worth_of
+    from optsched.search.placement.prices import worth_of
 
     assert search.worth is not None
     if search.plan is None:

@@ -18,7 +18,7 @@ from optsched.problem.problem import Plan, Problem
 from optsched.solvers import RunContext
 
 if TYPE_CHECKING:
-    from optsched.search.placement import Worth
+    from optsched.search.placement.prices import Worth
 
 __all__ = ["IncumbentStore", "Search", "Stage", "bounded"]
 
