@@ -16,6 +16,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray
 from optsched._util.executors import Blocks
+from optsched._util.newton import Local, minimize
 from optsched.search.prices.dual import spans
 from optsched.search.prices.table import Table
 
@@ -35,15 +36,6 @@ class Descent:
     prices: FloatArray
     passes: int
     settled: bool = True
-
-
-@dataclass(frozen=True)
-class _Local:
-    """The smoothed dual at a point: value, gradient and Hessian."""
-
-    value: float
-    gradient: FloatArray
-    hessian: FloatArray
 
 
 def first_guess(table: Table) -> FloatArray:
@@ -73,39 +65,15 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int, sp
     # the longest step; a price that nothing tells of may rise by a mean job's best value
     roof = 4.0 * np.maximum(first_guess(table), prices)
     roof[roof == 0] = 1.0
-    here = _evaluate(table, prices, heat, spread)
-    passes, settled = 1, False
-    for _ in range(steps):
-        free = (prices > 0) | (here.gradient < 0)
-        if not free.any():
-            settled = True
-            break
-        step = np.zeros(table.resources)
-        system = here.hessian[np.ix_(free, free)]
-        diagonal = np.diag(system)
-        # where nothing competes there is no curvature, and the price moves as far as it may
-        system = system + np.diag(1e-9 * diagonal + 1e-9 * np.abs(here.gradient[free]) / roof[free] + 1e-300)
-        step[free] = -np.linalg.lstsq(system, here.gradient[free], rcond=1e-13)[0]
-        decrement = -float(here.gradient @ step)
-        if decrement <= 1e-9 * abs(here.value) or not np.isfinite(decrement):
-            settled = bool(np.isfinite(decrement))
-            break
-        with np.errstate(over="ignore"):  # a step of almost nothing meets no roof
-            length = min(1.0, float(np.min(roof[step > 0] / step[step > 0], initial=np.inf)))
-        for _ in range(6):
-            trial = np.maximum(0.0, prices + length * step)
-            there = _evaluate(table, trial, heat, spread)
-            passes += 1
-            if there.value <= here.value + 1e-4 * float(here.gradient @ (trial - prices)):
-                prices, here = trial, there
-                break
-            length /= 4
-        else:
-            break
-        if decrement <= 1e-6 * abs(here.value) * temperature:
-            settled = True
-            break
-    return Descent(prices, passes, settled)
+    found = minimize(
+        lambda at: _evaluate(table, at, heat, spread),
+        prices,
+        steps=steps,
+        tolerance=1e-9,
+        last=1e-6 * temperature,
+        longest=roof,
+    )
+    return Descent(found.point, found.evaluations, found.settled)
 
 
 class Spread:
@@ -115,21 +83,21 @@ class Spread:
         self.ranges = spans(table, rows)
         self._blocks = Blocks(executor, [table.part(begin, end) for begin, end in self.ranges])
 
-    def collect(self, prices: FloatArray, heat: FloatArray) -> list[_Local]:
+    def collect(self, prices: FloatArray, heat: FloatArray) -> list[Local]:
         """Return what a pass collects of each block."""
         return self._blocks.map(_collect, [(prices, heat[begin:end]) for begin, end in self.ranges])
 
 
-def _evaluate(table: Table, prices: FloatArray, heat: FloatArray, spread: Spread | None) -> _Local:
+def _evaluate(table: Table, prices: FloatArray, heat: FloatArray, spread: Spread | None) -> Local:
     parts = [_collect(table, prices, heat)] if spread is None else spread.collect(prices, heat)
-    return _Local(
+    return Local(
         float(table.capacity @ prices) + sum(part.value for part in parts),
         table.capacity - np.sum([part.gradient for part in parts], axis=0),
         np.sum([part.hessian for part in parts], axis=0),
     )
 
 
-def _collect(table: Table, prices: FloatArray, heat: FloatArray) -> _Local:
+def _collect(table: Table, prices: FloatArray, heat: FloatArray) -> Local:
     """Return what the units of a table add to the smoothed dual, what they use, and the covariance of that."""
     resources = table.resources
     value = 0.0
@@ -162,4 +130,4 @@ def _collect(table: Table, prices: FloatArray, heat: FloatArray) -> _Local:
         else:
             taken = table.matrix[rows + low]
             squares += (taken.T @ taken.multiply((weight / warm[owner])[:, None])).toarray()
-    return _Local(value, used, squares)
+    return Local(value, used, squares)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from optsched._util.arrays import FloatArray
+from optsched._util.newton import Local, minimize
 from optsched.errors import InputError
-from optsched.timeshare.divisible.newton import Local, minimized
 
 __all__ = ["dominant_shares", "nash_welfare"]
 
@@ -80,7 +80,7 @@ def nash_welfare(
         return Local(float(price.sum() - weights @ np.log(spend)), 1.0 - bought @ part, scaled.T @ scaled)
 
     # together all users spend all weights: the prices sum to that
-    price, _ = minimized(dual, np.full(len(capacity), total / len(capacity)), steps=100, tolerance=1e-15 * total)
+    price = minimize(dual, np.full(len(capacity), total / len(capacity)), steps=100, tolerance=1e-15, scale=total).point
     tasks = weights / (part @ price)
     tasks /= max(1.0, float((tasks @ part).max()))
     value = float(weights @ np.log(tasks))

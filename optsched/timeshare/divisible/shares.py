@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.newton import Local, minimize
 from optsched.errors import InputError, shown
-from optsched.timeshare.divisible.newton import Local, minimized
 
 __all__ = ["Shared", "shares"]
 
@@ -273,7 +273,7 @@ def _prices(data: _Data, capacity: FloatArray, start: FloatArray, heat: float) -
         return Local(value, gradient, hessian)
 
     size = float(data.weight.sum()) if log else abs(float(capacity @ start)) + 1e-300
-    return minimized(evaluate, start, steps=25, tolerance=1e-14 * size)[0]
+    return minimize(evaluate, start, steps=25, tolerance=1e-14, scale=size).point
 
 
 def _shared(data: _Data, capacity: FloatArray, prices: FloatArray, heat: float) -> Shared:
