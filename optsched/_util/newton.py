@@ -95,8 +95,11 @@ def minimize(
 
 def _newton_step(hessian: FloatArray, gradient: FloatArray, roof: FloatArray) -> FloatArray:
     """Return the Newton step; a variable without curvature moves as far as it may."""
-    diagonal = np.diag(hessian)
-    hessian = hessian + np.diag(1e-9 * diagonal + 1e-9 * np.abs(gradient) / roof + 1e-300)
-    scale = np.sqrt(np.diag(hessian))
+    ridge = 1e-9 * np.diag(hessian) + 1e-9 * np.abs(gradient) / roof + 1e-300
+    diagonal = np.diag(hessian) + ridge
+    # rounding may leave a tiny diagonal entry negative, and more off the diagonal than its root allows
+    size = np.abs(diagonal)
+    scale = np.sqrt(np.maximum(size, 1e-20 * size.max()))
+    hessian = hessian + np.diag(ridge)
     step = -np.linalg.lstsq(hessian / np.outer(scale, scale), gradient / scale, rcond=1e-13)[0] / scale
     return np.asarray(step, dtype=np.float64)
