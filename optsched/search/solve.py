@@ -22,6 +22,7 @@ from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, ObjectiveSpec, admit, fingerprint
 from optsched.instance.objectives import objective as objective_of
+from optsched.instance.objectives import objectives_of
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation, Waiting, allocations_hash
 from optsched.problem.build import build_problem
@@ -29,6 +30,7 @@ from optsched.problem.formulation import DEFAULT, ModelOptions, renamed
 from optsched.problem.incumbent import Incumbent
 from optsched.problem.infeasibility import impossible, why_infeasible
 from optsched.problem.problem import Problem
+from optsched.search.lexicographic import lexicographic
 from optsched.search.strategies import HEURISTICS, IncumbentStore, Search, run_stages
 from optsched.search.warm_start import empty_plan, warm_starts
 from optsched.solvers import Limits, Progress, RunContext, form_of
@@ -81,7 +83,8 @@ def solve(
     instance
         An instance, or the path of its file.
     objective
-        Replaces the instance's own: a name, or a name with parameters.
+        Replaces the instance's own, as text: ``progress``, ``alpha-fair:alpha=2``, or several, the most important first:
+        ``max-min,progress``. See :func:`optsched.search.multiobjective.in_order`.
     formulation
         Name of an installed formulation or of a heuristic. ``auto`` without a named backend tries ``prices`` for
         objectives that are sums and ``levels`` for the minimum over jobs; if these do not prove the gap, it chooses a
@@ -116,7 +119,7 @@ def solve(
     Raises
     ------
     InputError
-        For an unknown name, or a limit out of range.
+        For a wrong instance (see :func:`optsched.instance.admit`), an unknown name, or a limit out of range.
     SolverError
         For a backend that is not installed, or that cannot take the formulation.
     """
@@ -126,7 +129,23 @@ def solve(
     limits = Limits.asked(began, time_limit, gap, seed, threads, memory_gb)
     if prices is not None and not all(0 <= price < np.inf for price in prices.values()):
         raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
-    spec = (ObjectiveSpec(name=objective) if isinstance(objective, str) else objective) or instance.objective
+    wanted = objectives_of(objective, instance.objective)
+    if len(wanted) > 1:
+        each = partial(
+            solve,
+            formulation=formulation,
+            backend=backend,
+            options=options,
+            gap=gap,
+            seed=seed,
+            threads=threads,
+            memory_gb=memory_gb,
+            prices=prices,
+            executor=executor,
+            progress=progress,
+        )
+        return lexicographic(each, instance, wanted, time_limit=time_limit)
+    spec = wanted[0]
     objective_of(spec)  # an unknown objective is refused before any work is done for it
     request = _Request(instance, spec, formulation, backend, options, gap, seed, prices, executor, began)
     context, store = RunContext(replace(limits, gap=gap / 2), report=progress, started=began), IncumbentStore()
