@@ -83,7 +83,7 @@ def solve(
     instance
         An instance, or the path of its file.
     objective
-        Replaces the instance's own, as text: ``progress``, ``alpha-fair:alpha=2``, or several, the most important first:
+        Replaces the instance's own, as text: ``progress``, ``alpha-fair:alpha=2``, or several by decreasing importance:
         ``max-min,progress``. See :func:`optsched.search.multiobjective.in_order`.
     formulation
         Name of an installed formulation or of a heuristic. ``auto`` without a named backend tries ``prices`` for
