@@ -200,6 +200,7 @@ def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: 
         "build_s": result.build_s,
         "solve_s": result.solve_s,
         "notes": "; ".join(result.notes),
+        "disbelieved": "; ".join(filter(_refutes, result.notes)),
         "solved_by": "/".join(part for part in (result.formulation, result.backend) if part),
     }
     verified: dict[str, Any] = {"verified_status": "none"}
@@ -216,6 +217,11 @@ def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: 
     trace = _trace([(p.seconds, p.value, p.bound) for p in seen if p.seconds <= total_s] + [last], sign)
     first = next((seconds for seconds, value, _ in trace if value is not None), None)
     return {**claimed, **verified, "first_s": first, "trace": trace}
+
+
+def _refutes(note: str) -> bool:
+    """Tell whether a note of a result says that a claim of the solver is false, and not only that it is unproven."""
+    return (note.endswith("believed") and "nothing else says so" not in note) or " was dropped: " in note
 
 
 def _trace(points: list[tuple[float, float | None, float | None]], sign: float) -> Trace:

@@ -153,6 +153,8 @@ def _refuted(row: Row, best: float | None) -> str:
     """Return why a claim is false; empty where nothing speaks against it."""
     if row.verified_status == "violated":
         return f"the plan breaks rules: {row.violations}"
+    if row.disbelieved:
+        return row.disbelieved
     if best is None:
         return ""
     if row.claimed_status == "infeasible":

@@ -45,6 +45,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         an exception that is no answer, or a process that died.
     claimed_*
         What the result says of itself.
+    disbelieved
+        Claims of the method's solver that the search itself refuted or dropped, e.g. a bound below a plan that is
+        known: they are false, although the result does not repeat them.
     verified_*
         What the checker finds when it is run once more, here: ``feasible``, ``violated`` (``violations`` says why), or
         ``none`` where there is no plan; the objective by the true curves; and the gap from there to the claimed bound.
@@ -89,6 +92,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     claimed_objective: float | None = None
     claimed_bound: float | None = None
     claimed_gap: float | None = None
+    disbelieved: str = ""
     verified_status: str = ""
     verified_objective: float | None = None
     verified_gap: float | None = None
@@ -180,7 +184,7 @@ def _frame_of(content: bytes, suffix: str, path: Path) -> pl.DataFrame:
             frame = pl.read_parquet(content)
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise InputError(f"a table of runs ({str(error).splitlines()[0]})", file=str(path)) from None
-    if missing := [name for name in SCHEMA if name not in frame.columns]:
+    if missing := [name for name in SCHEMA if name not in frame.columns and name != "disbelieved"]:
         raise InputError(
             "a table of runs, as `optsched bench run` writes it", path=f"column {missing[0]}", file=str(path)
         )

@@ -17,11 +17,14 @@ import pytest
 from optsched import save
 from optsched.bench import Method, Row, Spec, Task, load_spec, methods, read_rows, run, write_rows
 from optsched.bench.measure import measure
+from optsched.bench.scores import judged
 from optsched.cli.commands.bench import report
 from optsched.errors import InputError
 from optsched.problem.formulation import formulations
 from optsched.search.solve import HEURISTICS
 from optsched.solvers import BACKENDS
+from optsched.solvers.subprocess import client
+from tests.support import solver_faults
 from tests.support.bench_rows import row
 from tests.support.builders import instance, job, listed
 
@@ -206,3 +209,17 @@ def test_a_process_that_dies_is_one_failed_run(tmp_path: Path, monkeypatch: pyte
     assert [(one.seed, one.outcome) for one in done.made] == [(1, "failed"), (0, "done")]
     (failed,) = done.failed
     assert "its process died" in failed.reason
+
+
+def test_a_claim_that_the_search_refutes_is_refuted(
+    tmp_path: Path, here: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A solver that calls everything infeasible: the search disbelieves it, and the table says so."""
+    monkeypatch.setitem(client.ENTRIES, "highs", solver_faults.entry(solver_faults.infeasible))
+    spec = Spec(instances=(str(SMALL[0]),), formulations=("configuration",), time_limit=10.0)
+    run(spec, tmp_path / "t.csv", executor=here)
+    (one,) = read_rows(tmp_path / "t.csv")
+    assert "of which a point is known: not believed" in one.disbelieved
+    (judgement,) = judged([one])
+    assert judgement.refuted == one.disbelieved
+    assert not judgement.proven

@@ -73,9 +73,10 @@ def test_what_does_not_end_counts_at_the_limit() -> None:
             "is called infeasible",
         ),
         ({"verified_status": "violated", "violations": "capacity"}, "breaks rules: capacity"),
+        ({"disbelieved": "HiGHS claims the bound 9: not believed", "claimed_bound": None}, "claims the bound 9"),
         ({"claimed_bound": 10.0, "sense": "least", "verified_objective": 12.0, "fingerprint": "m"}, ""),
     ],
-    ids=["bound", "infeasible", "rules", "least"],
+    ids=["bound", "infeasible", "rules", "disbelieved", "least"],
 )
 def test_claims_that_others_refute(claim: dict[str, object], says: str) -> None:
     liar = judged([row("honest"), row("liar", **claim)])[1]
