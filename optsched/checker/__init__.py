@@ -14,6 +14,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray
 from optsched.checker.copies import copy_rules, hourly_cost
+from optsched.checker.memory import Memory
 from optsched.checker.placement import capacity_rules, found_places, place_rules
 from optsched.checker.recompute import TOLERANCE, Truth, close, keeps
 from optsched.checker.rules import own_rules, plan_rules
@@ -23,7 +24,7 @@ from optsched.instance import Instance, ObjectiveSpec, admit, admit_all
 from optsched.instance.objectives import Rates, objective, one_objective
 from optsched.instance.solution import Allocation
 
-__all__ = ["TOLERANCE", "Report", "Violation", "check", "check_plan"]
+__all__ = ["TOLERANCE", "Memory", "Report", "Violation", "check", "check_plan"]
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,13 @@ def check_plan(
     allocations: Sequence[Allocation],
     spec: ObjectiveSpec | None = None,
     claimed: float | None = None,
+    memory: Memory | None = None,
 ) -> Report:
-    """Check a plan as :func:`check` does, of an instance and records that are known to be valid."""
-    truth = Truth(instance)
+    """Check a plan as :func:`check` does, of an instance and records that are known to be valid.
+
+    ``memory``: of earlier checks of the same cluster.
+    """
+    truth = Truth(instance, memory)
     held, violations = _one_each(truth, allocations)
     throughput = truth.throughputs(list(held.values()))
     for a, rate in zip(held.values(), throughput.tolist(), strict=True):

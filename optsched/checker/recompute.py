@@ -12,6 +12,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray
 from optsched.checker.extremes import best_goodputs
+from optsched.checker.memory import Memory
 from optsched.instance import Configuration, Instance, Job
 from optsched.instance.objectives import Base
 from optsched.instance.server_names import split
@@ -53,13 +54,15 @@ def _same(held: dict[str, int] | None, named: dict[str, int] | None) -> bool:
 class Truth:
     """The facts of one instance, looked up again and again while a plan is checked."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, memory: Memory | None = None) -> None:
         self.instance = instance
+        self._memory = (memory or Memory()).of(instance)
+        self._kinds: dict[str, tuple[Hashable, ...]] = {}
         self.jobs = {job.id: job for job in instance.jobs}
         self.groups = {group.id: group for group in instance.cluster.servers}
         prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
         self.prices = {site.id: prices | site.hourly_prices for site in instance.cluster.sites}
-        self._references: dict[Hashable, float] = {}
+        self._references = self._memory.goodputs
 
     @cached_property
     def _held_by(self) -> dict[tuple[str, str], list[int]]:
@@ -159,11 +162,11 @@ class Truth:
 
     def references(self, jobs: Sequence[Job]) -> FloatArray:
         """Return the goodput that progress 1.0 means for each job, shape ``(jobs,)``; curves are evaluated together."""
-        keys = [self._kind(job) for job in jobs]
+        keys: list[Hashable] = [("reference", self._kind(job)) for job in jobs]
         waiting = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._references}
         counts = {key: self._counts_of_reference(job) for key, job in waiting.items()}
         while waiting:  # the next number of GPUs of each kind, until one can run
-            pairs, known = [], defaultdict[tuple[Hashable, ...], list[float]](list)
+            pairs, known = [], defaultdict[Hashable, list[float]](list)
             for key, job in list(waiting.items()):
                 if job.reference is not None and job.reference.goodput is not None:
                     found, gpus = job.reference.goodput, 0
@@ -186,11 +189,13 @@ class Truth:
                     del waiting[key]
         return np.array([self._references[key] for key in keys], dtype=np.float64)
 
-    @staticmethod
-    def _kind(job: Job) -> tuple[Hashable, ...]:
+    def _kind(self, job: Job) -> tuple[Hashable, ...]:
         """Return what decides the goodputs of a job's ways, and which of them is its reference."""
-        return (
-            tuple(job.curves.items()),
+        if (known := self._kinds.get(job.id)) is not None:
+            return known
+        kind: tuple[Hashable, ...] = (
+            tuple(job.curves),
+            self._memory.identities(tuple(job.curves.values()), self.instance.curves),
             job.configurations,
             job.sites,
             job.min_gpus,
@@ -204,13 +209,15 @@ class Truth:
             job.max_gpus_per_server,
             tuple(job.affinity.items()),
         )
+        self._kinds[job.id] = kind
+        return kind
 
     def measures(self, jobs: Sequence[Job], base: Base) -> FloatArray:
         """Return the goodput that an objective measures each job by (see :data:`optsched.instance.objectives.Base`)."""
         if base == "reference":
             return self.references(jobs)
         there = sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs)
-        keys = [(base, there if base == "isolated" else 0, *self._kind(job)) for job in jobs]
+        keys = [(base, there if base == "isolated" else 0, self._kind(job)) for job in jobs]
         waiting = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._references}
         best = best_goodputs(self, list(waiting.values()))
         pick = min if base == "least" else max

@@ -11,7 +11,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray, positions
 from optsched._util.numeric import relative
-from optsched.checker import check
+from optsched.checker import Memory, check_plan
 from optsched.instance import Instance
 from optsched.instance.solution import Allocation
 from optsched.problem.build import build_problem
@@ -58,7 +58,12 @@ class Answer:
 
 
 def decided(
-    instance: Instance, prices: Mapping[str, float], gap: float, deadline: float | None, hysteresis: float
+    instance: Instance,
+    prices: Mapping[str, float],
+    gap: float,
+    deadline: float | None,
+    hysteresis: float,
+    memory: Memory | None = None,
 ) -> Answer:
     """Answer the question of a round.
 
@@ -68,6 +73,8 @@ def decided(
         Of the last round, by name.
     hysteresis
         Part of a job's value that a change of what it holds must gain at least.
+    memory
+        Of checks of earlier rounds.
     """
     began = time.monotonic()
     problem = build_problem(instance, error=gap / 2)
@@ -88,7 +95,7 @@ def decided(
     plan = Rows(rows)
     allocations, sign = allocate(problem, plan), problem.objective.sign
     value = problem.total(plan)
-    report = check(instance, allocations, claimed=sign * value)
+    report = check_plan(instance, allocations, claimed=sign * value, memory=memory)
     if not report.ok:
         return _searched(instance, prices, gap, deadline, built)
     bound = max(found.bound, value)

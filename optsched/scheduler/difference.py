@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import numpy as np
 
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.instance import Holding
 from optsched.instance.solution import Allocation
 from optsched.scheduler.decide import Answer
@@ -95,51 +96,54 @@ class _Reasons:
     """Says why a job gets what it gets, in terms of values and of the prices of GPUs."""
 
     def __init__(self, question: Question, answer: Answer) -> None:
-        self._question, self._answer = question, answer
-        self._numbers = {}
-        instance = question.instance
-        if instance is not None:
-            self._numbers = {job.id: j for j, job in enumerate(instance.jobs)}
-        problem = answer.problem
-        if problem is not None and answer.prices:
-            names = problem.configurations.resource_names
-            self._costs = problem.configurations.costs(np.array([answer.prices.get(name, 0.0) for name in names]))
+        self._question, self._own, self._all = question, answer.reasons or {}, answer.reason
+        self._numbers: dict[str, int] = {}
+        problem, rows = answer.problem, answer.rows
+        if problem is None or rows is None or not answer.prices or question.instance is None:
+            return
+        table = problem.configurations
+        self._numbers = {job.id: j for j, job in enumerate(question.instance.jobs)}
+        cost = table.costs(np.array([answer.prices.get(name, 0.0) for name in table.resource_names]))
+        best = _best(problem.value - cost, table.first)
+        kept = np.full(table.jobs, -1, dtype=np.int64)
+        kept[table.job[table.kept][::-1]] = np.flatnonzero(table.kept)[::-1]
+        # of each job: its row, what it holds, and what would be best for it at the prices; -1 for none
+        self._rows = [column.tolist() for column in (rows, kept, best)]
+        self._value, self._cost, self._columns, self._pools = problem.value, cost, table.columns, table.pools
 
     def of(self, job: LiveJob, kind: Kind, a: Allocation | None) -> str:
         """Return why."""
         if job.id in self._question.idle:
             return self._question.idle[job.id]
-        if job.id in self._question.fixed and kind == "keep":
-            return "it is pinned"
-        if own := (self._answer.reasons or {}).get(job.id, ""):
-            return own
-        problem, rows = self._answer.problem, self._answer.rows
-        if problem is None or rows is None or not self._answer.prices or job.id not in self._numbers:
-            return self._answer.reason or _PLAIN[kind]
-        number = self._numbers[job.id]
-        table = problem.configurations
-        own_rows = slice(int(table.first[number]), int(table.first[number + 1]))
-        value, cost = problem.value[own_rows], self._costs[own_rows]
-        kept = np.flatnonzero(table.kept[own_rows])
-        now = f"value {problem.value[rows[number]]:.4g}" if rows[number] >= 0 else "no value"
-        if kind in ("wait", "stop") and len(value):
-            best = int(np.argmax(value - cost)) if kind == "wait" or not len(kept) else int(kept[0])
-            way = f"{table.columns.gpus[own_rows][best]} {table.pools[table.columns.pool[own_rows][best]].gpu_type}"
-            return f"{way} would add {value[best]:.4g} for it, and {cost[best]:.4g} for others, by the prices of GPUs"
-        if kind in ("move", "resize") and len(kept):
-            return f"{now} in place of {value[kept[0]]:.4g}, restart included, at GPUs worth {self._cost(number):.4g}"
         if kind == "keep":
-            best = int(np.argmax(value - cost))
-            gain = float(value[best] - cost[best] - value[kept[0]] + cost[kept[0]]) if len(kept) else 0.0
-            return (
-                _PLAIN["keep"] if gain <= 1e-6 * abs(float(value[best])) else f"{now}; no change fits that gains more"
-            )
-        return f"{now}, at GPUs worth {self._cost(number):.4g} to others"
+            return "it is pinned" if job.id in self._question.fixed else _PLAIN["keep"]
+        if own := self._own.get(job.id, ""):
+            return own
+        if job.id not in self._numbers:
+            return self._all or _PLAIN[kind]
+        row, kept, best = (column[self._numbers[job.id]] for column in self._rows)
+        if kind in ("wait", "stop"):
+            wanted = best if kind == "wait" or kept < 0 else kept
+            if wanted < 0:
+                return _PLAIN[kind]
+            way = f"{self._columns.gpus[wanted]} {self._pools[self._columns.pool[wanted]].gpu_type}"
+            worth, cost = self._value[wanted], self._cost[wanted]
+            return f"{way} would add {worth:.4g} for it, and {cost:.4g} for others, by the prices of GPUs"
+        worth, cost = self._value[row], self._cost[row]
+        before = "" if kept < 0 else f" in place of {self._value[kept]:.4g}, restart included,"
+        return f"value {worth:.4g}{before} at GPUs worth {cost:.4g} to others"
 
-    def _cost(self, number: int) -> float:
-        rows = self._answer.rows
-        assert rows is not None
-        return float(self._costs[rows[number]])
+
+def _best(gain: FloatArray, first: IntArray) -> IntArray:
+    """Return the row of most gain of each job, -1 for a job without rows; shape ``(jobs,)``."""
+    best = np.full(len(first) - 1, -1, dtype=np.int64)
+    some = np.flatnonzero(np.diff(first) > 0)
+    if len(some):
+        most = np.maximum.reduceat(gain, first[some])
+        top = gain == np.repeat(most, np.diff(first)[some])
+        owner = np.repeat(some, np.diff(first)[some])
+        best[owner[top][::-1]] = np.flatnonzero(top)[::-1]
+    return best
 
 
 _PLAIN: dict[Kind, str] = {

@@ -6,19 +6,21 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import msgspec
 import numpy as np
 
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, Configuration, Instance, Job, ObjectiveSpec, Reference, validate
+from optsched.instance.admission import trust
 from optsched.instance.records import Limit, Tenant
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves import Curve, Points
 from optsched.scheduler.inputs import JOB_FIELDS, read_job
 from optsched.scheduler.records import LiveJob
 
-__all__ = ["Question", "Settings", "as_held", "instance_of"]
+__all__ = ["Question", "Settings", "Validated", "as_held", "instance_of"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,48 @@ class Question:
     warnings: tuple[str, ...] = ()
 
 
+class Validated:
+    """Which jobs are known to be valid, so that a round checks no more than what has changed."""
+
+    def __init__(self) -> None:
+        self._cluster: Cluster | None = None
+        self._jobs: dict[str, tuple[object, ...]] = {}
+
+    def check(
+        self,
+        settings: Settings,
+        cluster: Cluster,
+        curves: Mapping[str, Curve],
+        jobs: Sequence[Job],
+        numbers: Sequence[int],
+    ) -> None:
+        """Raise InputError, with the place in the caller's list (``numbers``), for a job that is not valid."""
+        if cluster is not self._cluster:
+            self._jobs = {}
+        keys = {job.id: _constant(job) for job in jobs}
+        new = [(n, job) for n, job in zip(numbers, jobs, strict=True) if self._jobs.get(job.id) != keys[job.id]]
+        if new or cluster is not self._cluster:
+            instance = Instance(
+                format="optsched/1",
+                cluster=cluster,
+                jobs=tuple(job for _, job in new),
+                curves=dict(curves),
+                decides=settings.decides,  # type: ignore[arg-type]
+                tenants=settings.tenants,
+                limits=settings.limits,
+            )
+            try:
+                validate(instance)
+            except InputError as error:
+                raise _renumbered(error, [n for n, _ in new]) from None
+        self._cluster, self._jobs = cluster, keys
+
+
+_VOLATILE = {"weight", "remaining_examples", "restart_s", "required", "attained_gpu_s", "done_examples", "restarts"}
+"""Fields whose own type is all that must be right."""
+_constant = attrgetter(*(f.name for f in msgspec.structs.fields(Job) if f.name not in _VOLATILE))
+
+
 def instance_of(
     settings: Settings,
     cluster: Cluster | None,
@@ -61,6 +105,7 @@ def instance_of(
     jobs: Sequence[LiveJob],
     late: frozenset[str],
     now: float,
+    known: Validated,
     *,
     pins: bool = True,
 ) -> Question:
@@ -106,6 +151,7 @@ def instance_of(
     if unknown and settings.objective.name == "flow-time":
         warnings.append(f"{unknown} jobs without remaining_examples count as if as much were left as they have done")
     warnings += _restarts(settings, asked, horizon)
+    known.check(settings, cluster, curves, asked, numbers)
     instance = Instance(
         format="optsched/1",
         cluster=cluster,
@@ -119,11 +165,7 @@ def instance_of(
         tenants=settings.tenants,
         limits=settings.limits,
     )
-    try:
-        validate(instance)
-    except InputError as error:
-        raise _renumbered(error, numbers) from None
-    return Question(instance, idle, frozenset(fixed), tuple(warnings))
+    return Question(trust(instance), idle, frozenset(fixed), tuple(warnings))
 
 
 def _takes(job: LiveJob, room: Counter[tuple[str, str]]) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from optsched._util.files import convert, decode, read_bytes, write_json
+from optsched.checker import Memory
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, Limit, ObjectiveSpec, Tenant
 from optsched.instance.objectives import objective as objective_of
@@ -21,7 +22,7 @@ from optsched.scheduler.decide import Answer, decided
 from optsched.scheduler.difference import actions_of, labelled
 from optsched.scheduler.inputs import cluster_of, curves_of, jobs_of, number, plain
 from optsched.scheduler.learning import Learned, told_of
-from optsched.scheduler.pose import Question, Settings, as_held, instance_of
+from optsched.scheduler.pose import Question, Settings, Validated, as_held, instance_of
 from optsched.scheduler.profiles import refitted
 from optsched.scheduler.records import KINDS, LiveJob, Plan
 from optsched.scheduler.servers import available, check_servers, goes_on
@@ -122,6 +123,8 @@ class Scheduler:
             raise InputError("a number >= 1", path="grow", value=shown(grow))
         self._grow = None if grow is None else float(grow)
         self._learned = Learned(self._grow)
+        self._memory = Memory()
+        self._valid: Validated = Validated()
         self._state = State()
 
     @property
@@ -212,7 +215,7 @@ class Scheduler:
         deadline = None if limit is None else began + limit
         question, answer = self._asked(state, there, live, now, deadline)
         posed = time.monotonic()
-        plan, state = _plan(state, question, answer, live)
+        plan, state = _plan(state, question, answer, live, self._settings.decides)
         read = time.monotonic() - posed + answer.read_s
         self._state, self._cluster = state, whole
         build = posed - began - answer.solve_s - answer.read_s
@@ -274,11 +277,11 @@ class Scheduler:
         late, curves = frozenset(state.late), self._curves
         if cluster is not None:
             live, curves = self._learned.offered(live, curves, state.profiles, cluster)
-        question = instance_of(self._settings, cluster, curves, live, late, now)
+        question = instance_of(self._settings, cluster, curves, live, late, now, self._valid)
         answer = self._answered(question, state, deadline)
         if answer.status == "infeasible" and question.fixed:
             note = f"not all pinned jobs can keep what they hold, so that none is pinned now: {answer.reason}"
-            question = instance_of(self._settings, cluster, curves, live, late, now, pins=False)
+            question = instance_of(self._settings, cluster, curves, live, late, now, self._valid, pins=False)
             question = replace(question, warnings=(*question.warnings, note))
             answer = self._answered(question, state, deadline)
         if answer.status in ("infeasible", "unknown"):
@@ -290,7 +293,7 @@ class Scheduler:
     def _answered(self, question: Question, state: State, deadline: float | None) -> Answer:
         if question.instance is None or not question.instance.jobs:
             return Answer("optimal", value=0.0, bound=0.0, gap=0.0)
-        return decided(question.instance, state.prices, self._gap, deadline, self._hysteresis)
+        return decided(question.instance, state.prices, self._gap, deadline, self._hysteresis, self._memory)
 
     def save(self, path: Path | str) -> None:
         """Write the settings and all that is remembered as JSON, whole or not at all."""
@@ -362,7 +365,7 @@ def _spec(objective: Any) -> ObjectiveSpec:
     return spec
 
 
-def _plan(state: State, question: Question, answer: Answer, live: list[LiveJob]) -> tuple[Plan, State]:
+def _plan(state: State, question: Question, answer: Answer, live: list[LiveJob], decides: str) -> tuple[Plan, State]:
     """Return the plan, and the state in which its actions are under way."""
     jobs = {job.id: job for job in live}
     allocations = labelled(jobs, answer.allocations)
@@ -377,8 +380,8 @@ def _plan(state: State, question: Question, answer: Answer, live: list[LiveJob])
                 remembered[name] = msgspec.structs.replace(remembered[name], label=a.label)
             if kind in ("keep", "wait"):
                 continue
-            several = len(job.global_batches) + len(job.local_batches) > 1
-            after = None if a is None else holding_of(a, batch=not several)
+            exact = bool(job.configurations) or decides != "counts"
+            after = None if a is None else holding_of(a, exact=exact)
             flights[name] = Flight(kind=kind, before=job.holds, after=after)
     state = msgspec.structs.replace(
         state,

@@ -90,15 +90,18 @@ def held_now(state: State, job: str) -> Holding | None:
     return state.jobs[job].holds if job in state.jobs else None
 
 
-def holding_of(allocation: Allocation, *, batch: bool) -> Holding:
-    """Return what a job holds that got an allocation; ``batch`` says whether its batch is a part of that."""
+def holding_of(allocation: Allocation, *, exact: bool) -> Holding:
+    """Return what a job holds that got an allocation.
+
+    Where its GPUs and parameter servers say all else, nodes and batch are left open, so that another batch is no move.
+    """
     return Holding(
         gpu_type=allocation.gpu_type,
         gpus=allocation.gpus,
         site=allocation.site,
-        nodes=allocation.nodes,
+        nodes=allocation.nodes if exact else None,
         servers=allocation.servers,
-        local_batch=allocation.local_batch if batch else None,
+        local_batch=allocation.local_batch if exact else None,
         placement=allocation.placement,
         server_placement=allocation.server_placement,
     )

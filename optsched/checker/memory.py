@@ -1,0 +1,48 @@
+"""Goodputs that were computed for one instance, for the next one of the same cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from optsched.instance import Cluster, Instance
+from optsched.prediction.curves import Curve
+
+__all__ = ["Memory"]
+
+_MOST = 50_000
+"""Numbers that are remembered."""
+
+
+@dataclass
+class Memory:
+    """What checks of rounds share: the goodputs that kinds of jobs are measured by.
+
+    A kind names its curves by their identity, so that another curve of the same name is another kind.
+
+    goodputs
+        By the base and the kind.
+    curves
+        All curves that kinds name, by their identity, which is theirs as long as they are kept here.
+    """
+
+    cluster: Cluster | None = None
+    goodputs: dict[Hashable, float] = field(default_factory=dict)
+    curves: dict[int, Curve] = field(default_factory=dict)
+
+    def of(self, instance: Instance) -> Memory:
+        """Return the memory for an instance, emptied where that has another cluster."""
+        if self.cluster is not instance.cluster or len(self.goodputs) > _MOST:
+            self.goodputs.clear()
+            self.curves.clear()
+        self.cluster = instance.cluster
+        return self
+
+    def identities(self, names: tuple[str, ...], curves: dict[str, Curve]) -> tuple[int, ...]:
+        """Return what tells curves apart."""
+        found = []
+        for name in names:
+            curve = curves[name]
+            self.curves[id(curve)] = curve
+            found.append(id(curve))
+        return tuple(found)
