@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from optsched._util.arrays import FloatArray
+from optsched.checker.alone import empty_server_rules, runs_alone
 from optsched.checker.copies import copy_rules, hourly_cost
 from optsched.checker.memory import Memory
 from optsched.checker.placement import capacity_rules, found_places, place_rules
@@ -91,6 +92,8 @@ def check_plan(
     for name, a in held.items():
         violations += place_rules(truth, a, places[name])
     violations += capacity_rules(truth, held, places)
+    for a in held.values():
+        violations += empty_server_rules(truth, a)
     violations += network_rules(truth, held, places)
     violations += copy_rules(truth, held)
     violations += plan_rules(instance, held)
@@ -157,7 +160,10 @@ def _claims(
         )
         values = np.zeros(len(numbers))
         values[rates.job] = goal.value(rates)
-        return goal.sign * goal.total(values, goal.parties(truth.instance)) + 0.0  # and no -0.0
+        able = None
+        if goal.aggregate != "sum":  # a least value is over the jobs that can run
+            able = np.array([job.id in held or runs_alone(truth, job) for job in truth.instance.jobs], dtype=bool)
+        return goal.sign * goal.total(values, goal.parties(truth.instance, able)) + 0.0  # and no -0.0
 
     wrong += _broken_limits(truth.instance, value)
     total = value(spec)

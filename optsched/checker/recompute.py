@@ -179,7 +179,7 @@ class Truth:
                 for pool in self._pools_of_reference(job):
                     if gpus <= self.gpus(*pool):
                         known[key] += self.listed_goodputs(job, *pool, gpus)
-                        pairs += [(key, a) for a in self._by_curve(job, *pool, gpus)]
+                        pairs += [(key, a) for a in self.by_curve(job, *pool, gpus)]
             for (key, a), rate in zip(pairs, self.throughputs([a for _, a in pairs]).tolist(), strict=True):
                 if not np.isnan(rate):
                     known[key].append(rate * self.efficiency(waiting[key], a))
@@ -267,7 +267,7 @@ class Truth:
             if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
                 yield c.throughput * c.efficiency * job.affinity.get(site, 1.0)
 
-    def _by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
+    def by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
         """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""
         nodes = self.fewest_nodes(job, site, gpu_type, gpus)
         if gpu_type not in job.curves or nodes > self.servers(site, gpu_type):

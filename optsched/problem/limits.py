@@ -57,7 +57,7 @@ def _keeping(problem: Problem, limit: Limit, name: str) -> Problem:
             expected = f"at_least: {goal.name} is a least value, and no linear row says that it is at most so much"
             raise InputError(expected, path="$.at_most", value=shown(high))
         assert low is not None  # validated
-        return at_least(problem, worth, goal.parties(problem.instance), low, name)
+        return at_least(problem, worth, goal.parties(problem.instance, problem.configurations.able), low, name)
     for word, bound, sign in (("at least", low, -goal.sign), ("at most", high, goal.sign)):
         if bound is not None:
             problem = with_row(

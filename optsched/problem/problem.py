@@ -132,11 +132,11 @@ class Problem:
     @cached_property
     def party(self) -> IntArray:
         """Number of each job's party in the objective, shape ``(jobs,)``; -1 for a job that does not count."""
-        found = self.objective.parties(self.instance)
+        everybody = self.objective.parties(self.instance, self.configurations.able)
         if self.settled is None:
-            return found
-        found, counts = np.full(len(found), -1), (found >= 0) & ~self.settled
-        found[counts] = np.unique(self.objective.parties(self.instance)[counts], return_inverse=True)[1]
+            return everybody
+        found, counts = np.full(len(everybody), -1), (everybody >= 0) & ~self.settled
+        found[counts] = np.unique(everybody[counts], return_inverse=True)[1]
         return found
 
     @cached_property

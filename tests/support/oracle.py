@@ -10,11 +10,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from optsched.instance import Instance, Job
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves import AllReduce, Amdahl, Curve, Table
 
-__all__ = ["Way", "best_plan", "plans", "pools", "raw", "ways"]
+__all__ = ["Way", "able", "best_plan", "plans", "pools", "raw", "ways"]
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ def ways(instance: Instance, job: Job) -> list[Way]:
             kept = held.nodes in (None, nodes) and held.local_batch in (None, batch)
         lost = job.restart_s if held is not None and not kept else 0.0
         share = max(0.0, 1 - lost / instance.round_s)
-        if job.arrival_s > instance.now_s:
+        if job.arrival_s > instance.now_s or not stands(instance, job, site, gpu_type, gpus, servers):
             continue
         if job.remaining_examples is not None:
             seconds = job.remaining_examples / (rate * efficiency)
@@ -215,6 +217,37 @@ def ways(instance: Instance, job: Job) -> list[Way]:
             )
         )
     return found
+
+
+def stands(instance: Instance, job: Job, site: str, gpu_type: str, gpus: int, servers: int) -> bool:
+    """Tell whether the empty servers hold so many GPUs, by their cores and memory, and each parameter server."""
+    ps, held, hosts = job.parameter_servers, 0, servers == 0
+    for group in instance.cluster.servers:
+        if group.site != site:
+            continue
+        cores, memory = (math.inf if x is None else x + 1e-9 for x in (group.cpu_cores, group.memory_gb))
+        hosts = hosts or (ps is not None and ps.cpu_cores <= cores and ps.memory_gb <= memory)
+        if group.gpu_type == gpu_type:
+            fits = [
+                n
+                for n in range(min(group.gpus, job.max_gpus_per_server or group.gpus) + 1)
+                if n * job.cpu_cores_per_gpu <= cores and n * job.memory_gb_per_gpu <= memory
+            ]
+            held += group.count * max(fits)
+    for field, worker, server in (
+        ("cpu_cores", job.cpu_cores_per_gpu, ps.cpu_cores if ps else 0.0),
+        ("memory_gb", job.memory_gb_per_gpu, ps.memory_gb if ps else 0.0),
+    ):
+        each = [(s.count, getattr(s, field)) for s in instance.cluster.servers if s.site == site]
+        if all(x is not None for _, x in each):
+            hosts = hosts and worker * gpus + server * servers <= sum(n * x for n, x in each) + 1e-9
+    return hosts and held >= gpus
+
+
+def able(instance: Instance, job: Job) -> bool:
+    """Tell whether a job can run while nothing else does: a least value is over such jobs."""
+    alone = replace(instance, jobs=(replace(job, required=True, weight=1.0),), max_moves=None, limits=())
+    return next(plans(alone), None) is not None
 
 
 def chosen_batches(instance: Instance, job: Job, way: tuple) -> list[float | None]:
@@ -281,7 +314,7 @@ def plans(instance: Instance) -> Iterator[list[Way | None]]:
 def best_plan(instance: Instance) -> tuple[float, list[Allocation]] | None:
     """Return the best objective and a plan of it; None where no plan keeps the rules."""
     name = instance.objective.name
-    counted = [job.weight > 0 and job.arrival_s <= instance.now_s for job in instance.jobs]
+    counted = [job.weight > 0 and able(instance, job) for job in instance.jobs]
 
     def total(chosen: list[Way | None]) -> float:
         values = [value(way, name) for way in chosen]

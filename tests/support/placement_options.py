@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from optsched.instance import Holding, Instance, Job, ServerGroup
 from optsched.instance.solution import Allocation
 from tests.support.rates_oracle import speed
 
-__all__ = ["Option", "options_of", "servers_of", "sides"]
+__all__ = ["Option", "able", "options_of", "servers_of", "sides"]
 
 Way = tuple[str, str, int, int, int, "float | None", int]
 """Site, GPU type, GPUs, nodes, parameter servers, examples a GPU and pass, passes."""
@@ -354,3 +355,30 @@ def least_rate(rate: Callable[[float], float], needed: float, low: float, high: 
         middle = (low + high) / 2
         low, high = (low, middle) if rate(middle) >= needed else (middle, high)
     return high
+
+
+def able(instance: Instance, job: Job) -> bool:
+    """Tell whether a job can run while nothing else does, and no link or slow server keeps it from its fastest rate.
+
+    Network rates that a job lists are fixed: the servers must send these.
+    """
+    fastest = {
+        site.id: max((g.network_gbps or 0.0 for g in instance.cluster.servers if g.site == site.id), default=0.0)
+        for site in instance.cluster.sites
+    }
+    cluster = instance.cluster
+    if not job.configurations:
+        groups = tuple(replace(g, network_gbps=fastest[g.site] or None) for g in cluster.servers)
+        cluster = replace(cluster, servers=groups, links=(), switches=())
+    alone = replace(instance, cluster=cluster, jobs=(job,))
+    servers = servers_of(alone)
+    for option in options_of(alone, servers, [], job):
+        limits = [(servers[k].group, uses) for k, *uses in option.uses]
+        there = [(float(g.gpus), g.cpu_cores, g.memory_gb) for g, _ in limits]
+        if all(
+            x is None or amount <= x + 1e-9
+            for (_, uses), has in zip(limits, there, strict=True)
+            for amount, x in zip(uses, has, strict=True)
+        ):
+            return True
+    return False

@@ -10,7 +10,7 @@ import math
 
 from optsched.instance import Instance
 from optsched.instance.solution import Allocation
-from tests.support.placement_options import Option, options_of, servers_of, sides
+from tests.support.placement_options import Option, able, options_of, servers_of, sides
 from tests.support.rates_oracle import Rated, best_rates
 
 __all__ = ["Search", "best_placed"]
@@ -34,8 +34,7 @@ class Search:
             found = [(float(o.value(o.most, self.goal)), o) for o in options_of(instance, self.servers, links, job)]
             self.options.append(sorted(found, key=lambda pair: -pair[0]))
         self.counts = {
-            job.id: self.goal != "max-min" or (job.weight > 0 and job.arrival_s <= instance.now_s)
-            for job in instance.jobs
+            job.id: self.goal != "max-min" or (job.weight > 0 and able(instance, job)) for job in instance.jobs
         }
         self.counted = list(self.counts.values())
         self.best, self.plan = -math.inf, None

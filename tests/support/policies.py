@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from optsched.instance import GpuType, Instance, Job, Limit, ObjectiveSpec, Tenant, validate
-from tests.support.oracle import Way, chosen_batches, plans, pools, raw
+from tests.support.oracle import Way, able, chosen_batches, plans, pools, raw
 from tests.support.strategies import instances
 
 __all__ = ["POLICIES", "best", "policy_instances", "total", "vector"]
@@ -194,7 +194,7 @@ def value(instance: Instance, job: Job, way: Way | None, name: str, p: dict[str,
 
 
 def counts(instance: Instance, job: Job) -> bool:
-    return job.weight > 0 and job.arrival_s <= instance.now_s
+    return job.weight > 0 and able(instance, job)
 
 
 def vector(instance: Instance, plan: list[Way | None], spec: ObjectiveSpec) -> list[float]:

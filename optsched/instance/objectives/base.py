@@ -135,14 +135,20 @@ class Objective:
     base: Base = "reference"
     parameters: dict[str, Any] = field(default_factory=dict)
 
-    def parties(self, instance: Instance) -> IntArray:
-        """Return the number of each job's party, shape ``(jobs,)``: of a sum all are one; -1 for who does not count."""
+    def parties(self, instance: Instance, able: NDArray[np.bool_] | None = None) -> IntArray:
+        """Return the number of each job's party, shape ``(jobs,)``: of a sum all are one; -1 for a job without a party.
+
+        Parameters
+        ----------
+        able
+            Whether each job can run by itself, shape ``(jobs,)``: a least value is over those that can; None: all can.
+        """
         if self.aggregate == "sum":
             return np.zeros(len(instance.jobs), dtype=np.int64)
         names: dict[str, int] = {}
         found = np.full(len(instance.jobs), -1)
         for number, job in enumerate(instance.jobs):
-            if job.weight > 0 and job.arrival_s <= instance.now_s:
+            if job.weight > 0 and job.arrival_s <= instance.now_s and (able is None or able[number]):
                 found[number] = names.setdefault(job.tenant if self.party == "tenants" else job.id, len(names))
         return found
 

@@ -15,6 +15,7 @@ from optsched.instance.transfers import Transfers
 from optsched.problem.configurations.current import kept, twins, with_current
 from optsched.problem.configurations.eligible import eligible
 from optsched.problem.configurations.enumerate import enumerate_configurations, reference_goodputs
+from optsched.problem.configurations.fitting import fitting, why_none_fits
 from optsched.problem.configurations.kinds import kinds
 from optsched.problem.configurations.reference import extremes
 from optsched.problem.configurations.table import ConfigurationColumns, Configurations, throughputs
@@ -28,8 +29,9 @@ SLOWEST = 100
 def tabulate(instance: Instance) -> Configurations:
     """Return the table of an instance.
 
-    A row is left out where the job has not arrived yet, where its curve is unknown, and where,
-    held from now on, it would miss the job's deadline or cost more than its budget.
+    A row is left out where the job has not arrived yet, where its curve is unknown, where, held from now on, it would
+    miss the job's deadline or cost more than its budget, and where the cluster does not hold it while nothing else
+    runs. A job without rows waits for its reason, and the others are planned as if it were not there.
     """
     everywhere = pools(instance)
     some, kind_of = kinds(instance.jobs)
@@ -64,19 +66,30 @@ def tabulate(instance: Instance) -> Configurations:
     if not keep.all():
         job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
     shared = resources(instance)
+    used, capacity = _used(instance, transfers, everywhere, job, rows), np.array([r.capacity for r in shared])
+    listed = np.array([bool(owner.configurations) for owner in instance.jobs], dtype=bool)
+    fixed = np.where(listed[job], slowest, np.nan)  # network rates that cannot be lowered
+    fits = fitting(instance, everywhere, job, rows, fixed, used, capacity)
+    count = np.bincount(job[fits], minlength=len(instance.jobs))
+    for number in np.setdiff1d(job, np.flatnonzero(count)).tolist():
+        why[number] = why_none_fits(instance, everywhere, instance.jobs[number])
+    if not fits.all():
+        job, rows, same, share, slowest = job[fits], rows.take(fits), same[fits], share[fits], slowest[fits]
+        used = _used(instance, transfers, everywhere, job, rows)
     return Configurations(
         job=job,
         columns=rows,
         kept=same,
         share=share,
         slowest=slowest,
-        first=offsets(np.bincount(job, minlength=len(instance.jobs))),
+        first=offsets(count),
         reference=reference[kind_of],
         pools=everywhere,
-        used=_used(instance, transfers, everywhere, job, rows),
-        capacity=np.array([r.capacity for r in shared]),
+        used=used,
+        capacity=capacity,
         resource_names=tuple(r.name for r in shared),
         reasons=reasons | why,
+        able=count > 0,
         extremes={base: found[kind_of] for base, found in extremes(columns, first).items()},
     )
 

@@ -79,8 +79,8 @@ class Configurations:
 
     job
         The job of each row, shape ``(n,)``.
-    ways
-        What each row is, ``n`` ways, by pool and then by GPUs.
+    columns
+        What each row is, by pool and then by GPUs.
     kept
         Whether the row is what its job holds now, shape ``(n,)``; where the plan decides on places and those of
         the holding are known, it means those places.
@@ -93,7 +93,7 @@ class Configurations:
     reference
         The goodput that progress 1.0 means for each job, shape ``(jobs,)``; 1 where a job has no way to run.
     pools
-        The pools that ``ways.pool`` counts.
+        The pools that ``columns.pool`` counts.
     used
         What each row takes of each resource, as coordinates: (row, resource, amount) arrays.
     capacity
@@ -102,6 +102,9 @@ class Configurations:
         For people, in the same order.
     reasons
         For each job without rows, by its number: why.
+    able
+        Whether each job can run at all, by itself; shape ``(jobs,)``; None: all can. Limits on the plan
+        as a whole may leave such a job no row.
     extremes
         Least and most goodputs of each job (:data:`optsched.instance.objectives.Base`), shape ``(jobs,)``, where
         they are known from the table's own making.
@@ -119,6 +122,7 @@ class Configurations:
     capacity: FloatArray
     resource_names: tuple[str, ...]
     reasons: dict[int, str]
+    able: NDArray[np.bool_] | None = None
     extremes: dict[Base, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
