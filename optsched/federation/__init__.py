@@ -13,6 +13,7 @@ from optsched.federation.core import core_exists, gains_of_leaving, in_core, ind
 from optsched.federation.game import Game, GameFile, UndefinedError, game_of
 from optsched.federation.ledger import balances, ledger_of
 from optsched.federation.nucleolus import kohlberg, least_core, nucleolus
+from optsched.federation.pooling import federate
 from optsched.federation.report import record_of, settle
 from optsched.federation.rules import RULES, Payments, rules_named
 from optsched.federation.shapley import sampled_shapley, shapley, shapley_range
@@ -26,6 +27,7 @@ __all__ = [
     "UndefinedError",
     "balances",
     "core_exists",
+    "federate",
     "gains_of_leaving",
     "game_of",
     "in_core",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from optsched.federation.game import Game, scaled, sums
+from optsched.federation.game import Game, members_of, scaled
 from optsched.federation.nucleolus import least_core
 
 __all__ = ["Gain", "Verdict", "core_exists", "gains_of_leaving", "in_core", "individually_rational"]
@@ -45,15 +45,16 @@ class Gain:
 
 def gains_of_leaving(game: Game, payments: Sequence[Fraction], most: int = 5) -> tuple[Gain, ...]:
     """Return what proper coalitions would gain by leaving: those that gain most for sure first, then at most."""
-    low, high = _excess(game.low, payments), _excess(game.high, payments)
-    order = sorted(range(1, game.everyone), key=lambda mask: (-low[mask], -high[mask], mask))
+    proper = range(1, game.everyone)
+    low, high = _excess(game.low, payments, proper), _excess(game.high, payments, proper)
+    order = sorted(proper, key=lambda mask: (-low[mask], -high[mask], mask))
     return tuple(Gain(mask, low[mask], high[mask]) for mask in order[:most])
 
 
-def _excess(values: Sequence[Fraction], payments: Sequence[Fraction]) -> list[Fraction]:
-    """Return v(S) - x(S) of each coalition."""
+def _excess(values: Sequence[Fraction], payments: Sequence[Fraction], coalitions: Iterable[int]) -> dict[int, Fraction]:
+    """Return v(S) - x(S) of some coalitions."""
     amounts, over = scaled(payments)
-    return [value - Fraction(int(paid), over) for value, paid in zip(values, sums(amounts), strict=True)]
+    return {mask: values[mask] - Fraction(sum(amounts[i] for i in members_of(mask)), over) for mask in coalitions}
 
 
 def individually_rational(game: Game, payments: Sequence[Fraction]) -> Verdict:
@@ -74,7 +75,7 @@ def in_core(game: Game, payments: Sequence[Fraction]) -> Verdict:
 
 
 def _no_gain(game: Game, payments: Sequence[Fraction], coalitions: Sequence[int] | range, what: str) -> Verdict:
-    low, high = _excess(game.low, payments), _excess(game.high, payments)
+    low, high = _excess(game.low, payments, coalitions), _excess(game.high, payments, coalitions)
     broken = sorted((mask for mask in coalitions if low[mask] > game.slack), key=lambda mask: -low[mask])
     if broken:
         return Verdict("no", tuple(broken), f"{len(broken)} of {len(coalitions)} {what}, whatever the gaps")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from math import lcm
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import numpy as np
@@ -80,6 +80,9 @@ class Game:
     high: tuple[Fraction, ...]
     outcomes: tuple[Fraction, ...] | None = None
     slack: Fraction = Fraction(0)
+
+    listed: ClassVar[bool] = True
+    """Whether the values of all coalitions are there to be read."""
 
     def __post_init__(self) -> None:
         size = 1 << len(self.members)

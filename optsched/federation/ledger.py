@@ -47,6 +47,7 @@ def ledger_of(
     payments: Sequence[Fraction],
     outcomes: Sequence[Fraction],
     usage: Sequence[Usage] = (),
+    slack: Fraction = Fraction(0),
 ) -> tuple[Entry, ...]:
     """Return the transfers by which members who have their outcomes end up with their payments.
 
@@ -60,6 +61,8 @@ def ledger_of(
         What each member is to have in the end.
     outcomes
         What each member has from the common plan.
+    slack
+        Amounts that are not worth an entry.
     """
     net = {name: paid - own for name, paid, own in zip(members, payments, outcomes, strict=True)}
     net[FUND] = -sum(net.values(), Fraction(0))
@@ -70,7 +73,7 @@ def ledger_of(
             entries.append(Entry(use.user, use.owner, amount, "GPU-hours", use.gpu_type, use.hours, use.price))
             net[use.user] += amount
             net[use.owner] -= amount
-    return (*entries, *_settled(net))
+    return (*entries, *_settled({name: amount for name, amount in net.items() if abs(amount) > slack}))
 
 
 def _settled(net: Mapping[str, Fraction]) -> list[Entry]:

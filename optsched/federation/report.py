@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
@@ -62,6 +62,7 @@ def settle(
     rules: Sequence[str] = ("shapley", "nucleolus"),
     usage: Sequence[Usage] = (),
     special: Mapping[str, Payments] | None = None,
+    judge: Callable[[Game, Sequence[Fraction]], tuple[Verdict, tuple[Gain, ...]]] | None = None,
 ) -> Outlook:
     """Work out payments by some rules, with verdicts and ledgers.
 
@@ -71,6 +72,8 @@ def settle(
         What members use of each other's, for the ledger.
     special
         Payments of rules that need more than the game's values.
+    judge
+        Says whether payments are in the core and who would leave, where not all coalitions can be listed.
     """
     settlements: dict[str, Settlement] = {}
     undefined: dict[str, str] = {}
@@ -82,15 +85,16 @@ def settle(
             undefined[name] = str(reason)
             continue
         seconds = time.monotonic() - began
-        verdicts = {
-            "individually-rational": individually_rational(game, payments.amounts),
-            "core": in_core(game, payments.amounts),
-        }
+        verdicts = {"individually-rational": individually_rational(game, payments.amounts)}
+        if judge is None:
+            verdicts["core"], leaving = in_core(game, payments.amounts), gains_of_leaving(game, payments.amounts)
+        else:
+            verdicts["core"], leaving = judge(game, payments.amounts)
         entries = ()  # type: tuple[Entry, ...]
         if game.outcomes is not None:
-            entries = ledger_of(game.members, payments.amounts, game.outcomes, usage)
-        settlements[name] = Settlement(payments, verdicts, gains_of_leaving(game, payments.amounts), entries, seconds)
-    return Outlook(game, settlements, undefined, {"core-exists": core_exists(game)})
+            entries = ledger_of(game.members, payments.amounts, game.outcomes, usage, game.slack)
+        settlements[name] = Settlement(payments, verdicts, leaving, entries, seconds)
+    return Outlook(game, settlements, undefined, {"core-exists": core_exists(game)} if game.listed else {})
 
 
 def record_of(outlook: Outlook) -> dict[str, Any]:
@@ -109,10 +113,11 @@ def record_of(outlook: Outlook) -> dict[str, Any]:
             "coalitions": [names_of(names, m) for m in found.coalitions[:20]],
         }
 
+    known = range(1, len(game.low)) if game.listed else [*(1 << i for i in range(len(game))), game.everyone]
     record: dict[str, Any] = {
         "format": "optsched-federation/1",
         "members": list(names),
-        "values": {names_of(names, mask): _interval(game, mask) for mask in range(1, len(game.low))},
+        "values": {names_of(names, mask): _interval(game, mask) for mask in known},
         "payments": {rule: by_member(s.payments.amounts) for rule, s in settled.items()},
         "exact": {
             rule: dict(zip(names, map(str, s.payments.amounts), strict=True))

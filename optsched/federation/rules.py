@@ -8,12 +8,15 @@ from fractions import Fraction
 
 from optsched.errors import InputError, shown
 from optsched.federation import bargaining
-from optsched.federation.game import Game, UndefinedError
+from optsched.federation.game import Game, UndefinedError, exact
 from optsched.federation.nucleolus import kohlberg, least_core, nucleolus
-from optsched.federation.shapley import shapley, shapley_range
+from optsched.federation.shapley import sampled_shapley, shapley, shapley_range
 from optsched.federation.vcg import vcg
 
 __all__ = ["RULES", "Payments", "rules_named"]
+
+_ORDERS = 8
+"""Pairs of orders by which Shapley values are sampled: each pair asks for twice as many coalitions as members."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,25 @@ class Payments:
 
 
 def _shapley(game: Game) -> Payments:
+    if not game.listed:
+        return _sampled(game)
     return Payments("shapley", shapley(game.low), None if game.closed else shapley_range(game))
 
 
+def _sampled(game: Game) -> Payments:
+    """Estimate Shapley values of many members from few orders; payments are scaled to what is achieved."""
+    found = sampled_shapley(len(game), lambda mask: float(game.low[mask]), orders=_ORDERS)
+    amounts = [exact(float(x)) for x in found.estimate]
+    rest = (game.total - sum(amounts, Fraction(0))) / len(game)
+    margins = [exact(float(x)) for x in found.margin]
+    ranges = tuple((x - m, x + m) for x, m in zip(amounts, margins, strict=True))
+    note = f"sampled: {2 * found.orders} orders, {found.calls} coalitions; ranges hold with 95 % confidence each"
+    return Payments("shapley", tuple(x + rest for x in amounts), ranges, notes=(note,))
+
+
 def _nucleolus(game: Game) -> Payments:
+    if not game.listed:
+        raise UndefinedError("the nucleolus needs the values of all coalitions, and there are too many members")
     found = nucleolus(game.cautious)
     facts: dict[str, Fraction | bool] = {"kohlberg": kohlberg(game.cautious, found.payments)}
     if found.levels:
@@ -50,6 +68,8 @@ def _nucleolus(game: Game) -> Payments:
 
 
 def _least_core(game: Game) -> Payments:
+    if not game.listed:
+        raise UndefinedError("it is found by row generation: see separation.least_core_by_rows")
     found = least_core(game.cautious)
     return Payments("least-core", found.payments, facts={"excess": found.levels[0].excess}, notes=_cautious(game))
 

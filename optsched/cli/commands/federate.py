@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,7 +35,9 @@ def federate(
 ) -> int:
     """Say what datacenters gain by pooling, and who pays whom. Exit code 1 if no rule has payments."""
     from optsched._util.files import write_json
+    from optsched.cli.progress import shown_steps
     from optsched.errors import InputError
+    from optsched.federation import federate as pooled
     from optsched.federation.game import Game
     from optsched.federation.reading import read
     from optsched.federation.report import record_of, settle
@@ -44,9 +46,15 @@ def federate(
     writable(out, instance)
     names = None if rule is None else rules_named(rule)
     loaded = read(instance)
-    if not isinstance(loaded, Game):
-        raise InputError("a game of values (optsched-game/1)", file=str(instance))
-    outlook = settle(loaded, names or ("shapley", "nucleolus"))
+    if isinstance(loaded, Game):
+        outlook = settle(loaded, names or ("shapley", "nucleolus"))
+    else:
+        with shown_steps(quiet=as_json) as report:
+            options: dict[str, Any] = {"gap": gap, "time_limit": time_limit, "seed": seed, "progress": report}
+            try:
+                outlook = pooled(loaded, names or ("shapley", "nucleolus", "owen"), **options)
+            except InputError as error:
+                raise error if error.file else error.within(file=str(instance)) from None
     record = record_of(outlook)
     if out is not None:
         write_json(out, record)
