@@ -20,6 +20,7 @@ from optsched.explain.records import (
     Share,
     World,
     Worth,
+    meaning_of,
 )
 from optsched.explain.relaxations import Lever, lever_of, own_levers, relaxed, shared_levers
 from optsched.explain.sensitivity import sensitivity, shifted
@@ -50,6 +51,7 @@ __all__ = [
     "constraints_of",
     "explain",
     "lever_of",
+    "meaning_of",
     "own_levers",
     "relaxed",
     "sensitivity",

@@ -1,4 +1,4 @@
-"""The smallest number of steps that is enough, by few questions: a guess, then doubling, then bisection."""
+"""The smallest number of steps that is enough: a first guess, then doubling, then bisection."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ __all__ = ["Smallest", "smallest"]
 
 @dataclass(frozen=True)
 class Smallest:
-    """``steps`` are enough, and ``less`` are not; ``verdict``: whether any number up to the top is enough.
+    """What a search for the smallest number of steps found.
 
+    verdict
+        Whether any number up to the top is enough; "unknown" where an unanswered question leaves that open.
+    steps
+        The smallest number that was found to be enough.
+    less
+        The largest smaller number that is proven not to be enough; 0: the instance as it is.
     proven
-        Whether no answer on the way was "unknown", which counts as not enough.
+        Whether no number that counts lies between ``less`` and ``steps``.
     """
 
     verdict: Verdict
@@ -28,7 +34,8 @@ def smallest(enough: Callable[[int], Verdict], guess: int, top: int, whole: bool
     """Return the smallest number of steps from 1 to ``top`` that is enough; 0 steps are known not to be.
 
     Where more is ever worse, it is a number of which the next smaller one that counts is not enough, and not
-    necessarily the smallest of all.
+    necessarily the smallest of all. A question that is not answered is no "no": the search goes on above it, and what
+    it finds is not proven to be the smallest.
 
     Parameters
     ----------
@@ -66,8 +73,8 @@ def smallest(enough: Callable[[int], Verdict], guess: int, top: int, whole: bool
             high = middle
         else:
             low = middle
-    # what is unknown above the answer does not matter
-    return Smallest("yes", high, low, "unknown" not in {a for steps, a in answers.items() if steps < high})
+    refused = max((steps for steps, answer in answers.items() if answer == "no" and steps < high), default=0)
+    return Smallest("yes", high, refused, high - refused <= _grain(high, whole))
 
 
 def _grain(steps: int, whole: bool) -> int:

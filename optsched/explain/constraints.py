@@ -28,12 +28,15 @@ class Constraint:
         Of the reason that it stands for (see :class:`~optsched.explain.records.Reason`).
     remove
         Edits any instance that has it; whatever else was removed before, no plan is lost by that.
+    more
+        Edits an instance to have plenty of this resource and no more of any other; None: as ``remove``.
     """
 
     key: str
     text: str
     kind: str
     remove: Callable[[Instance], Instance]
+    more: Callable[[Instance], Instance] | None = None
 
 
 def without(instance: Instance, keys: Iterable[str]) -> Instance:
@@ -132,7 +135,7 @@ def _shared(instance: Instance) -> Iterator[Constraint]:
                 return i
 
             text = f"capacity of {gpu.id}@{site.id}: {there} {'GPU' if there == 1 else 'GPUs'}"
-            yield Constraint(f"gpus:{gpu.id}@{site.id}", text, "capacity", more)
+            yield Constraint(f"gpus:{gpu.id}@{site.id}", text, "capacity", more, _more_on_each(site.id, gpu.id, many))
         for field, noun in (("cpu_cores", "CPU cores"), ("memory_gb", "GB of memory")):
             mine = [g for g in cluster.servers if g.site == site.id]
             binds = says(instance, site.id, field)
@@ -152,6 +155,21 @@ def _shared(instance: Instance) -> Iterator[Constraint]:
         much = 4 * max(g.network_gbps or 0.0 for g in cluster.servers if g.site == group.site)
         edit = partial(faster_servers, group=group.id, gbps=much)
         yield Constraint(f"network:{group.id}", text, "network", edit)
+
+
+def _more_on_each(site: str, gpu_type: str, many: int) -> Callable[[Instance], Instance]:
+    """Return an edit that gives each server of a pool more GPUs, where places are decided, and no cores or memory."""
+
+    def edit(instance: Instance) -> Instance:
+        if instance.decides == "counts":
+            return more_gpus(instance, site, gpu_type, many)
+        servers = tuple(
+            replace(g, gpus=g.gpus + many) if (g.site, g.gpu_type) == (site, gpu_type) else g
+            for g in instance.cluster.servers
+        )
+        return replace(instance, cluster=replace(instance.cluster, servers=servers))
+
+    return edit
 
 
 def _unbound(site: str, field: str) -> Callable[[Instance], Instance]:

@@ -28,11 +28,13 @@ class Asker:
     seconds
         Most of one question; None: no limit.
     deadline
-        Of all questions, on the clock of ``time.monotonic``; then every answer is "unknown". An interrupt brings it on.
+        Of all questions, on the clock of ``time.monotonic``; then every answer is "unknown".
     report, about
         Who is told of every question, and what they are about.
     questions, alone
         How many were asked, and how many of the answers that there is no plan rest on the word of one solver.
+    interrupted
+        Whether the user has interrupted a question: then no more are asked.
     """
 
     spec: ObjectiveSpec
@@ -43,6 +45,7 @@ class Asker:
     about: str = ""
     questions: int = 0
     alone: int = 0
+    interrupted: bool = False
 
     @classmethod
     def within(
@@ -65,12 +68,14 @@ class Asker:
     @property
     def late(self) -> bool:
         """Whether no more can be asked."""
+        if self.interrupted:
+            return True
         left = self.left()
         return left is not None and left <= 0.0
 
-    def best(self, instance: Instance, spec: ObjectiveSpec | None = None) -> Result | None:
-        """Return the best plan of an instance; None where no time is left."""
-        return self._asked(instance, spec or self.spec, self.gap)
+    def best(self, instance: Instance, spec: ObjectiveSpec | None = None, *, gap: float | None = None) -> Result | None:
+        """Return the best plan of an instance, within the gap unless another is given; None where no time is left."""
+        return self._asked(instance, spec or self.spec, self.gap if gap is None else gap)
 
     def possible(self, instance: Instance) -> Verdict:
         """Tell whether an instance has a plan: "no" is proven, and "yes" is a plan that was checked."""
@@ -79,14 +84,14 @@ class Asker:
 
     def _asked(self, instance: Instance, spec: ObjectiveSpec, gap: float) -> Result | None:
         left = self.left()
-        if left is not None and left <= 0.0:
+        if self.late:
             return None
         self.questions += 1
         if self.report is not None:
             self.report(f"{self.about}: question {self.questions}")
         found = solve(trust(instance), objective=spec, gap=gap, time_limit=left)
         if found.stopped == "interrupted":
-            self.deadline = time.monotonic()
+            self.interrupted = True
         self.alone += any("on the word of one solver" in note for note in found.notes)
         return found
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import warnings
+from typing import Literal, cast, get_args
 
 import msgspec
 
+from optsched.errors import InputError, shown
 from optsched.instance import ObjectiveSpec
 from optsched.instance.solution import Allocation, Record
 
@@ -26,18 +28,32 @@ __all__ = [
     "Share",
     "World",
     "Worth",
+    "meaning_of",
 ]
 
-Meaning = Literal["optimal", "nobody-loses"]
+Meaning = Literal["optimal", "no-job-loses"]
 """What a relaxation promises.
 
 optimal
     Every plan within the gap of the relaxed instance's optimum runs the job, so that solving it again does. Where
     levels are compared in lexicographic order: the plan that is found runs the job.
-nobody-loses
+no-job-loses
     A plan of the relaxed instance runs the job, and every job that runs now progresses at least as fast as now.
     For a job that runs already, it progresses faster by the part that was asked for.
 """
+
+
+_OLD = {"nobody-loses": "no-job-loses"}
+
+
+def meaning_of(name: str) -> Meaning:
+    """Return a meaning by its name; an old name works for one release, with a warning."""
+    if name in _OLD:
+        warnings.warn(f"the meaning {name!r} is now called {_OLD[name]!r}", DeprecationWarning, stacklevel=3)
+        name = _OLD[name]
+    if name not in get_args(Meaning):
+        raise InputError(" or ".join(get_args(Meaning)), path="meaning", value=shown(name))
+    return cast("Meaning", name)
 
 
 class Reason(Record, frozen=True, kw_only=True):
@@ -47,7 +63,7 @@ class Reason(Record, frozen=True, kw_only=True):
         ``arrival``, ``deadline``, ``budget``, ``memory`` (of the batch), ``pool`` (no servers for it), ``curve`` (its
         own: more would not help), ``capacity``, ``link``, ``network`` (of servers), ``fragments`` (of servers),
         ``moves``, ``limit``, ``own`` (another limit of the job itself), ``others`` (whose gain would be lost),
-        ``fairness`` (who would fall below the least), ``blocked`` (by what must hold), ``free`` (nobody would lose).
+        ``fairness`` (who would fall below the least), ``blocked`` (by what must hold), ``free`` (no job would lose).
     """
 
     kind: str

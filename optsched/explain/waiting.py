@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
 from optsched.explain.bisection import Smallest, smallest
+from optsched.explain.comparison import Comparison
 from optsched.explain.constraints import Constraint, constraints_of, own_constraints
 from optsched.explain.goodput_floors import floored, with_job
 from optsched.explain.guesses import Guesser
 from optsched.explain.oracle import Asker, Report, Verdict, verdict
 from optsched.explain.plans import confirmed, entitlements, goodputs
-from optsched.explain.records import Explanation, Meaning, Reason, Relaxation
+from optsched.explain.records import Explanation, Meaning, Reason, Relaxation, meaning_of
 from optsched.explain.relaxations import Lever, own_levers, shared_levers
 from optsched.instance import Instance, Job, ObjectiveSpec, admit
 from optsched.instance.objectives import one_objective
@@ -28,6 +30,11 @@ from optsched.problem.build import build_problem
 from optsched.problem.problem import Problem
 
 __all__ = ["explain"]
+
+_MANY = 300
+"""Jobs beyond which no finer gap is asked for: then jobs are compared one by one."""
+_FINEST = 1e-8
+"""Least relative gap that is asked for."""
 
 
 def explain(
@@ -56,7 +63,7 @@ def explain(
         Whom to explain. Default: all that wait, and all that progress less than on their share of the cluster.
     meaning
         What a relaxation of a waiting job promises; see :data:`~optsched.explain.records.Meaning`. Relaxations of
-        jobs that run always mean "nobody-loses".
+        jobs that run always mean "no-job-loses".
     more
         By which part a job that runs already shall progress faster, > 0.
     levers
@@ -76,6 +83,7 @@ def explain(
     """
     instance = admit(instance)
     spec = one_objective(objective, instance.objective)
+    meaning = meaning_of(meaning)
     confirmed(instance, allocations, spec)
     asker = Asker.within(time_limit, spec, gap, seconds, report)
     entitled, _ = entitlements(instance)
@@ -87,10 +95,22 @@ def explain(
             if job.id not in progress or progress[job.id] < entitled.get(job.id, 0.0) * (1 - 1e-6)
         ]
     case = _Case(instance, tuple(allocations), build_problem(instance, spec), asker, meaning, more, levers)
+    unknown = [name for name in jobs if name not in case.jobs]
+    if unknown:
+        raise InputError("the id of a job of the instance", path="job", value=shown(unknown[0]))
+    if asker.late:
+        return tuple(case.unasked(name, entitled.get(name, 0.0)) for name in jobs)
+    end = asker.deadline
+    if end is not None:  # all jobs get their reasons in the first half, then relaxations as far as time goes
+        asker.deadline = end - 0.5 * (end - time.monotonic())
     found = []
     for number, name in enumerate(jobs):
         asker.about = f"{name} ({number + 1} of {len(jobs)})"
-        found.append(case.of(name, entitled.get(name, 0.0)))
+        found.append(case.reasons_of(name, entitled.get(name, 0.0)))
+    asker.deadline = end
+    for number, name in enumerate(jobs):
+        asker.about = f"{name} ({number + 1} of {len(jobs)})"
+        found[number] = case.relaxations_of(found[number])
     return tuple(found)
 
 
@@ -131,27 +151,44 @@ class _Case:
         """The objective of the plan."""
         return confirmed(self.instance, self.allocations, self.asker.spec)
 
-    def of(self, name: str, entitled: float) -> Explanation:
-        """Explain one job."""
-        job = self.jobs.get(name)
-        if job is None:
-            raise InputError("the id of a job of the instance", path="job", value=shown(name))
-        now, before = self.progress, self.asker.alone
-        known = Explanation(
+    @cached_property
+    def compared(self) -> Comparison:
+        """What the jobs of the plan hold and add, to compare job by job."""
+        return Comparison(self.problem, self.allocations)
+
+    def unasked(self, name: str, entitled: float) -> Explanation:
+        """Return what is known of a job before anything is asked."""
+        one = _One(self, self.jobs[name], self.goodput)
+        return Explanation(
             job=name,
-            status="runs" if name in now else "waits",
-            progress=now.get(name, 0.0),
+            status="runs" if name in self.progress else "waits",
+            progress=self.progress.get(name, 0.0),
             entitled=entitled,
             reasons=(),
+            undecided=tuple(lever.name for lever in one.levers()),
+            notes=("why was not asked in the time given",),
         )
-        one = _One(self, job, self.goodput)
+
+    def reasons_of(self, name: str, entitled: float) -> Explanation:
+        """Return why a job got what it got."""
+        before = self.asker.alone
+        reasons = tuple(_One(self, self.jobs[name], self.goodput).reasons())
+        notes = self.asker.doubts(before)
+        if not reasons:
+            notes = (*notes, "why was not decided in the time given")
+        return replace(self.unasked(name, entitled), reasons=reasons, undecided=(), notes=notes)
+
+    def relaxations_of(self, known: Explanation) -> Explanation:
+        """Return the explanation with what would change it."""
+        one, before = _One(self, self.jobs[known.job], self.goodput), self.asker.alone
+        kinds = {reason.kind for reason in known.reasons}
+        if known.status == "runs" and kinds & {"curve", "free"}:
+            return known
+        if "free" in kinds and one.meaning == "no-job-loses":
+            return replace(known, notes=(*known.notes, "no relaxation is needed: it can run now and no job loses"))
         if self.asker.late:
-            undecided = tuple(lever.name for lever in one.levers())
-            return replace(known, undecided=undecided, notes=("why was not asked in the time given",))
-        reasons = tuple(one.reasons())
-        known = replace(known, reasons=reasons)
-        if name not in now or not any(reason.kind in ("curve", "free") for reason in reasons):
-            known = one.relaxations(known)
+            return replace(known, undecided=tuple(lever.name for lever in one.levers()))
+        known = one.relaxations(known)
         return replace(known, notes=(*known.notes, *self.asker.doubts(before)))
 
 
@@ -165,7 +202,7 @@ class _One:
 
     @property
     def meaning(self) -> Meaning:
-        return "nobody-loses" if self.job.id in self.goodput else self.case.meaning
+        return "no-job-loses" if self.job.id in self.goodput else self.case.meaning
 
     def kept(self, instance: Instance) -> Instance:
         """Return an instance in which nobody loses, and the job runs; faster than now, if it does now."""
@@ -197,7 +234,10 @@ class _One:
             return
         if answer == "no":
             yield from self._scarce(tight)
-        yield from self._cost()
+        said = tuple(self._cost())
+        yield from said
+        if not said and (text := case.compared.text(number)) is not None:
+            yield Reason(kind="others", text=text)
 
     def _without_ways(self, known: str) -> Iterator[Reason]:
         """Yield which of its own limits leave a job no configuration."""
@@ -213,18 +253,18 @@ class _One:
             yield Reason(kind="pool", text=known)
 
     def _free(self) -> Iterator[Reason]:
-        """Say why a job waits although nobody would lose by it."""
+        """Say why a job waits although no other job would lose by it."""
         asker, name = self.case.asker, self.job.id
-        said = "it could run and nobody would lose" if name not in self.goodput else "it could be faster, nobody losing"
+        said = "it could run and no job would lose" if name not in self.goodput else "it could be faster, no job losing"
         forced = asker.best(self.kept(self.case.instance))
         mine = self.case.value
         if forced is None or forced.value is None:
             why = "what the objective gains by that was not found in the time given"
-        elif relative(asker.sign * (forced.value - mine), mine) > asker.gap:
+        elif asker.sign * (forced.value - mine) > _nothing(mine):
             why = f"that plan is better by {abs(forced.value - mine):.4g}: the present one is not the best"
         else:
-            lost = asker.sign * (mine - forced.value)
-            why = f"{asker.spec.name} gains nothing by that" if lost <= 1e-9 else _worse(asker, lost)
+            lost = _lost(asker, mine, forced)
+            why = _worse(asker, *lost) if lost is not None else f"{asker.spec.name} gains nothing that was proven"
         yield Reason(kind="free", text=f"{said}, but {why}")
 
     def _scarce(self, tight: Instance) -> Iterator[Reason]:
@@ -235,7 +275,7 @@ class _One:
         elif decides != "counts" and asker.possible(replace(tight, decides="counts")) == "yes":
             yield Reason(
                 kind="fragments",
-                text="there are enough GPUs in all, but on no servers where they fit it, beside what the others hold",
+                text="there are enough GPUs in all, but no servers have them together, given what the others hold",
             )
             kinds = {"own"}
         else:
@@ -246,36 +286,44 @@ class _One:
         for one in constraints_of(self.case.instance):
             shared = one.key.partition(":")[0] not in others and one.kind not in ("deadline", "budget", "own", "memory")
             if one.kind in kinds and (shared or one.key in own):
-                answers.add(answer := asker.possible(one.remove(tight)))
+                answers.add(answer := asker.possible((one.more or one.remove)(tight)))
                 if answer == "yes":
                     yield Reason(kind=one.kind, text=f"{one.text}: what the others hold leaves too little")
-        if answers <= {"no"} and kinds != {"own"}:
+        if answers == {"no"} and kinds != {"own"}:
             yield Reason(kind="capacity", text="no single resource is missing, but several together")
+
+    def _fine(self) -> float:
+        """Return a relative gap at which a hundredth of what this job adds is told from nothing."""
+        case = self.case
+        table = case.problem.configurations
+        mine = case.problem.value[table.job == case.instance.jobs.index(self.job)]
+        if case.problem.objective.aggregate != "sum" or len(case.jobs) > _MANY or not len(mine):
+            return case.asker.gap
+        part = 0.01 * float(np.abs(mine).max()) / max(abs(case.value), 1e-12)
+        return min(case.asker.gap, max(part, _FINEST))
 
     def _cost(self) -> Iterator[Reason]:
         """Yield what the objective and others would lose if the job had to run."""
         case, asker, name = self.case, self.case.asker, self.job.id
         mine = case.value
         floor = self.goodput.get(name, 0.0) * (1 + case.more)
-        forced = asker.best(floored(case.instance, {name: floor}))
+        forced = asker.best(floored(case.instance, {name: floor}), gap=self._fine())
         if (answer := verdict(forced)) == "unknown":
             return
         must = "if it had to run" if name not in self.goodput else f"if it had to be {100 * case.more:.3g} % faster"
         if answer == "no" or forced is None or forced.value is None:
             yield Reason(kind="blocked", text=f"{must}, there would be no plan: {_reason(forced)}")
             return
-        lost = asker.sign * (mine - forced.value)
+        lost = _lost(asker, mine, forced)
         then = {a.job: a.progress for a in forced.allocations}
         before = case.progress
         losers = [j for j in before if then.get(j, 0.0) < before[j] * (1 - 1e-6) and j != name]
         said = ", ".join(f"{j} {before[j]:.3g} -> {then.get(j, 0.0):.3g}" for j in losers[:5])
         more = f" and {len(losers) - 5} more" if len(losers) > 5 else ""
         kind = "others" if case.problem.objective.aggregate == "sum" else "fairness"
-        what = (
-            _worse(asker, lost)
-            if lost > 1e-9 * max(1.0, abs(mine))
-            else (f"{asker.spec.name} would stay {forced.value:.4g}")
-        )
+        if lost is None:  # the difference is within the gap of the answer, and proves nothing
+            return
+        what = _worse(asker, *lost) if lost[1] > _nothing(mine) else f"{asker.spec.name} would stay {forced.value:.4g}"
         yield Reason(kind=kind, text=f"{must}, {what}" + (f"; progress of {said}{more}" if losers else ""))
 
     def relaxations(self, known: Explanation) -> Explanation:
@@ -309,13 +357,13 @@ class _One:
             lever
             for lever in (*own_levers(case.instance, self.job), *case.shared)
             if (wanted is None or {lever.key, lever.key.partition(":")[0]} & set(wanted))
-            and not (self.meaning == "nobody-loses" and lever.key.startswith("weight:"))
+            and not (self.meaning == "no-job-loses" and lever.key.startswith("weight:"))
         ]
 
     def _hopeless(self, levers: Sequence[Lever]) -> set[str]:
         """Return the keys of rates, cores and memory of which all together are not enough for nobody to lose."""
         some = [lever for lever in levers if lever.kind in ("capacity", "link", "network") and not lever.whole]
-        if self.meaning != "nobody-loses" or len(some) < 2:
+        if self.meaning != "no-job-loses" or len(some) < 2:
             return set()
         changed = self.case.instance
         for lever in some:
@@ -325,7 +373,7 @@ class _One:
     def _enough(self, lever: Lever, plans: dict[int, Result]) -> Callable[[int], Verdict]:
         def enough(steps: int) -> Verdict:
             changed = lever.change(self.case.instance, lever.amount(steps))
-            if self.meaning == "nobody-loses":
+            if self.meaning == "no-job-loses":
                 return self.case.asker.possible(self.kept(changed))
             found = self.case.asker.best(changed)
             if found is not None:
@@ -377,9 +425,30 @@ def _surely_runs(asker: Asker, instance: Instance, name: str, found: Result | No
     return "unknown" if mine - theirs > 1.001 * asker.gap * max(1e-9, abs(theirs)) else "no"
 
 
-def _worse(asker: Asker, amount: float) -> str:
+def _nothing(value: float) -> float:
+    """Return a difference of objectives that is rounding."""
+    return 1e-9 * max(1.0, abs(value))
+
+
+def _lost(asker: Asker, mine: float, forced: Result) -> tuple[float, float] | None:
+    """Return the ends of what the best of some plans is proven to lose against a value; None where no loss is proven.
+
+    A loss of nothing is proven, too, where such a plan is as good.
+    """
+    assert forced.value is not None
+    high = asker.sign * (mine - forced.value)
+    if high <= _nothing(mine):
+        return 0.0, max(0.0, high)
+    low = -math.inf if forced.bound is None else asker.sign * (mine - forced.bound)
+    return (min(low, high), high) if low > _nothing(mine) else None
+
+
+def _worse(asker: Asker, low: float, high: float) -> str:
     """Return by how much the objective gets worse, for people."""
-    return f"{asker.spec.name} would {'lose' if asker.sign > 0 else 'rise by'} {amount:.4g}"
+    if high <= 1e-9:
+        return f"{asker.spec.name} gains nothing by that"
+    amount = f"{high:.4g}" if high - low <= 1e-3 * high else f"{low:.4g} to {high:.4g}"
+    return f"{asker.spec.name} would {'lose' if asker.sign > 0 else 'rise by'} {amount}"
 
 
 def _room(instance: Instance) -> list[Constraint]:

@@ -24,7 +24,7 @@ def test_explain(run: Run) -> None:
 
 
 def test_explain_in_json(run: Run) -> None:
-    code, said, _ = run("explain", MICRO / "one-gpu-two-jobs.json", "--worth", "--json", "--meaning", "nobody-loses")
+    code, said, _ = run("explain", MICRO / "one-gpu-two-jobs.json", "--worth", "--json", "--meaning", "no-job-loses")
     found = json.loads(said)
     (one,) = msgspec.convert(found["explanations"], list[Explanation])
     assert (code, one.job, one.relaxations[0].lever) == (0, "light", "gpus:v100@main")
@@ -71,7 +71,7 @@ def test_a_plan_with_limits(run: Run, tmp_path: Path) -> None:
 def test_bad_input(run: Run) -> None:
     for says, *arguments in (
         ("the id of a job", "explain", MICRO / "one-gpu-two-jobs.json", "--job", "nobody"),
-        ("optimal or nobody-loses", "explain", MICRO / "one-gpu-two-jobs.json", "--meaning", "any"),
+        ("optimal or no-job-loses", "explain", MICRO / "one-gpu-two-jobs.json", "--meaning", "any"),
     ):
         refused = run(*arguments)
         assert refused.returncode == 2

@@ -101,7 +101,7 @@ def test_new_gpus_go_to_who_gains_most() -> None:
     greedy = job("greedy", weight=5.0, configurations=listed(1.0, 2.0))
     one = instance(greedy, job("meek", configurations=listed(1.0)), cluster=cluster(1))
     assert by_lever(explained(one, "meek"))["gpus:v@main"] == 2.0
-    assert by_lever(explained(one, "meek", meaning="nobody-loses")) == {"gpus:v@main": 1.0}
+    assert by_lever(explained(one, "meek", meaning="no-job-loses")) == {"gpus:v@main": 1.0}
 
 
 def test_its_deadline() -> None:
@@ -150,7 +150,7 @@ def test_cores() -> None:
         job("b", configurations=listed(1.0), cpu_cores_per_gpu=4.0),
         cluster=few,
     )
-    found = explained(one, "b", meaning="nobody-loses")
+    found = explained(one, "b", meaning="no-job-loses")
     assert kinds(found) == ["capacity", "others"]
     assert "CPU cores" in found.reasons[0].text
     assert by_lever(found) == {"cpu_cores@main": 2.0}
@@ -259,7 +259,7 @@ def linked(capacity: float) -> Instance:
 
 def test_a_link() -> None:
     one = linked(2.4)
-    found = explained(one, "b", meaning="nobody-loses", levers=["link"])
+    found = explained(one, "b", meaning="no-job-loses", levers=["link"])
     assert found.status == "waits"
     assert kinds(found)[0] == "link"
     assert "up0" in found.reasons[0].text
@@ -330,7 +330,7 @@ def agrees_with_brute_force(problem: Instance, found: Explanation) -> None:
 
 
 @settings(max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(instances(most_jobs=3), st.sampled_from(["optimal", "nobody-loses"]))
+@given(instances(most_jobs=3), st.sampled_from(["optimal", "no-job-loses"]))
 def test_random_counts(one: Instance, meaning: str) -> None:
     plan = optsched.solve(one)
     if plan.value is None:
@@ -347,7 +347,7 @@ def test_random_places(seed: int, decides: str) -> None:
     plan = optsched.solve(one)
     if plan.value is None:
         pytest.skip("infeasible")
-    for found in explain(one, plan.allocations, meaning="nobody-loses", levers=LEVERS)[:1]:
+    for found in explain(one, plan.allocations, meaning="no-job-loses", levers=LEVERS)[:1]:
         keeps_its_word(one, found)
 
 

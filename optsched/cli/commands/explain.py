@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -33,7 +33,7 @@ def explain(
         list[str] | None, typer.Option(help="Whom to explain; may be given again; default: who got nothing or little.")
     ] = None,
     meaning: Annotated[
-        str, typer.Option(help="optimal: the best plans run the job; nobody-loses: no other job is slower than now.")
+        str, typer.Option(help="optimal: the best plans run the job; no-job-loses: no other job is slower than now.")
     ] = "optimal",
     worth: Annotated[bool, typer.Option("--worth", help="Add what one more of each resource is worth.")] = False,
     gap: Annotated[float, typer.Option(help="Of every answer; solve what was relaxed with the same.")] = 1e-4,
@@ -44,8 +44,12 @@ def explain(
     import optsched.explain as explaining
     from optsched.cli.progress import shown_steps
 
-    if meaning not in get_args(explaining.Meaning):
-        raise InputError(" or ".join(get_args(explaining.Meaning)), path="--meaning", value=shown(meaning))
+    try:
+        promise = explaining.meaning_of(meaning)
+    except InputError as error:
+        raise InputError(error.expected, path="--meaning", value=shown(meaning)) from None
+    if promise != meaning:
+        typer.echo(f"note: --meaning {meaning} is now called {promise}", err=True)
     left = _clock(time_limit)
     loaded, result = _read(instance, plan, time_limit, as_json)
     if result.status == "infeasible":
@@ -64,7 +68,7 @@ def explain(
                 result.allocations,
                 objective=result.objective,
                 jobs=job,
-                meaning=meaning,  # type: ignore[arg-type]
+                meaning=promise,
                 gap=gap,
                 time_limit=left(),
                 report=report,
@@ -185,7 +189,7 @@ def _print_explanation(terminal: Terminal, one: Explanation) -> None:
     if one.relaxations:
         meant = {
             "optimal": "each alone makes every best plan run it",
-            "nobody-loses": "each alone lets it run, nobody losing"
+            "no-job-loses": "each alone lets it run, and no job loses"
             if one.status == "waits"
             else "each alone is enough",
         }
@@ -199,7 +203,7 @@ def _print_explanation(terminal: Terminal, one: Explanation) -> None:
         _listed(terminal, lines)
     if one.fails:
         more = f" and {len(one.fails) - _MOST_LINES} more" if len(one.fails) > _MOST_LINES else ""
-        terminal.print(f"not enough alone, however much: {', '.join(one.fails[:_MOST_LINES])}{more}")
+        terminal.print(f"not enough alone, as far as was tried: {', '.join(one.fails[:_MOST_LINES])}{more}")
     if one.undecided:
         terminal.print(f"not decided in the time given: {', '.join(one.undecided)}")
     for note in one.notes:
