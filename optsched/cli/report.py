@@ -61,10 +61,11 @@ def _print_pools(terminal: Terminal, instance: Instance, result: Result) -> None
     used: dict[tuple[str, str], int] = defaultdict(int)
     for a in result.allocations:
         used[a.site, a.gpu_type] += a.gpus
-    page = table("pool", "GPUs", "in use", "idle", *(["one more is worth"] if result.prices else []))
+    page = table("pool", "GPUs", "in use", "idle", *(["shadow price (LP dual)"] if result.prices else []))
     for pool, shared in zip(pools(instance), resources(instance), strict=False):  # the pools come first
         held = used[pool.site, pool.gpu_type]
-        worth = [f"{result.prices.get(shared.name, 0.0):.4g}"] if result.prices else []
+        price = result.prices.get(shared.name, 0.0)
+        worth = [f"{price:.4g}" if price > 0 else ""] if result.prices else []  # whole GPUs may be worth more than 0
         page.add_row(str(pool), str(pool.capacity), str(held), str(pool.capacity - held), *worth)
     terminal.print(page)
     terminal.print()

@@ -103,7 +103,9 @@ def _pareto(instance: Instance, allocations: Sequence[Allocation], progress: dic
     found = asker.best(tight)
     if found is None or found.value is None or found.bound is None:
         return Pareto(status="unknown", note="no answer in the time given")
-    slack = max(0.0, found.bound - now)
+    slack = found.bound - now
+    if slack <= 1e-9 * max(1.0, now):  # rounding
+        slack = 0.0
     rises = found.value - now
     if rises > max(asker.gap * now, 1e-9) and check(instance, found.allocations).ok:
         after = _progress(instance, found.allocations)

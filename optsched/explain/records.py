@@ -170,12 +170,14 @@ class Worth(Record, frozen=True, kw_only=True):
     price
         The dual value of the linear relaxation (of objectives that are minimized: the fall): what one more unit adds to
         it at most. The plan itself can gain more, by as much as it lags behind the relaxation. None where the objective
-        is no sum, or where places are decided.
+        is no sum, where places are decided, or where the difference is proven to be more.
     value
         The difference of two solved instances. None where it was not solved again.
     low, high
         Proven ends of the true difference, from the bounds of both. With the price only: ``high`` is the most that
         the configurations that there are can add.
+    gaps
+        Relative gaps of the two instances whose difference ``value`` is: as it is, and with one more unit.
     method
         Which of the two ``value`` or, without it, ``price`` is.
     """
@@ -187,6 +189,7 @@ class Worth(Record, frozen=True, kw_only=True):
     low: float | None = None
     high: float | None = None
     price: float | None = None
+    gaps: tuple[float | None, float | None] = (None, None)
 
 
 class Pareto(Record, frozen=True, kw_only=True):

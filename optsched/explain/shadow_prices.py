@@ -71,10 +71,13 @@ def _worth(instance: Instance, lever: Lever, dual: _Dual, base: Result | None, a
         # a value is on one side of its optimum, and a bound on the other
         one, other = more.value - base.bound, more.bound - base.value
         ends = (min(one, other), max(one, other))
+    if price is not None and ends[0] is not None and ends[0] > price + 1e-9 * max(1.0, abs(price)):
+        price = None  # it is proven to be worth more than the linear relaxation says of it
     return Worth(
         resource=lever.name,
         unit=lever.unit,
         method="re-solved",
+        gaps=(base.gap, more.gap),
         price=price,
         value=more.value - base.value,
         low=ends[0],

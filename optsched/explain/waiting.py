@@ -98,7 +98,7 @@ def explain(
     unknown = [name for name in jobs if name not in case.jobs]
     if unknown:
         raise InputError("the id of a job of the instance", path="job", value=shown(unknown[0]))
-    if asker.late:
+    if time_limit is not None and time_limit <= 0:
         return tuple(case.unasked(name, entitled.get(name, 0.0)) for name in jobs)
     end = asker.deadline
     if end is not None:  # all jobs get their reasons in the first half, then relaxations as far as time goes
@@ -227,15 +227,17 @@ class _One:
                 gain = 100 * (best / self.goodput[job.id] - 1)
                 yield Reason(kind="curve", text=f"its own curve: the best of its configurations is {gain:.2g} % faster")
                 return
-        tight = self.kept(instance)
-        answer = case.asker.possible(tight)
-        if answer == "yes":
-            yield from self._free()
-            return
-        if answer == "no":
-            yield from self._scarce(tight)
-        said = tuple(self._cost())
-        yield from said
+        said: tuple[Reason, ...] = ()
+        if not case.asker.late:
+            tight = self.kept(instance)
+            answer = case.asker.possible(tight)
+            if answer == "yes":
+                yield from self._free()
+                return
+            if answer == "no":
+                yield from self._scarce(tight)
+            said = tuple(self._cost())
+            yield from said
         if not said and (text := case.compared.text(number)) is not None:
             yield Reason(kind="others", text=text)
 

@@ -14,6 +14,7 @@ from optsched.explain.plans import entitlements, goodputs
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.prediction.curves import Points
 from optsched.prediction.curves.base import Z80
+from tests.conftest import ROOT
 from tests.support.builders import AMDAHL, cluster, instance, job, listed
 from tests.support.oracle import best_plan, plans
 from tests.support.placement_instances import made
@@ -294,3 +295,32 @@ def test_worlds_with_a_network() -> None:
         best = optsched.solve(there)
         assert best.value is None or world.best == pytest.approx(best.value, rel=1e-3)
         assert all(rate >= 0 for rate in goodputs(there, best.allocations).values())
+
+
+def test_a_slack_of_rounding_is_nothing() -> None:
+    for weight in (0.1, 0.3, 0.7):
+        jobs = [job(f"j{k}", weight=weight, configurations=listed(0.1 * (k + 1))) for k in range(6)]
+        one = instance(*jobs, cluster=cluster(4))
+        slack = audit(one, optsched.solve(one, gap=0.0).allocations, gap=0.0).pareto.slack
+        assert slack == 0.0 or slack > 1e-9
+
+
+def test_a_shadow_price_does_not_contradict_a_proven_value() -> None:
+    """Three GPUs are of no use to a job of four: the linear relaxation cannot see that the next one is worth 4."""
+    one = instance(job("a", configurations=[{"gpu_type": "v", "gpus": 4, "throughput": 4.0}]), cluster=cluster(4))
+    three = replace(one, cluster=replace(one.cluster, servers=(replace(one.cluster.servers[0], gpus=3),)))
+    for case in (one, three):
+        for found in worths(case):
+            assert found.method == "re-solved"
+            assert found.gaps is not None
+            assert found.price is None or found.low is None or found.low <= found.price + 1e-6
+
+
+def test_the_worlds_are_the_ends_of_the_curve_s_own_interval() -> None:
+    one = optsched.load(ROOT / "instances" / "quickstart.json")
+    points = Points.of(np.array([1, 2, 4]), nodes=np.array([1, 1, 1]), local_batch=np.array([32.0, 32.0, 32.0]))
+    for name, curve in one.curves.items():
+        low, high = curve.interval(points)
+        for sign, end in ((-1, low), (1, high)):
+            there = shifted(one, {name: sign * Z80}).curves[name]
+            np.testing.assert_allclose(there.throughput(points), end)

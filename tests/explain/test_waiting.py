@@ -378,3 +378,55 @@ def test_what_was_not_asked_in_the_time_given_is_said() -> None:
         ((), (), ("why was not asked in the time given",))
     }
     assert all("GPUs of v@main" in each.undecided for each in found)
+
+
+def test_the_resource_that_binds_is_named() -> None:
+    """Slices of two GPUs with 40 GB each: 3 + 4 slices take all memory of one, 3 + 3 that of the other."""
+
+    def slices(name: str, count: int, gb: float) -> dict[str, Any]:
+        listed = [{"gpu_type": "v", "gpus": count, "nodes": 1, "throughput": count}]
+        return job(name, configurations=listed, memory_gb_per_gpu=gb / count, reference={"goodput": 1.0})
+
+    jobs = [slices("m3a", 3, 20), slices("m4", 4, 20), slices("m3b", 3, 20), slices("m3c", 3, 20), slices("m1", 1, 5)]
+    servers = [{"id": "a100", "count": 2, "gpu_type": "v", "gpus": 7, "memory_gb": 40.0}]
+    one = instance(*jobs, cluster={"gpu_types": [{"id": "v"}], "servers": servers}, decides="placement")
+    found = explained(one, "m1")
+    capacity = [reason.text for reason in found.reasons if reason.kind == "capacity"]
+    assert len(capacity) == 1
+    assert "GB of memory" in capacity[0]
+
+
+def test_a_job_that_fits_needs_no_relaxation() -> None:
+    """One of two GPUs is idle, and the objective gains nothing by the second job."""
+    one = instance(
+        job("heavy", configurations=listed(1.0)), job("nil", weight=0.0, configurations=listed(1.0)), cluster=cluster(2)
+    )
+    plan = [a for a in optsched.solve(one).allocations if a.job == "heavy"]
+    (found,) = explain(one, plan, jobs=["nil"], meaning="no-job-loses")
+    assert kinds(found) == ["free"]
+    assert found.relaxations == ()
+    assert any("no relaxation is needed" in note for note in found.notes)
+
+
+def test_the_old_name_of_a_meaning_works_with_a_warning() -> None:
+    one = instance(job("a", configurations=listed(1.0)), job("b", configurations=listed(1.0)), cluster=cluster(1))
+    plan = optsched.solve(one).allocations
+    (waits,) = {"a", "b"} - {a.job for a in plan}
+    with pytest.warns(DeprecationWarning, match="no-job-loses"):
+        (found,) = explain(one, plan, jobs=[waits], meaning="nobody-loses")  # type: ignore[arg-type]
+    assert found.relaxations[0].meaning == "no-job-loses"
+    with pytest.raises(InputError, match="optimal or no-job-loses"):
+        explain(one, plan, jobs=[waits], meaning="everybody-wins")  # type: ignore[arg-type]
+
+
+def test_reasons_of_many_jobs_need_no_solver() -> None:
+    """600 jobs of one GPU each on 100: a job waits because those that run add more, whatever the gap of the plan."""
+    jobs = [job(f"j{k:03}", weight=1.0 + 0.001 * k, configurations=listed(1.0)) for k in range(600)]
+    many = instance(*jobs, cluster=cluster(*[4] * 25))
+    plan = optsched.solve(many, gap=0.0)
+    found = explain(many, plan.allocations, jobs=["j000", "j499"], time_limit=1e-3)
+    for one, adds in zip(found, (1.0, 1.499), strict=True):
+        (reason,) = one.reasons
+        assert reason.kind == "others"
+        assert f"j500 holds what it needs and adds 1.5 to progress; {one.job} would add {adds:.4g}" in reason.text
+        assert not one.relaxations

@@ -35,7 +35,7 @@ def explain(
     meaning: Annotated[
         str, typer.Option(help="optimal: the best plans run the job; no-job-loses: no other job is slower than now.")
     ] = "optimal",
-    worth: Annotated[bool, typer.Option("--worth", help="Add what one more of each resource is worth.")] = False,
+    worth: Annotated[bool, typer.Option("--worth", help="Add the marginal value of each resource.")] = False,
     gap: Annotated[float, typer.Option(help="Of every answer; solve what was relaxed with the same.")] = 1e-4,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
@@ -246,13 +246,19 @@ def _print_worths(values: tuple[Worth, ...], result: Result) -> None:
         return "" if x is None else f"{x:.4g}"
 
     page = table(
-        "one more of", "unit", f"adds to {result.objective.name}", "proven from", "to", "price (LP dual)", left=2
+        "one more of",
+        "unit",
+        f"adds to {result.objective.name}",
+        "proven from",
+        "to",
+        "shadow price (LP dual)",
+        left=2,
     )
     for one in values:
         page.add_row(one.resource, one.unit, number(one.value), number(one.low), number(one.high), number(one.price))
     terminal = console()
     terminal.print(page)
-    terminal.print("adds: the difference of two solved instances; price: of the linear relaxation, an estimate")
+    terminal.print("adds: the difference of two solved instances; shadow price: of the linear relaxation, an estimate")
 
 
 def _print_audit(found: Audit) -> None:
