@@ -1,0 +1,1 @@
+"""Simulation: how policies do on workloads, event by event."""

@@ -1,0 +1,58 @@
+"""Policies: functions from :class:`~optsched.simulate.state.State` to who holds what, one file each.
+
+They are found by the entry-point group ``optsched.policies``, so that other packages add theirs. A name with a colon
+is a function of a module (``module:function``), and ``process:COMMAND`` a program that speaks JSON lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from optsched.errors import InputError, shown
+
+__all__ = ["described", "installed", "policy"]
+
+_GROUP = "optsched.policies"
+
+
+@cache
+def installed() -> dict[str, EntryPoint]:
+    """Return the installed policies by name."""
+    return {point.name: point for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name)}
+
+
+def policy(name: str) -> Callable[[Any], Any]:
+    """Return a policy by its name; raise InputError for an unknown one.
+
+    A policy that must be made for each simulation (since it holds a process or a scheduler) has an attribute ``fresh``:
+    a function without arguments that returns the one to use.
+    """
+    if name.startswith("process:"):
+        from optsched.simulate.policies.process import process
+
+        return process(name.removeprefix("process:"))
+    points = installed()
+    if name in points:
+        found = points[name].load()
+    elif ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise InputError(f"a function of a module ({error})", path="--policies", value=shown(name)) from None
+    else:
+        raise InputError(f"one of {', '.join(points)}", path="--policies", value=shown(name))
+    if not callable(found):
+        raise InputError("a function from a state to allocations", path="--policies", value=shown(name))
+    fresh = getattr(found, "fresh", None)
+    made: Callable[[Any], Any] = fresh() if fresh is not None else found
+    return made
+
+
+def described() -> list[tuple[str, str]]:
+    """Return the name and the first line of the documentation of each installed policy."""
+    return [(name, (point.load().__doc__ or "").strip().splitlines()[0]) for name, point in installed().items()]
