@@ -24,6 +24,7 @@ from optsched.cli.commands.pareto import pareto
 from optsched.cli.commands.predict import fit, predict, profile_plan
 from optsched.cli.commands.schedule import schedule
 from optsched.cli.commands.share import share
+from optsched.cli.commands.simulate import simulate
 from optsched.cli.commands.solve import check, export, solve
 from optsched.cli.output import say
 
@@ -39,6 +40,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     audit,
     schedule,
     federate,
+    simulate,
     fit,
     predict,
     profile_plan,

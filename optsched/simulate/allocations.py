@@ -41,13 +41,17 @@ def as_rows(answer: Any, state: State, name: str) -> IntArray:
         outside = (rows[changed] < tables.first[table]) | (rows[changed] >= tables.first[table] + tables.count[table])
         if outside.any():
             job = tables.jobs[int(state.job[changed[np.argmax(outside)]])].id
-            raise InputError("a configuration of the job", path=f"{name}: {job}", value=shown(int(rows[changed][outside][0])))
+            raise InputError(
+                "a configuration of the job", path=f"{name}: {job}", value=shown(int(rows[changed][outside][0]))
+            )
     used = rows[rows >= 0]
     load = np.bincount(tables.row_type[used], weights=tables.row_gpus[used], minlength=len(tables.types))
     if (over := load > state.capacity).any():
         t = int(np.argmax(over))
         raise InputError(
-            f"at most {int(state.capacity[t])} GPUs of {tables.types[t]}", path=f"{name} at {state.now:g} s", value=f"{int(load[t])}"
+            f"at most {int(state.capacity[t])} GPUs of {tables.types[t]}",
+            path=f"{name} at {state.now:g} s",
+            value=f"{int(load[t])}",
         )
     return rows
 

@@ -215,7 +215,7 @@ def _by_milp(
     found = milp(
         -value[kept],
         constraints=LinearConstraint(matrix, -np.inf, limit),
-        integrality=np.ones(len(kept)),
+        integrality=np.ones(len(kept), dtype=np.int64),
         bounds=Bounds(0, 1),
         options={"mip_rel_gap": gap, "node_limit": 2000},
     )

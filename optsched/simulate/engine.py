@@ -9,12 +9,13 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
-from optsched.errors import InputError, shown
+from optsched.errors import InputError
 from optsched.simulate.allocations import as_rows
 from optsched.simulate.outcome import Outcome, Segment
 from optsched.simulate.places import Places
@@ -67,6 +68,8 @@ class _Run:
 
     def __init__(self, tables: Tables, policy: Policy, options: Options, seed: int, name: str) -> None:
         n = len(tables)
+        if options.restart_s is not None:
+            tables = replace(tables, restart=np.full(n, options.restart_s))
         self.tables, self.policy, self.options, self.name, self.seed = tables, policy, options, name, seed
         self.truth = true_rates(tables, options, seed)
         self.known = self.truth.copy() if options.learn == "truth" else tables.rate.copy()
@@ -75,7 +78,7 @@ class _Run:
         ends = np.cumsum(1.0 / self.truth, axis=1) / tables.stages
         self.clock = np.concatenate([np.zeros((len(ends), 1)), ends], axis=1)
         """Seconds per unit of work until the end of each stage."""
-        self.restart = tables.restart if options.restart_s is None else np.full(n, options.restart_s)
+        self.restart = tables.restart
         self.row = np.full(n, -1, dtype=np.int64)
         self.done, self.attained, self.lost = np.zeros(n), np.zeros(n), np.zeros(n)
         self.since, self.base, self.finish = np.zeros(n), np.zeros(n), np.full(n, np.nan)
@@ -111,7 +114,9 @@ class _Run:
             now = float(min(upcoming))
             if not np.isfinite(now) or (options.horizon_s is not None and now > options.horizon_s):
                 if options.horizon_s is None:
-                    raise InputError("a policy that runs every job at some time", path=self.name, value="jobs left waiting")
+                    raise InputError(
+                        "a policy that runs every job at some time", path=self.name, value="jobs left waiting"
+                    )
                 break
             self._pass(now)
             changed = False
@@ -143,7 +148,8 @@ class _Run:
                 changed = True
             if options.round_s > 0:
                 if due is not None and due <= now:
-                    self._decide(now)
+                    if len(self.active):
+                        self._decide(now)
                     due = now + options.round_s if len(self.active) else None
                 elif due is None and len(self.active):
                     due = np.ceil(now / options.round_s - 1e-9) * options.round_s

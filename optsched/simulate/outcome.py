@@ -132,6 +132,4 @@ def metrics(outcome: Outcome) -> dict[str, float]:
         ended.sum(),
     )
     whole = {"restarts", "deadline_misses", "decisions", "finished"}
-    return {
-        name: int(value) if name in whole else float(value) for name, value in zip(METRICS, values, strict=True)
-    }
+    return {name: int(value) if name in whole else float(value) for name, value in zip(METRICS, values, strict=True)}

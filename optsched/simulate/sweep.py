@@ -62,7 +62,9 @@ def once(
     """Simulate one policy by its name."""
     decide = policy_of(name)
     try:
-        return run(shuffled(tables, seed) if options.shuffle else tables, decide, options, seed=seed, name=name, tell=tell)
+        return run(
+            shuffled(tables, seed) if options.shuffle else tables, decide, options, seed=seed, name=name, tell=tell
+        )
     finally:
         close = getattr(decide, "close", None)
         if close is not None:
@@ -109,7 +111,9 @@ def sweep(
     stamp = {name: _stamp(workload, options) for name, workload in workloads.items()}
     known = {} if resume is None else _read(resume)
     wanted = runs(workloads, policies, seeds)
-    rows: dict[Run, dict[str, Any]] = {r: known[stamp[r.workload], r] for r in wanted if (stamp[r.workload], r) in known}
+    rows: dict[Run, dict[str, Any]] = {
+        r: known[stamp[r.workload], r] for r in wanted if (stamp[r.workload], r) in known
+    }
     missing = [r for r in wanted if r not in rows]
     total, tables = len(wanted), {}
 
@@ -133,7 +137,9 @@ def sweep(
             if one.workload not in tables:
                 tables[one.workload] = tabulate(workloads[one.workload])
             of = tables[one.workload]
-            outcome = once(of, one.policy, options, one.seed, None if tell is None else _told(tell, one, of, len(rows), total))
+            outcome = once(
+                of, one.policy, options, one.seed, None if tell is None else _told(tell, one, of, len(rows), total)
+            )
             if keep is not None:
                 keep(outcome)
             done(one, {**msgspec.structs.asdict(one), **metrics(outcome)})

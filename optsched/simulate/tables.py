@@ -62,7 +62,7 @@ class Tables:
     @property
     def stages(self) -> int:
         """Number of stages that a training is divided into."""
-        return self.rate.shape[1]
+        return int(self.rate.shape[1])
 
     def __len__(self) -> int:
         return len(self.jobs)
@@ -126,8 +126,7 @@ def _arrays(
     row_key = np.array([keys.setdefault(row[4], len(keys)) for row in flat], dtype=np.int64)
     fixed = tuple(
         tuple(
-            int(start) + k
-            for k in sorted((k for k, row in enumerate(rows) if row[2]), key=lambda k: -sum(rows[k][3]))
+            int(start) + k for k in sorted((k for k, row in enumerate(rows) if row[2]), key=lambda k: -sum(rows[k][3]))
         )
         for rows, start in zip(made, first, strict=True)
     )

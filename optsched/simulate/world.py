@@ -80,17 +80,12 @@ def true_rates(tables: Tables, options: Options, seed: int) -> FloatArray:
 def outages(tables: Tables, options: Options, seed: int) -> Iterator[Outage]:
     """Yield what goes down, by its begin: announced maintenance, then failures of servers and GPUs for ever."""
     number = {name: k for k, name in enumerate(tables.types)}
-    planned = sorted(
-        Outage(
-            window.begin_s,
-            window.end_s,
-            number[window.gpu_type],
-            0,
-            int(min(window.servers, tables.servers[number[window.gpu_type]]) * tables.per_server[number[window.gpu_type]]),
-            True,
-        )
-        for window in tables.workload.maintenance
-    ) if tables.workload.maintenance else []
+    planned = []
+    for window in tables.workload.maintenance:
+        t = number[window.gpu_type]
+        gpus = int(min(window.servers, tables.servers[t]) * tables.per_server[t])
+        planned.append(Outage(window.begin_s, window.end_s, t, 0, gpus, True))
+    planned.sort(key=lambda outage: outage.begin)
     return heapq.merge(planned, *_failures(tables, options, seed), key=lambda outage: outage.begin)
 
 
@@ -101,7 +96,9 @@ def _failures(tables: Tables, options: Options, seed: int) -> list[Iterator[Outa
         if mtbf is not None:
             for t in range(len(tables.types)):
                 size = int(tables.per_server[t]) if kind == 0 else 1
-                streams.append(_stream(t, int(tables.capacity[t]) // size, size, mtbf, options.repair_s, [seed, 2, kind, t]))
+                streams.append(
+                    _stream(t, int(tables.capacity[t]) // size, size, mtbf, options.repair_s, [seed, 2, kind, t])
+                )
     return streams
 
 

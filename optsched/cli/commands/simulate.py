@@ -21,23 +21,36 @@ __all__ = ["simulate"]
 def simulate(
     workload: Annotated[
         list[Path] | None,
-        typer.Argument(help="Workload (optsched-workload/1), or a CSV of arrivals or of a trace.", metavar="[WORKLOAD]..."),
+        typer.Argument(
+            help="Workload (optsched-workload/1), or a CSV of arrivals or of a trace.", metavar="[WORKLOAD]..."
+        ),
     ] = None,
     policies: Annotated[
         str, typer.Option(help="Names, module:function, or process:COMMAND, with commas between; see --list.")
     ] = "sia,gavel,fifo",
-    seeds: Annotated[str, typer.Option(help="E.g. 1-4 or 1,3: of true progress, failures and shuffled arrivals.")] = "1",
+    seeds: Annotated[
+        str, typer.Option(help="E.g. 1-4 or 1,3: of true progress, failures and shuffled arrivals.")
+    ] = "1",
     round_s: Annotated[
-        float | None, typer.Option("--round", help="Seconds between decisions; 0: after events. Default: 60, rigid jobs 0.")
+        float | None,
+        typer.Option("--round", help="Seconds between decisions; 0: after events. Default: 60, rigid jobs 0."),
     ] = None,
-    noise: Annotated[float, typer.Option(help="Deviation of true progress from the curves (log, standard normal).")] = 0.0,
+    noise: Annotated[
+        float, typer.Option(help="Deviation of true progress from the curves (log, standard normal).")
+    ] = 0.0,
     bias: Annotated[float, typer.Option(help="Of true progress for each doubling of the GPUs (log).")] = 0.0,
-    drift: Annotated[float, typer.Option(help="Change of true progress over the training (log, standard normal).")] = 0.0,
+    drift: Annotated[
+        float, typer.Option(help="Change of true progress over the training (log, standard normal).")
+    ] = 0.0,
     learn: Annotated[str, typer.Option(help="What is learnt of it: nothing, application, or truth.")] = "application",
-    server_mtbf: Annotated[float | None, typer.Option(help="Seconds between failures of a server, in the mean.")] = None,
+    server_mtbf: Annotated[
+        float | None, typer.Option(help="Seconds between failures of a server, in the mean.")
+    ] = None,
     gpu_mtbf: Annotated[float | None, typer.Option(help="Seconds between failures of a GPU, in the mean.")] = None,
     repair: Annotated[float, typer.Option(help="Seconds that a repair takes.")] = 3600.0,
-    restart: Annotated[float | None, typer.Option(help="Seconds that a (re)start takes, in place of the workload's.")] = None,
+    restart: Annotated[
+        float | None, typer.Option(help="Seconds that a (re)start takes, in place of the workload's.")
+    ] = None,
     overhead: Annotated[float, typer.Option(help="Seconds that a job keeps its GPUs after its end.")] = 0.0,
     shuffle: Annotated[bool, typer.Option(help="Deal out the arrival times to the jobs anew, by the seed.")] = False,
     horizon: Annotated[float | None, typer.Option(help="Stop the simulation at this time (s).")] = None,
@@ -45,7 +58,8 @@ def simulate(
         str | None, typer.Option(help="Cluster for a CSV: TYPE=GPUs[/GPUs of a server], e.g. t4=16/4,a100=16/8.")
     ] = None,
     curves: Annotated[
-        Path | None, typer.Option(help="For a CSV of arrivals: curves (optsched-curves/1) or measured throughputs (CSV).")
+        Path | None,
+        typer.Option(help="For a CSV of arrivals: curves (optsched-curves/1) or measured throughputs (CSV)."),
     ] = None,
     convergence: Annotated[
         Path | None, typer.Option(help="For a CSV of arrivals: table of runs, of which the gradient noise is taken.")
@@ -64,7 +78,6 @@ def simulate(
 ) -> int:
     """Simulate scheduling policies on a workload, and compare completion times."""
     from optsched.cli.progress import shown_steps
-    from optsched.simulate.make import read_workload
     from optsched.simulate.workload import save
     from optsched.simulate.world import Options
 
@@ -99,7 +112,9 @@ def simulate(
         )  # fmt: skip
         names = [name.strip() for name in policies.split(",") if name.strip()]
         kept: list[Outcome] = []
-        rows = _swept(loads, names, _numbers(seeds), options, workers, resume, report, kept, bool(html or trace or jobs_csv))
+        rows = _swept(
+            loads, names, _numbers(seeds), options, workers, resume, report, kept, bool(html or trace or jobs_csv)
+        )
     _write(kept, rows, html, trace, jobs_csv)
     if as_json:
         print_json(rows)

@@ -23,7 +23,7 @@ def read_workload(
     convergence: Path | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Workload:
-    """Read a workload file, a table of arrivals (name, time, application, ...) or of a trace (duration_s, gpus, ...)."""
+    """Read a workload file, a table of arrivals (name, time, application) or of a trace (duration_s, gpus)."""
     if path.suffix.lower() != ".csv":
         for given, option in ((gpus, "--gpus"), (curves, "--curves"), (convergence, "--convergence")):
             if given is not None:
@@ -63,7 +63,7 @@ def made(text: str, gpus: str | None = None) -> Workload:
     kind, _, rest = text.partition(":")
     numbers: dict[str, float] = {}
     for part in rest.split(",") if rest else ():
-        name, equals, number = part.strip().partition("=")
+        name, _, number = part.strip().partition("=")
         try:
             numbers[name.replace("-", "_")] = float(number)
         except ValueError:
@@ -75,7 +75,7 @@ def made(text: str, gpus: str | None = None) -> Workload:
     if kind != "synthetic":
         raise InputError("synthetic or kueue", path="--make", value=shown(kind))
     try:
-        return synthetic(cluster=None if gpus is None else pools(gpus), **numbers)  # type: ignore[arg-type]
+        return synthetic(cluster=None if gpus is None else pools(gpus), **numbers)
     except TypeError:
         dials = "jobs, hours, load, size, elasticity, applications, restart_s, deadlines, seed"
         raise InputError(f"dials of {dials}", path="--make", value=shown(rest)) from None

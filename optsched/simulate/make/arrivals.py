@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
+from optsched.prediction.curves import Curve
 from optsched.prediction.curves.measurements import read_table
 from optsched.simulate.workload import Application, Pool, TraceJob, Workload
 
@@ -58,7 +60,9 @@ def arrivals(
         wrong = ~np.isfinite(values) | (values < (0 if name == "time" else 1))
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise InputError("a number in range", path=f"line {row + 2}, column {name}", value=shown(table[name][row]), file=file)
+            raise InputError(
+                "a number in range", path=f"line {row + 2}, column {name}", value=shown(table[name][row]), file=file
+            )
         numbers[name] = values
     kinds = table["application"].cast(pl.String).to_list()
     known, notes, fitted = _curves(curves, kinds, numbers["batch_size"], report)
@@ -89,7 +93,11 @@ def arrivals(
         job_work = of[kind]
         if job_work is None:
             batch = numbers["batch_size"][k]
-            rates = [_rate(fitted[f"{known[kind]}/{p.gpu_type}"], gpus, p, batch) for p in pools if f"{known[kind]}/{p.gpu_type}" in fitted]
+            rates = [
+                _rate(fitted[f"{known[kind]}/{p.gpu_type}"], gpus, p, batch)
+                for p in pools
+                if f"{known[kind]}/{p.gpu_type}" in fitted
+            ]
             of[kind] = job_work = _HOURS * 3600 * min(r for r in rates if np.isfinite(r))
         jobs.append(
             TraceJob(
@@ -114,7 +122,9 @@ def arrivals(
     )
 
 
-def _curves(path: Path, kinds: list[str], batches: np.ndarray[tuple[int, ...], np.dtype[np.float64]], report: Callable[[str], None] | None):  # type: ignore[no-untyped-def]
+def _curves(
+    path: Path, kinds: list[str], batches: FloatArray, report: Callable[[str], None] | None
+) -> tuple[dict[str, str], list[str], dict[str, Curve]]:
     """Return whose curves each application uses, notes on substitutes, and all curves as ``model/type``."""
     from optsched.prediction.curves.fitted import load_curves
 
@@ -127,7 +137,9 @@ def _curves(path: Path, kinds: list[str], batches: np.ndarray[tuple[int, ...], n
         file = load_curves(path)
     fitted = {f"{c.model}/{c.gpu_type}": c.curve for c in file.curves}
     models = {c.model for c in file.curves}
-    usual = {kind: float(np.median([b for b, other in zip(batches, kinds, strict=True) if other == kind])) for kind in kinds}
+    usual = {
+        kind: float(np.median([b for b, other in zip(batches, kinds, strict=True) if other == kind])) for kind in kinds
+    }
     able = [kind for kind in usual if kind in models]
     if not able:
         raise InputError(f"curves of one of {', '.join(sorted(usual))}", file=str(path))
@@ -139,16 +151,20 @@ def _curves(path: Path, kinds: list[str], batches: np.ndarray[tuple[int, ...], n
     return known, notes, fitted
 
 
-def _rate(curve, gpus: int, pool: Pool, batch: float) -> float:  # type: ignore[no-untyped-def]
+def _rate(curve: Curve, gpus: int, pool: Pool, batch: float) -> float:
     from optsched.prediction.curves.configurations import Points
 
     share = batch / gpus
     passes = int(np.ceil(share / (curve.max_local_batch or share)))
-    points = Points.of(gpus, nodes=np.ceil(gpus / pool.gpus_per_server), local_batch=share / passes, accumulation=passes)
+    points = Points.of(
+        gpus, nodes=np.ceil(gpus / pool.gpus_per_server), local_batch=share / passes, accumulation=passes
+    )
     return float(curve.throughput(points)[0])
 
 
-def _convergence(path: Path | None) -> tuple[dict[str, tuple[float, ...]], dict[str, float], dict[str, float], dict[str, float]]:
+def _convergence(
+    path: Path | None,
+) -> tuple[dict[str, tuple[float, ...]], dict[str, float], dict[str, float], dict[str, float]]:
     """Return noise scales by stage, work, base batch and largest batch of the models of a table of runs."""
     if path is None:
         return {}, {}, {}, {}
@@ -174,8 +190,17 @@ def _convergence(path: Path | None) -> tuple[dict[str, tuple[float, ...]], dict[
 def _losses(path: Path) -> list[str]:
     """Return the models whose metric falls in most of their runs; which way is better does not matter here."""
     table = read_table(path, ("model", "global_batch", "epoch", "metric"))
-    ends = table.sort("epoch").group_by("model", "global_batch").agg(
-        (pl.col("metric").last().cast(pl.Float64, strict=False) < pl.col("metric").first().cast(pl.Float64, strict=False)).alias("falls")
+    ends = (
+        table.sort("epoch")
+        .group_by("model", "global_batch")
+        .agg(
+            (
+                pl.col("metric").last().cast(pl.Float64, strict=False)
+                < pl.col("metric").first().cast(pl.Float64, strict=False)
+            ).alias("falls")
+        )
     )
     counts = ends.group_by("model").agg(pl.col("falls").mean())
-    return sorted(str(m) for m, part in zip(counts["model"], counts["falls"], strict=True) if part is not None and part > 0.5)
+    return sorted(
+        str(m) for m, part in zip(counts["model"], counts["falls"], strict=True) if part is not None and part > 0.5
+    )

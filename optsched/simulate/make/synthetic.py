@@ -55,7 +55,9 @@ def synthetic(
     for name, (number, low, high) in ranges.items():
         whole = name in ("jobs", "applications", "seed")
         if not low <= number <= high or (whole and number != int(number)):
-            raise InputError(f"{'a whole number' if whole else 'a number'} from {low} to {high:g}", path=name, value=shown(number))
+            raise InputError(
+                f"{'a whole number' if whole else 'a number'} from {low} to {high:g}", path=name, value=shown(number)
+            )
     random = np.random.default_rng([int(seed), 7])
     pools = cluster or _CLUSTER
     speeds = {pool.gpu_type: _SPEED.get(pool.gpu_type, 1.0) for pool in pools}
@@ -67,7 +69,9 @@ def synthetic(
             id=f"app-{k}",
             restart_s=restart_s,
             rates=tuple(
-                Rate(gpu_type=pool.gpu_type, gpus=g, rate=float(speeds[pool.gpu_type] * liking[k, t] * g ** exponent[k]))
+                Rate(
+                    gpu_type=pool.gpu_type, gpus=g, rate=float(speeds[pool.gpu_type] * liking[k, t] * g ** exponent[k])
+                )
                 for t, pool in enumerate(pools)
                 for g in server_sizes(pool, 1, 10**9)
             ),
@@ -97,4 +101,6 @@ def synthetic(
         for j in range(count)
     )
     name = f"synthetic-{count}-load-{load:g}-elasticity-{elasticity:g}-seed-{int(seed)}"
-    return Workload(format="optsched-workload/1", cluster=pools, jobs=made, applications=apps, name=name, source="dials")
+    return Workload(
+        format="optsched-workload/1", cluster=pools, jobs=made, applications=apps, name=name, source="dials"
+    )

@@ -39,7 +39,10 @@ def rigid_trace(path: Path, *, cluster: tuple[Pool, ...] | None = None) -> Workl
         if moments.null_count():
             row = int(np.argmax(moments.is_null().to_numpy()))
             raise InputError(
-                "a date and time", path=f"line {row + 2}, column submitted", value=shown(table["submitted"][row]), file=file
+                "a date and time",
+                path=f"line {row + 2}, column submitted",
+                value=shown(table["submitted"][row]),
+                file=file,
             )
         arrival = moments.dt.epoch("s").to_numpy().astype(np.float64)
     else:
@@ -49,7 +52,9 @@ def rigid_trace(path: Path, *, cluster: tuple[Pool, ...] | None = None) -> Workl
     size = np.rint(gpus).astype(np.int64)
     kept = np.flatnonzero((duration > 0) & (size > 0) & (size <= most))
     queue = next((c for c in ("queue", "virtual_cluster") if c in table.columns), None)
-    columns = {name: table[name].cast(pl.String).to_list() for name in ("id", queue, "gpu_type") if name in table.columns}
+    columns = {
+        name: table[name].cast(pl.String).to_list() for name in ("id", queue, "gpu_type") if name in table.columns
+    }
     priority = _numbers(table, "priority", file) if "priority" in table.columns else np.zeros(len(size))
     jobs = tuple(
         TraceJob(

@@ -1,7 +1,8 @@
 """Policies: functions from :class:`~optsched.simulate.state.State` to who holds what, one file each.
 
 They are found by the entry-point group ``optsched.policies``, so that other packages add theirs. A name with a colon
-is a function of a module (``module:function``), and ``process:COMMAND`` a program that speaks JSON lines.
+is a function of a module (``module:function``), ``objective:NAME`` is one of optsched's objectives, and
+``process:COMMAND`` a program that speaks JSON lines.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ def policy(name: str) -> Callable[[Any], Any]:
         from optsched.simulate.policies.process import process
 
         return process(name.removeprefix("process:"))
+    if name.startswith("objective:"):
+        from optsched.instance.objectives import objective
+        from optsched.instance.records import ObjectiveSpec
+        from optsched.simulate.policies.embedded import embedded
+
+        objective(ObjectiveSpec(name=name.removeprefix("objective:")))
+        return embedded(name.removeprefix("objective:"))
     points = installed()
     if name in points:
         found = points[name].load()

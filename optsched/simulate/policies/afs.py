@@ -20,9 +20,7 @@ def afs(state: State) -> IntArray:
     """
     made = ladders(state, np.argsort(state.fixed_time(), kind="stable"))
     while True:
-        steps = {
-            job: step for job in np.flatnonzero(made.chosen >= 0).tolist() if (step := made.next(job)) is not None
-        }
+        steps = {job: step for job in np.flatnonzero(made.chosen >= 0).tolist() if (step := made.next(job)) is not None}
         if not steps:
             return made.chosen
         winner = -1

@@ -55,7 +55,7 @@ def _rounds(state: State, program: str) -> IntArray:
         normal = rate[jobs] / rate[jobs].max(axis=1, keepdims=True)
         of = market(normal, state.capacity, gang=gang[jobs])
         shares = max_min(of) if program == "max-min" else throughput(of)
-        memory["of"], memory["rounds"] = key, rounds(of, shares)
+        memory["of"], memory["rounds"] = key, rounds(of, shares, least=1e-3)
     played = memory["rounds"]
     taken = played.next()
     memory["rounds"] = played.after(taken)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from optsched._util.arrays import IntArray
+from optsched._util.arrays import FloatArray, IntArray
 from optsched.simulate.policies.order import kept, place
 from optsched.simulate.state import State
 
@@ -42,16 +42,15 @@ def kueue(state: State) -> IntArray:
     tables = state.tables
     chosen = kept(state)
     left = np.maximum(0, state.free).astype(np.int64)
-    used = np.bincount(
+    used: FloatArray = np.bincount(
         tables.queue[state.job], weights=np.where(chosen >= 0, tables.row_gpus[chosen], 0), minlength=len(book.quota)
-    )
-    total = np.bincount(book.cohort, weights=used, minlength=len(book.lent))
+    ).astype(np.float64)
+    total: FloatArray = np.bincount(book.cohort, weights=used, minlength=len(book.lent)).astype(np.float64)
     _enqueue(state, book, chosen)
     while True:
         heads = []
         for q, heap in enumerate(book.waiting):
-            for entry in heapq.nsmallest(16, heap) if len(heap) < 32 else heap[:1]:
-                heads.append((q, *entry))
+            heads += [(q, *entry) for entry in (heapq.nsmallest(16, heap) if len(heap) < 32 else heap[:1])]
         admitted = False
         served: set[int] = set()
         sizes = {h[2]: int(tables.fixed_size[tables.table[h[2]]]) for h in heads}
@@ -130,8 +129,8 @@ def _victims(
     state: State,
     book: _Book,
     chosen: IntArray,
-    used: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
-    total: np.ndarray[tuple[int, ...], np.dtype[np.float64]],
+    used: FloatArray,
+    total: FloatArray,
     q: int,
     priority: int,
     gpus: int,

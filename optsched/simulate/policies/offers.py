@@ -52,15 +52,24 @@ def restart_factor(state: State) -> FloatArray:
     return np.asarray(np.where(state.row_held, 1.0, part[state.row_job]))
 
 
-def within_reach(state: State, factor: float = 2.0) -> NDArray[np.bool_]:
+def within_reach(state: State, factor: float = 2.0, *, shared: bool = False) -> NDArray[np.bool_]:
     """Tell which rows have at most ``factor`` times the most GPUs that the job has held; new jobs get the fewest.
 
     Sia, SOSP'23, sec. 3.3: jobs scale up by at most 2x a round, and start with their minimum.
+
+    Parameters
+    ----------
+    shared
+        By what any job of its application has held, in place of the job alone. Rigid jobs may have what they need.
     """
-    most: dict[int, int] = state.memory.setdefault("most", {})
     tables = state.tables
+    most: dict[int | str, int] = state.memory.setdefault("most", {})
+
+    def whose(job: int) -> int | str:
+        return tables.application[job] if shared and tables.application[job] else job
+
     for job, row in zip(state.job[state.running].tolist(), state.held[state.running].tolist(), strict=True):
-        most[job] = max(most.get(job, 0), int(tables.row_gpus[row]))
+        most[whose(job)] = max(most.get(whose(job), 0), int(tables.row_gpus[row]))
     smallest = least_of(state, state.row_gpus.astype(np.float64))
-    limit = np.maximum(smallest, factor * np.array([most.get(job, 0) for job in state.job.tolist()], dtype=np.float64))
-    return np.asarray(state.row_gpus <= limit[state.row_job])
+    had = np.array([most.get(whose(job), 0) for job in state.job.tolist()], dtype=np.float64)
+    return np.asarray(state.row_gpus <= np.maximum(smallest, factor * had)[state.row_job])

@@ -3,10 +3,11 @@
 The decision protocol of Batsim (Dutot et al., JSSPP'16) is the model: at each decision the process reads one line,
 ``{"now": seconds, "events": [{"timestamp", "type", "data"}, ...]}``, and answers with one of the same form.
 
-Read: ``SIMULATION_BEGINS`` (the cluster), ``JOB_SUBMITTED`` (a job with its configurations and rates), ``JOB_COMPLETED``,
-``JOB_STOPPED`` (by a failure), ``RESOURCES`` (GPUs of each type that are up, when that changes) and ``PROGRESS`` (the part
-of the work that each job has done). Written: ``EXECUTE_JOB`` with ``job_id``, ``gpu_type`` and ``gpus`` (also to move or
-resize a running job), and ``KILL_JOB`` with ``job_ids`` that stop and wait. What is not mentioned stays as it is.
+Read: ``SIMULATION_BEGINS`` (the cluster), ``JOB_SUBMITTED`` (a job with its configurations and rates),
+``JOB_COMPLETED``, ``JOB_STOPPED`` (by a failure), ``RESOURCES`` (GPUs of each type that are up, when that changes) and
+``PROGRESS`` (the part of the work that each job has done). Written: ``EXECUTE_JOB`` with ``job_id``, ``gpu_type`` and
+``gpus`` (also to move or resize a running job), and ``KILL_JOB`` with ``job_ids`` that stop and wait. What is not
+mentioned stays as it is.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ class _Process:
         try:
             reply = msgspec.json.decode(answer, type=_Reply)
         except msgspec.MsgspecError as error:
-            raise InputError(f'{{"now": ..., "events": [...]}} ({error})', path=self._name, value=shown(answer)) from None
+            raise InputError(
+                f'{{"now": ..., "events": [...]}} ({error})', path=self._name, value=shown(answer)
+            ) from None
         for event in reply.events:
             self._apply(event)
         return dict(self.held)
@@ -89,7 +92,10 @@ class _Process:
 
         if not self.capacity:
             pools = zip(tables.types, tables.servers.tolist(), tables.per_server.tolist(), strict=True)
-            tell("SIMULATION_BEGINS", {"cluster": [{"gpu_type": t, "servers": s, "gpus_per_server": g} for t, s, g in pools]})
+            tell(
+                "SIMULATION_BEGINS",
+                {"cluster": [{"gpu_type": t, "servers": s, "gpus_per_server": g} for t, s, g in pools]},
+            )
         if (up := state.capacity.tolist()) != self.capacity:
             self.capacity = up
             tell("RESOURCES", dict(zip(tables.types, up, strict=True)))
@@ -137,7 +143,9 @@ class _Process:
             try:
                 self.held[str(data["job_id"])] = str(data["gpu_type"]), int(data["gpus"])
             except (KeyError, TypeError, ValueError):
-                raise InputError("job_id, gpu_type and gpus", path=f"{self._name}: EXECUTE_JOB", value=shown(data)) from None
+                raise InputError(
+                    "job_id, gpu_type and gpus", path=f"{self._name}: EXECUTE_JOB", value=shown(data)
+                ) from None
         elif event.type == "KILL_JOB":
             for name in data.get("job_ids") or ():
                 self.held.pop(str(name), None)

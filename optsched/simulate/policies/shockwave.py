@@ -21,10 +21,10 @@ def shockwave(state: State) -> IntArray:
     """Deal out the rounds of a window by Nash welfare, weighted by the finish-time fairness that is foreseen.
 
     Zheng et al., NSDI'23 (Shockwave), sec. 5-6 and eq. 10: maximize sum rho_j^k log(progress by the window's end),
-    k = 5, over how many of its T = 20 rounds (of two minutes) each job runs at the size that it asks for, in all no more GPU rounds than
-    there are. Concave and separable: rounds are dealt one by one to the largest gain for each GPU (exact but for the
-    last round). The jobs with most rounds still due run; the plan is made anew when jobs come or go, or it is done.
-    The paper's regularizer for the makespan breaks ties: the longest first.
+    k = 5, over how many of its T = 20 rounds (of two minutes) each job runs at the size that it asks for, in all no
+    more GPU rounds than there are. Concave and separable: rounds are dealt one by one to the largest gain for each GPU
+    (exact but for the last round). The jobs with most rounds still due run; the plan is made anew when jobs come or go,
+    or it is done. The paper's regularizer for the makespan breaks ties: the longest first.
     """
     if not turn(state, ROUND_S):
         return kept(state)
@@ -52,7 +52,7 @@ def _plan(state: State, left: FloatArray) -> FloatArray:
     step = length / np.maximum(whole, 1e-9)
     due = np.zeros(len(state))
     budget = float(state.capacity.sum()) * WINDOW
-    heap = []
+    heap: list[tuple[float, int]] = []
 
     def gain(job: int) -> float:
         have = state.done[job] + due[job] * step[job] + 1e-3

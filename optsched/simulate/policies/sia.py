@@ -27,4 +27,3 @@ def sia(state: State) -> IntArray:
     factor = np.maximum(1e-3, restart_factor(state))
     value = WAITING - (factor * normal) ** FAIRNESS
     return assigned(state, np.where(within_reach(state), value, -1.0))
-

@@ -26,7 +26,7 @@ def speed_up_shortest(state: State) -> IntArray:
     """
     made = ladders(state, state.fixed_time().argsort(kind="stable"))
     return made.grow(
-        lambda job, row, larger, more: (made.rate[job, larger] / made.rate[job, row] - 1.0)
-        / more
-        / max(1e-9, made.time[job, row])
+        lambda job, row, larger, more: (
+            (made.rate[job, larger] / made.rate[job, row] - 1.0) / more / max(1e-9, made.time[job, row])
+        )
     )

@@ -25,7 +25,9 @@ def static(state: State) -> IntArray:
         per_gpu = state.row_rate[mine] / state.row_gpus[mine]
         best = np.zeros(len(tables.types))
         np.maximum.at(best, state.row_type[mine], per_gpu)
-        good = (per_gpu >= EFFICIENT * best[state.row_type[mine]]) & (state.row_gpus[mine] <= left[state.row_type[mine]])
+        good = (per_gpu >= EFFICIENT * best[state.row_type[mine]]) & (
+            state.row_gpus[mine] <= left[state.row_type[mine]]
+        )
         if good.any():
             row = int(state.rows[mine[np.argmax(np.where(good, state.row_rate[mine], -1.0))]])
             chosen[position] = row

@@ -1,0 +1,1 @@
+"""Simulation: engine, policies, workloads, packing, outputs."""
