@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,36 +10,43 @@ import msgspec
 import numpy as np
 
 from optsched._util.files import write_bytes
+from optsched._util.tables import csv_bytes
 from optsched.simulate.outcome import Outcome, finish_time_fairness
 
 __all__ = ["write_jobs", "write_trace"]
 
-_COLUMNS = (
-    "workload", "policy", "seed", "job", "application", "queue", "arrival_s", "first_start_s", "finish_s",
-    "completion_s", "queueing_s", "finish_time_fairness", "restarts", "gpu_s", "gpu_s_lost", "deadline_s",
-)  # fmt: skip
-
 
 def write_jobs(outcomes: Sequence[Outcome], path: Path) -> None:
     """Write one line for each job of each simulation; numbers that do not exist are empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    import polars as pl
+
+    frames = []
     for outcome in outcomes:
-        tables, rho = outcome.tables, finish_time_fairness(outcome)
-        for j, job in enumerate(tables.jobs):
-            numbers = (
-                tables.arrival[j], outcome.first_start[j], outcome.finish[j], outcome.completion[j],
-                outcome.first_start[j] - tables.arrival[j], rho[j], max(0, int(outcome.starts[j]) - 1),
-                outcome.attained[j], outcome.lost[j], tables.deadline[j],
-            )  # fmt: skip
-            writer.writerow(
-                [
-                    tables.workload.name, outcome.policy, outcome.seed, job.id, job.application, job.queue,
-                    *(f"{number:.9g}" if np.isfinite(number) else "" for number in numbers),
-                ]
-            )  # fmt: skip
-    write_bytes(path, text.getvalue().encode())
+        tables, n = outcome.tables, len(outcome.tables)
+        columns: dict[str, Any] = {
+            "workload": [tables.workload.name] * n,
+            "policy": [outcome.policy] * n,
+            "seed": [outcome.seed] * n,
+            "job": [job.id for job in tables.jobs],
+            "application": [job.application for job in tables.jobs],
+            "queue": [job.queue for job in tables.jobs],
+        }
+        numbers = {
+            "arrival_s": tables.arrival,
+            "first_start_s": outcome.first_start,
+            "finish_s": outcome.finish,
+            "completion_s": outcome.completion,
+            "queueing_s": outcome.first_start - tables.arrival,
+            "finish_time_fairness": finish_time_fairness(outcome),
+            "restarts": np.maximum(0, outcome.starts - 1),
+            "gpu_s": outcome.attained,
+            "gpu_s_lost": outcome.lost,
+            "deadline_s": tables.deadline,
+        }
+        columns |= {k: [x if np.isfinite(x) else None for x in v.tolist()] for k, v in numbers.items()}
+        whole = {"seed": pl.Int64, "restarts": pl.Int64} | dict.fromkeys(list(numbers)[:6], pl.Float64)
+        frames.append(pl.DataFrame(columns, schema_overrides=whole | {"deadline_s": pl.Float64}))
+    write_bytes(path, csv_bytes(pl.concat(frames)))
 
 
 def write_trace(outcomes: Sequence[Outcome], path: Path) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from optsched._util.files import write_bytes
-from optsched._util.plotting import altair
+from optsched._util.plotting import altair, write_picture
 from optsched.simulate.outcome import Outcome
 from optsched.simulate.summary import summary
 
@@ -23,22 +21,35 @@ _POINTS = 400
 
 
 def write_page(outcomes: Sequence[Outcome], rows: Sequence[dict[str, Any]], path: Path) -> None:
-    """Write the page; it opens without a network. Names of jobs are data of the charts and never markup."""
+    """Write the page; it opens without a network. Drag and scroll in the charts to move and to zoom."""
     alt = altair()
     with alt.data_transformers.disable_max_rows():
         charts = [
+            _table(alt, rows),
             _completions(alt, outcomes),
             _use(alt, outcomes),
             *(_gantt(alt, outcome, number) for number, outcome in enumerate(_one_seed(outcomes))),
         ]
-        page = alt.vconcat(*charts).resolve_scale(color="independent").to_html(inline=True)
+        write_picture(alt.vconcat(*charts).resolve_scale(color="independent"), path, "Simulated policies")
+
+
+def _table(alt: Any, rows: Sequence[dict[str, Any]]) -> Any:
+    """The summary of the sweep as text."""
     header, lines = summary(rows)
-    table = "".join(f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in line)}</tr>" for line in lines)
-    head = "".join(f"<th>{html.escape(title)}</th>" for title in header)
-    style = "<style>body{font-family:sans-serif}td,th{padding:2px 8px;text-align:right}</style>"
-    intro = f"{style}<h1>Simulated policies</h1><table><tr>{head}</tr>{table}</table>"
-    intro += "<p>Means over seeds. Drag and scroll in the lower charts to move and zoom.</p>"
-    write_bytes(path, page.replace("<body>", f"<body>{intro}", 1).encode())
+    values = [
+        {"line": number, "column": name, "text": text}
+        for number, line in enumerate(lines)
+        for name, text in zip(header, line, strict=True)
+    ]
+    return (
+        alt.Chart(alt.Data(values=values), title="Means over seeds", width=900, height=24 * len(lines))
+        .mark_text(fontSize=10, limit=110)
+        .encode(
+            x=alt.X("column:N", sort=header, title=None, axis=alt.Axis(orient="top", labelAngle=0, labelLimit=70)),
+            y=alt.Y("line:O", axis=None),
+            text="text:N",
+        )
+    )
 
 
 def _one_seed(outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -185,7 +185,7 @@ for line in sys.stdin:
     print(json.dumps({"now": message["now"], "events": answer}), flush=True)
 """
     )
-    from optsched.simulate.sweep import once
+    from optsched.simulate.sweeps import once
     from optsched.simulate.tables import tabulate
     from optsched.simulate.world import Options
 
@@ -197,7 +197,7 @@ for line in sys.stdin:
 
 @pytest.mark.parametrize("command", ["false", "echo hello", "/nowhere/at/all"])
 def test_a_process_that_fails_is_named(command):
-    from optsched.simulate.sweep import once
+    from optsched.simulate.sweeps import once
     from optsched.simulate.tables import tabulate
     from optsched.simulate.world import Options
 

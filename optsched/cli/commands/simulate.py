@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optsched.cli.options import AsJson
-from optsched.cli.output import from_options, print_json, writable
+from optsched.cli.output import from_options, print_json, say, writable
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _swept(
     keeps: bool,
 ) -> list[dict[str, Any]]:
     from optsched._util.executors import local_pool
-    from optsched.simulate.sweep import sweep
+    from optsched.simulate.sweeps import sweep
 
     if not names:
         raise InputError("at least one policy", path="--policies")
@@ -195,18 +195,16 @@ def _write(
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
-    from optsched.cli.report import console, table
+    from optsched.cli.terminal import console, table
     from optsched.simulate.summary import summary
 
     header, lines = summary(rows)
     single = len({row["workload"] for row in rows}) == 1
     page = table(*header[single:], left=2 - single)
     for line in lines:
-        page.add_row(*(Text(cell) for cell in line[single:]))
+        page.add_row(*line[single:])
     console().print(page)
-    typer.echo("means over seeds; FTF: completion time over that with an equal share (above 1 is unfair)")
+    say("means over seeds; FTF: completion time over that with an equal share (above 1 is unfair)")
 
 
 def _listed(as_json: bool) -> int:
@@ -217,5 +215,5 @@ def _listed(as_json: bool) -> int:
         print_json([{"name": name, "description": text} for name, text in found])
     else:
         for name, text in found:
-            typer.echo(f"{name:20} {text}")
+            say(f"{name:20} {text}")
     return 0

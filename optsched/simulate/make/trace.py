@@ -35,7 +35,8 @@ def rigid_trace(path: Path, *, cluster: tuple[Pool, ...] | None = None) -> Workl
     if "arrival_s" in table.columns:
         arrival = _numbers(table, "arrival_s", file)
     elif "submitted" in table.columns:
-        moments = table["submitted"].cast(pl.String).str.to_datetime(strict=False)
+        texts = table["submitted"].cast(pl.String).str.replace("T", " ")
+        moments = texts.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False)
         if moments.null_count():
             row = int(np.argmax(moments.is_null().to_numpy()))
             raise InputError(

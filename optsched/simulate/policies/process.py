@@ -12,6 +12,7 @@ mentioned stays as it is.
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -158,7 +159,8 @@ class _Process:
             return
         for stream in (self.child.stdin, self.child.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(OSError):  # it has left already
+                    stream.close()
         try:
             self.child.wait(2)
         except subprocess.TimeoutExpired:
