@@ -46,7 +46,7 @@ from optsched.problem.build import build_problem
 from optsched.problem.placement.rate_allocation import best_rates
 from optsched.problem.placement.servers import ServerInventory
 from optsched.problem.problem import Places, Problem, allocate
-from optsched.search.placement.sequential import first_plan
+from optsched.search.placement.sequential import sequential_plan
 from optsched.solvers import Limits, RunContext
 
 MEASURED_GBPS = 25.0
@@ -198,7 +198,7 @@ def packings(instance: Instance, counted: Problem, first: dict[str, Allocation])
     stand, missed = first, frozenset[str]()
     for _ in range(2):
         part = build_problem(pinned(instance, stand, missed))
-        packed = first_plan(part, RunContext(Limits(time.monotonic() + 30)))
+        packed = sequential_plan(part, RunContext(Limits(time.monotonic() + 30)))
         if packed is None:
             return
         plan = allocate(part, packed)

@@ -19,8 +19,8 @@ from optsched.instance import Instance
 from optsched.instance.generators.workload import generate
 from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan
-from optsched.search.placement.prices import worth_in_pools
-from optsched.search.placement.sequential import first_plan
+from optsched.search.placement.prices import price_pools
+from optsched.search.placement.sequential import sequential_plan
 from optsched.solvers import Limits, RunContext
 
 
@@ -34,9 +34,9 @@ def packed(made: Instance) -> tuple[float, float, float]:
     """Return the seconds of pricing and of packing, and the part of the plan's value that packing loses."""
     problem = build_problem(made)
     began = time.perf_counter()
-    worth = worth_in_pools(problem, None, 1e-5)
+    worth = price_pools(problem, None, 1e-5)
     priced = time.perf_counter()
-    plan = first_plan(problem, RunContext(Limits()), worth)
+    plan = sequential_plan(problem, RunContext(Limits()), worth)
     assert plan is not None
     assert worth.rows is not None
     spent = time.perf_counter() - priced

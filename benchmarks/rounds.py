@@ -28,7 +28,7 @@ from optsched.instance import Holding, Instance, loads
 from optsched.instance.result import Result
 from optsched.problem.build import build_problem
 from optsched.problem.problem import Problem
-from optsched.search.heuristics.pop import of_jobs
+from optsched.search.heuristics.pop import subproblem
 from optsched.search.prices import price
 
 PART = 0.05
@@ -71,8 +71,8 @@ def replaced(case: Case, seed: int) -> tuple[Problem, Problem]:
     more = int(case.jobs * PART)
     everyone = problem(case.jobs + more, case.types, case.sites, seed)
     capacity = everyone.configurations.capacity
-    last, _ = of_jobs(everyone, np.arange(case.jobs), capacity, None)
-    then, _ = of_jobs(everyone, np.arange(more, case.jobs + more), capacity, None)
+    last, _ = subproblem(everyone, np.arange(case.jobs), capacity, None)
+    then, _ = subproblem(everyone, np.arange(more, case.jobs + more), capacity, None)
     return last, then
 
 

@@ -188,7 +188,7 @@ class Splits:
 def _groups(problem: Problem, o: Options, x: IntArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield the options of a job on both sides of a split: by what is common to several of them."""
     columns, job = problem.configurations.columns, problem.configurations.job[o.row]
-    spread = np.where(o.rated, o.homes[o.home].sum(axis=1), 0)
+    spread = np.where(o.rated, o.domains[o.domain].sum(axis=1), 0)
     keys = (columns.gpus[o.row], columns.nodes[o.row], o.rated, columns.pool[o.row], o.row, spread)
     for j in range(problem.configurations.jobs):
         mine = np.flatnonzero(job == j)

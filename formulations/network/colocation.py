@@ -13,14 +13,14 @@ from optsched.solvers.linear import LinearModel
 __all__ = ["add_meetings"]
 
 _MOST = 2_000
-"""Most pairs of jobs that may meet in a home: of more, the rows would outgrow the model."""
+"""Most pairs of jobs that may meet in a domain: of more, the rows would outgrow the model."""
 
 
 def add_meetings(model: LinearModel, o: Options, job: IntArray, pieces: IntArray, rate: IntArray) -> None:
     """Add C24 for pairs of jobs with rings.
 
     A ring stands on a server of its own with each piece, and sends its rate from each. What does not fit elsewhere
-    stands in a home; where two jobs have more such pieces there than it has servers, they meet on one of these.
+    stands in a domain; where two jobs have more such pieces there than it has servers, they meet on one of these.
 
     Parameters
     ----------
@@ -30,12 +30,12 @@ def add_meetings(model: LinearModel, o: Options, job: IntArray, pieces: IntArray
     network = np.array([c.network_gbps for c in o.classes])
     found: list[tuple[IntArray, float]] = []
     pairs = 0
-    for home in o.homes:
-        servers, limit = int(o.sizes[home].sum()), float(network[home].max())
+    for domain in o.domains:
+        servers, limit = int(o.sizes[domain].sum()), float(network[domain].max())
         if not np.isfinite(limit):
             continue
-        outside = (o.homes & ~home) @ o.sizes
-        surely = np.where(o.ring & (o.homes & home).any(axis=1)[o.home], pieces - outside[o.home], 0)
+        outside = (o.domains & ~domain) @ o.sizes
+        surely = np.where(o.ring & (o.domains & domain).any(axis=1)[o.domain], pieces - outside[o.domain], 0)
         of = {j: np.flatnonzero((job == j) & (surely > 0)) for j in np.unique(job[surely > 0]).tolist()}
         most = {j: int(surely[mine].max()) for j, mine in of.items()}
         meeting = [(i, j) for i, j in combinations(of, 2) if most[i] + most[j] > servers]

@@ -113,10 +113,10 @@ def starter(
             names = [*stands.gpus, *stands.servers]
             here = np.zeros(len(o.classes), dtype=bool)
             here[[class_of[name] for name in names]] = True
-            own = np.flatnonzero((o.row == row) & ~(here & ~o.homes[o.home]).any(axis=1))
+            own = np.flatnonzero((o.row == row) & ~(here & ~o.domains[o.domain]).any(axis=1))
             if len(own) == 0:
                 continue
-            option = int(own[np.argmin(o.homes[o.home[own]].sum(axis=1))])
+            option = int(own[np.argmin(o.domains[o.domain[own]].sum(axis=1))])
             values[columns.x[option]] = 1.0
             kinds = {o.kinds[k].gpus: k for k in o.kind[o.option == option].tolist()}
             rate = 0.0

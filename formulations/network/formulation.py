@@ -2,8 +2,8 @@
 
 Sets
     J        jobs
-    O_j      options of job j: a row of its configurations in a home h; all its pieces stand within the home
-    D        homes: sets of servers that links part from others (a rack, what lies below a switch, a site)
+    O_j      options of job j: a row of its configurations in a domain h; all its pieces stand within the domain
+    D        domains: sets of servers that links part from others (a rack, what lies below a switch, a site)
     P_j      kinds of pieces of job j: so many workers on one server, or one parameter server
     K        classes of equal servers in one place; |k| servers each
     E        links with a limit; ``below(e)``: classes on one side of it
@@ -39,7 +39,7 @@ Constraints
     C2_r     what the rows use of resource r <= its capacity
     C3       sum_{j in H} sum_{o in T_j} x_o >= |H| - M           limit on moves
     C4_p     sum_k z_pk = sum_o n_op x_o
-    C5_ph    sum_{k in h} z_pk >= sum_{o with a home within h} n_op x_o
+    C5_ph    sum_{k in h} z_pk >= sum_{o with a domain within h} n_op x_o
     C6_jk    sum_{p in P_j} z_pk <= |k| sum_{o in O_j} x_o        its pieces stand on servers of their own
     C7_kd    sum_p a_pd z_pk <= |k| b_kd
     C8_ki    sum of z_pk of the size of item i and of its rate at least <= sum_q m_qi w_kq,  sum_q w_kq <= |k|
@@ -58,18 +58,18 @@ Constraints
     C15_pk   tau_pk <= min(|k|, max_o n_op) sum_o rho_op B_o
     C16_k    sum_p tau_pk <= |k| N_k
     C17_jk   sum_p z_pk <= min(|k|, max_o n_o) u_je for classes k below e
-    C18_je   l_je >= sum of B_o over rings whose home e parts - fast_j (1 - u_je)
+    C18_je   l_je >= sum of B_o over rings whose domain e parts - fast_j (1 - u_je)
     C19_je   l_je >= U_je - S_j g_je,  l_je >= sum_p sum_k tau_pk - U_je - S_j (1 - g_je)   (parameter servers,
              U_je: what workers below e send; g_je: whether the servers' rack is below e; S_j: the most they send)
     C20_e    sum_j l_je <= C_e
-    C21_jh   l_je >= sum of B_o over rings with home h, for links e with either side in smaller homes; and where others
-             part h, too, sum_{e that part h} l_je >= sum of c_o B_o over these    (valid: a ring out of smaller homes
-             crosses c_o of its links at least: two, one where servers hang on the home itself, and the link of each
+    C21_jh   l_je >= sum of B_o over rings with domain h, for links e with either side in smaller ones; and where others
+             part h, too, sum_{e that part h} l_je >= sum of c_o B_o over these    (valid: a ring out of smaller domains
+             crosses c_o of its links at least: two, one where servers hang on the domain itself, and the link of each
              part of so many as have servers for its pieces)
     C22_i    t - sum of the values of party i <= 0                              (max-min only)
     C23_k    N_k sum of z_pk of workers that take all GPUs of a server + sum of tau_pk of other workers <= |k| N_k
              (valid: where a server is full, no other worker sends from it)
-    C24_hij  sum of B_o over rings of job i with m pieces or more that stand in home h for certain, as they find no
+    C24_hij  sum of B_o over rings of job i with m pieces or more that stand in domain h for certain, as they find no
              other servers, and over those of job j with |h| - m + 1 or more <= N_h     (valid: both meet on a server)
 
 Disjunctions (every plan is on one side of each at least)
@@ -87,7 +87,7 @@ where the D2 that it needs are taken.
 With classes of one server each (without ``merge``) the model is exact: C13 and C15 make every tau_pk the rate
 of the piece that stands there. With equal servers merged it is a relaxation, exact in GPUs (but for pieces of one
 job that meet on a server), and ``read`` deals the pieces out to servers. Named parts that can be left out:
-``merge`` (equal servers as classes: symmetry), ``homes`` (options split by home), ``patterns`` (C8),
+``merge`` (equal servers as classes: symmetry), ``domains`` (options split by domain), ``patterns`` (C8),
 ``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``filled`` (C23), ``meetings`` (C24). Where all
 rates are given, C8 knows them, and what is relaxed is only that pieces of several jobs may find too few servers apart.
 
@@ -130,5 +130,5 @@ FORMULATION = Formulation(
     supports=supports,
     forms={"linear": build, "pyomo": _pyomo},
     encodings=("auto", *ENCODINGS),
-    cuts=("merge", "homes", "patterns", "two-links", "pools", "filled", "meetings"),
+    cuts=("merge", "domains", "patterns", "two-links", "pools", "filled", "meetings"),
 )

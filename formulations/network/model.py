@@ -24,7 +24,7 @@ __all__ = ["build"]
 def build(problem: Problem, model_options: ModelOptions = DEFAULT) -> Formulated:
     """Return the model for linear backends."""
     model = LinearModel()
-    o = options(problem, merge="merge" not in model_options.exclude, split="homes" not in model_options.exclude)
+    o = options(problem, merge="merge" not in model_options.exclude, split="domains" not in model_options.exclude)
     columns, pairs = _choice(model, problem, o)
     if "pools" not in model_options.exclude:
         _pools(model, problem, o, columns.x)
@@ -59,8 +59,8 @@ def _choice(model: LinearModel, problem: Problem, o: Options) -> tuple[Columns, 
     worth = np.where(o.rated & (o.slow < o.fast), 0.0, problem.value[o.row])
 
     def label(k: int) -> str:
-        home = [str(c) for c, inside in zip(o.classes, o.homes[o.home[k]], strict=True) if inside]
-        return f"{row_label(problem, int(o.row[k]))},{'+'.join(home)}"
+        domain = [str(c) for c, inside in zip(o.classes, o.domains[o.domain[k]], strict=True) if inside]
+        return f"{row_label(problem, int(o.row[k]))},{'+'.join(domain)}"
 
     x = model.add_variables("x", len(o.row), upper=1.0, integer=True, cost=0.0 if least else worth, label=label)
     fits = np.array([kind.fits for kind in o.kinds], dtype=bool).reshape(-1, len(o.classes))
@@ -90,7 +90,7 @@ def _pools(model: LinearModel, problem: Problem, o: Options, x: IntArray) -> Non
 
 
 def _pieces(model: LinearModel, problem: Problem, o: Options, columns: Columns, pairs: Pairs) -> None:
-    """Add C4 and C5: the pieces of an option stand in its home, and C9: where they are held."""
+    """Add C4 and C5: the pieces of an option stand in its domain, and C9: where they are held."""
     x, z = columns.x, columns.z
     entries = (
         np.concatenate([pairs.kind, o.kind]),
@@ -101,15 +101,15 @@ def _pieces(model: LinearModel, problem: Problem, o: Options, columns: Columns, 
     rows: list[tuple[IntArray, IntArray, FloatArray]] = []
     number = 0
     fits = np.array([kind.fits for kind in o.kinds], dtype=bool).reshape(-1, len(o.classes))
-    for h in range(len(o.homes)):
-        inside = np.array([not (o.homes[g] & ~o.homes[h]).any() for g in range(len(o.homes))])
-        mine = inside[o.home[o.option]] & (fits[o.kind] & ~o.homes[h]).any(axis=1)
+    for h in range(len(o.domains)):
+        inside = np.array([not (o.domains[g] & ~o.domains[h]).any() for g in range(len(o.domains))])
+        mine = inside[o.domain[o.option]] & (fits[o.kind] & ~o.domains[h]).any(axis=1)
         kinds = np.unique(o.kind[mine])
         if len(kinds) == 0:
             continue
         place = np.full(len(o.kinds), -1)
         place[kinds] = number + np.arange(len(kinds))
-        stands = o.homes[h][pairs.place] & (place[pairs.kind] >= 0)
+        stands = o.domains[h][pairs.place] & (place[pairs.kind] >= 0)
         rows.append((place[pairs.kind[stands]], z[stands], np.ones(int(stands.sum()))))
         rows.append((place[o.kind[mine]], x[o.option[mine]], -o.count[mine].astype(np.float64)))
         number += len(kinds)

@@ -44,11 +44,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class Options:
-    """The sets and parameters as arrays: ``o`` options (rows in homes), and ``n`` entries (pieces of options by kind).
+    """The sets and parameters as arrays: ``o`` options (rows in domains), ``n`` entries (pieces of options by kind).
 
-    classes, crossings, homes
-        K, E and D; a home is a set of classes, shape ``(homes, classes)``.
-    row, home, fixed
+    classes, crossings, domains
+        K, E and D; a domain is a set of classes, shape ``(domains, classes)``.
+    row, domain, fixed
         Of each option, shape ``(o,)``; ``fixed``: it stands where the job stands now.
     kinds
         Of pieces.
@@ -66,9 +66,9 @@ class Options:
 
     classes: tuple[ServerClass, ...]
     crossings: tuple[Crossing, ...]
-    homes: Bools
+    domains: Bools
     row: IntArray
-    home: IntArray
+    domain: IntArray
     fixed: Bools
     kinds: tuple[Kind, ...]
     option: IntArray
@@ -94,13 +94,13 @@ class Options:
 def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Options:
     """Return the options of a problem.
 
-    Without ``merge`` every server is a class of its own; without ``split`` the site is the only home.
+    Without ``merge`` every server is a class of its own; without ``split`` the site is the only domain.
     """
     instance, table = problem.instance, problem.configurations
     room = problem.room or Room.of(instance)
     room = room if merge else room.apart()
     classes, links = room.classes, room.crossings if instance.decides == "network" else ()
-    homes, homes_of = _homes(replace(room, crossings=links))
+    domains, domains_of = _domains(replace(room, crossings=links))
     sizes = np.array([len(c) for c in classes])
     hosts = _Hosts(problem, classes)
     found: list[tuple[int, int, bool]] = []
@@ -117,29 +117,29 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
             continue  # what is held cannot stand where it does
         here = np.zeros(len(classes), dtype=bool)
         here[[place for _, place, _ in stands]] = True
-        in_homes = homes_of.get((pool.site, None if servers else pool.gpu_type), [])
+        in_domains = domains_of.get((pool.site, None if servers else pool.gpu_type), [])
         if np.isnan(columns.gbps[row]) or not split or (fixed and servers):
-            in_homes = in_homes[-1:]
+            in_domains = in_domains[-1:]
         elif fixed:
-            in_homes = [home for home in in_homes if not (here & ~homes[home]).any()][:1]
-        for home in in_homes:
+            in_domains = [domain for domain in in_domains if not (here & ~domains[domain]).any()][:1]
+        for domain in in_domains:
             # each piece stands on a server of its own
-            if any((sizes * (homes[home] & hosts.kinds[k].fits)).sum() < n for k, n, _ in parts):
+            if any((sizes * (domains[domain] & hosts.kinds[k].fits)).sum() < n for k, n, _ in parts):
                 continue
-            if (sizes * homes[home]).sum() < sum(n for _, n, _ in parts):
+            if (sizes * domains[domain]).sum() < sum(n for _, n, _ in parts):
                 continue
             entries += [(len(found), k, n, s) for k, n, s in parts]
             held += [(len(found), *entry) for entry in stands]
-            found.append((row, home, fixed))
+            found.append((row, domain, fixed))
     rows = np.array([row for row, _, _ in found], dtype=np.int64)
     parts_of = np.array(entries, dtype=np.float64).reshape(-1, 4).T
     rated = ~np.isnan(table.columns.gbps[rows])
     return Options(
         classes=classes,
         crossings=links,
-        homes=homes,
+        domains=domains,
         row=rows,
-        home=np.array([home for _, home, _ in found], dtype=np.int64),
+        domain=np.array([domain for _, domain, _ in found], dtype=np.int64),
         fixed=np.array([fixed for _, _, fixed in found], dtype=bool),
         kinds=tuple(hosts.kinds),
         option=parts_of[0].astype(np.int64),
@@ -154,21 +154,21 @@ def options(problem: Problem, *, merge: bool = True, split: bool = True) -> Opti
     )
 
 
-def _homes(room: Room) -> tuple[Bools, dict[tuple[str, str | None], list[int]]]:
-    """Return sets of classes, ``(homes, classes)``, and their numbers by (site, None) and (site, type of GPUs).
+def _domains(room: Room) -> tuple[Bools, dict[tuple[str, str | None], list[int]]]:
+    """Return sets of classes, ``(domains, classes)``, and their numbers by (site, None) and (site, type of GPUs).
 
-    A job that stands on one type of GPUs has no part in the rest of a home. Small ones come first, the whole last.
+    A job that stands on one type of GPUs has no part in the rest of a domain. Small ones come first, the whole last.
     """
-    places, of_site = room.homes()
+    places, of_site = room.domains()
     number: dict[bytes, int] = {}
     found = {}
     for site, own in of_site.items():
         here = [c.gpu_type for c in room.classes if c.site == site]
         for gpu_type in dict.fromkeys((None, *here)):
             typed = np.array([gpu_type in (None, c.gpu_type) for c in room.classes])
-            homes = dict.fromkeys(home.tobytes() for home in places[own] & typed if home.any())
-            found[site, gpu_type] = [number.setdefault(home, len(number)) for home in homes]
-    return np.array([np.frombuffer(home, dtype=np.bool_) for home in number]).reshape(-1, len(room.classes)), found
+            domains = dict.fromkeys(domain.tobytes() for domain in places[own] & typed if domain.any())
+            found[site, gpu_type] = [number.setdefault(domain, len(number)) for domain in domains]
+    return np.array([np.frombuffer(domain, dtype=np.bool_) for domain in number]).reshape(-1, len(room.classes)), found
 
 
 _LITTLE = 0.05

@@ -46,7 +46,7 @@ class Traffic:
     sent
         What pairs of pieces send.
     link
-        For each (job, crossing): columns u (below, and where homes do not tell, on the other side) and l.
+        For each (job, crossing): columns u (below, and where domains do not tell, on the other side) and l.
     fill
         Sets y and what encodes it from the other columns.
     """
@@ -217,11 +217,11 @@ def _links(
     job_of_kind = np.array([kind.job for kind in o.kinds], dtype=np.int64)
     workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)
     starred = np.array([kind.starred for kind in o.kinds], dtype=bool)
-    homes = [Parted.of(home, o.homes, o.crossings, o.sizes) for home in o.homes]
-    parts, surely = np.zeros((2, len(homes), len(o.crossings)), dtype=bool)
-    for h, home in enumerate(homes):
-        parts[h, home.links], surely[h, home.links] = True, home.surely
-    split = "two-links" not in options.exclude and "homes" not in options.exclude
+    domains = [Parted.of(domain, o.domains, o.crossings, o.sizes) for domain in o.domains]
+    parts, surely = np.zeros((2, len(domains), len(o.crossings)), dtype=bool)
+    for h, domain in enumerate(domains):
+        parts[h, domain.links], surely[h, domain.links] = True, domain.surely
+    split = "two-links" not in options.exclude and "domains" not in options.exclude
     found: Links = {}
     on_link: list[list[int]] = [[] for _ in o.crossings]
     for j in np.unique(job[o.rated]).tolist():
@@ -230,17 +230,17 @@ def _links(
         own_sent = np.flatnonzero(job_of_kind[pairs.kind[sent.pair]] == j)
         fast = float(o.fast[mine].max())
         for number, e in enumerate(o.crossings):
-            rings = mine[o.ring[mine] & parts[o.home[mine], number]]
-            stars = mine[~o.ring[mine] & parts[o.home[mine], number]]
+            rings = mine[o.ring[mine] & parts[o.domain[mine], number]]
+            stars = mine[~o.ring[mine] & parts[o.domain[mine], number]]
             if len(rings) + len(stars) == 0:
                 continue
             carried = add.column("l", f"{j},{e.link}")
             on_link[number].append(carried)
             sides: list[int] = []
-            if len(rings) and (not split or (o.fixed[rings] | ~surely[o.home[rings], number]).any()):
+            if len(rings) and (not split or (o.fixed[rings] | ~surely[o.domain[rings], number]).any()):
                 ring_pairs = own_pairs[workers[pairs.kind[own_pairs]] & ~starred[pairs.kind[own_pairs]]]
-                # where options are not split by home, a ring may stand on either side alone
-                for side in (e.below, ~e.below) if "homes" in options.exclude else (e.below,):
+                # where options are not split by domain, a ring may stand on either side alone
+                for side in (e.below, ~e.below) if "domains" in options.exclude else (e.below,):
                     sides.append(add.column("u", f"{j},{e.link},{len(sides)}", upper=1.0, integer=True))
                     here = ring_pairs[side[pairs.place[ring_pairs]]]
                     for place in np.unique(pairs.place[here]).tolist():
@@ -264,9 +264,9 @@ def _links(
                     add.row("C19", [carried, *sent.column[here], *g], entries, upper=upper)
             found[j, number] = tuple(sides), carried
         if split:
-            # one that is held may stand in one part of its home
+            # one that is held may stand in one part of its domain
             carries = {e: found[j, e][1] for e in range(len(o.crossings)) if (j, e) in found}
-            _ends(add, o, mine[o.ring[mine] & ~o.fixed[mine]], rate, pieces, homes, carries)
+            _ends(add, o, mine[o.ring[mine] & ~o.fixed[mine]], rate, pieces, domains, carries)
     for number, e in enumerate(o.crossings):
         if on_link[number]:
             add.row("C20", on_link[number], np.ones(len(on_link[number])).tolist(), upper=e.capacity)
@@ -280,14 +280,14 @@ def _ends(
     rings: IntArray,
     rate: IntArray,
     pieces: IntArray,
-    homes: Sequence[Parted],
+    domains: Sequence[Parted],
     carried: dict[int, int],
 ) -> None:
-    """Add C21 for the homes of a job's rings."""
-    for home in np.unique(o.home[rings]).tolist():
-        mine, links, surely = rings[o.home[rings] == home], homes[home].links, homes[home].surely
+    """Add C21 for the domains of a job's rings."""
+    for domain in np.unique(o.domain[rings]).tolist():
+        mine, links, surely = rings[o.domain[rings] == domain], domains[domain].links, domains[domain].surely
         for e in links[surely].tolist():
             add.row("C21", [*rate[mine], carried[e]], [*np.ones(len(mine)), -1.0])
         if not surely.all():
-            times = homes[home].least(pieces[mine])
+            times = domains[domain].least(pieces[mine])
             add.row("C21", [*rate[mine], *(carried[e] for e in links.tolist())], [*times, *(-1.0 for _ in links)])

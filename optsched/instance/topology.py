@@ -78,41 +78,41 @@ class Room:
         classes = tuple(replace(c, names=(name,)) for c in self.classes for name in c.names)
         return Room(classes, tuple(replace(e, below=e.below[owner]) for e in self.crossings))
 
-    def homes(self) -> tuple[Bools, dict[str, list[int]]]:
-        """Return sets of classes, ``(homes, classes)``, in which a job may stand without crossing all links.
+    def domains(self) -> tuple[Bools, dict[str, list[int]]]:
+        """Return sets of classes, ``(domains, classes)``, in which a job may stand without crossing all links.
 
-        What the links part least is a home, and what lies below a link, and the site. The homes of each site come
+        What the links part least is a domain, and what lies below a link, and the site. The domains of each site come
         with it, small ones first and the site last.
         """
-        homes: list[Bools] = []
+        domains: list[Bools] = []
         of_site: dict[str, list[int]] = {}
         for site in {c.site: None for c in self.classes}:
             mine = np.array([c.site == site for c in self.classes])
             own = [link.below for link in self.crossings if link.site == site]
             sides = np.array(own, dtype=bool).reshape(-1, len(self.classes))
             atoms = [mine & (sides == pattern[:, None]).all(axis=0) for pattern in np.unique(sides[:, mine], axis=1).T]
-            sets = {home.tobytes(): home for home in (*atoms, *own)}
+            sets = {domain.tobytes(): domain for domain in (*atoms, *own)}
             sets.pop(mine.tobytes(), None)
-            ordered = [*sorted(sets.values(), key=lambda home: int(home.sum())), mine]
-            of_site[site] = list(range(len(homes), len(homes) + len(ordered)))
-            homes += ordered
-        return np.array(homes), of_site
+            ordered = [*sorted(sets.values(), key=lambda domain: int(domain.sum())), mine]
+            of_site[site] = list(range(len(domains), len(domains) + len(ordered)))
+            domains += ordered
+        return np.array(domains), of_site
 
 
 @dataclass(frozen=True)
 class Parted:
-    """The links that part a home, and so what a ring crosses that stands in no smaller home.
+    """The links that part a domain, and so what a ring crosses that stands in no smaller domain.
 
     links
         Numbers of the crossings, shape ``(links,)``.
     surely
-        Which of them it crosses wherever it stands: either side of such a link lies within a smaller home.
+        Which of them it crosses wherever it stands: either side of such a link lies within a smaller domain.
     servers
         Of the parts that no link divides, most first, shape ``(parts,)``.
     unlinked
         How many parts have no link of their own.
     apart
-        Whether each server of the home is below one of the links.
+        Whether each server of the domain is below one of the links.
     """
 
     links: IntArray
@@ -122,40 +122,40 @@ class Parted:
     apart: bool
 
     @staticmethod
-    def of(home: Bools, homes: Bools, crossings: Sequence[Crossing], servers: IntArray) -> Parted:
-        """Return how links part a home, of shape ``(classes,)``.
+    def of(domain: Bools, domains: Bools, crossings: Sequence[Crossing], servers: IntArray) -> Parted:
+        """Return how links part a domain, of shape ``(classes,)``.
 
         Parameters
         ----------
-        homes
-            All of them, shape ``(homes, classes)``.
+        domains
+            All of them, shape ``(domains, classes)``.
         servers
             Of each class, shape ``(classes,)``.
         """
-        sides = np.array([e.below & home for e in crossings], dtype=bool).reshape(-1, len(home))
-        links = np.flatnonzero(sides.any(axis=1) & (home & ~sides).any(axis=1))
+        sides = np.array([e.below & domain for e in crossings], dtype=bool).reshape(-1, len(domain))
+        links = np.flatnonzero(sides.any(axis=1) & (domain & ~sides).any(axis=1))
         below = sides[links]
-        smaller = homes[~(homes & ~home).any(axis=1) & (home & ~homes).any(axis=1)]
-        surely = _within_any(below, smaller) & _within_any(home & ~below, smaller)
-        parts, part = np.unique(below[:, home], axis=1, return_inverse=True)
+        smaller = domains[~(domains & ~domain).any(axis=1) & (domain & ~domains).any(axis=1)]
+        surely = _within_any(below, smaller) & _within_any(domain & ~below, smaller)
+        parts, part = np.unique(below[:, domain], axis=1, return_inverse=True)
         alone = part.ravel() == np.arange(parts.shape[1])[:, None]
-        linked = (alone[:, None] == below[:, home]).all(axis=2).any(axis=1)
-        most = np.sort(alone @ servers[home])[::-1]
-        return Parted(links, surely, most, int(np.count_nonzero(~linked)), bool(below[:, home].any(axis=0).all()))
+        linked = (alone[:, None] == below[:, domain]).all(axis=2).any(axis=1)
+        most = np.sort(alone @ servers[domain])[::-1]
+        return Parted(links, surely, most, int(np.count_nonzero(~linked)), bool(below[:, domain].any(axis=0).all()))
 
     def least(self, pieces: IntArray) -> IntArray:
         """Return how many of the links a ring of so many pieces, on servers of their own, crosses at the least.
 
         It crosses the link of each part where it stands that has one, and needs so many parts as have servers for it.
-        It crosses two links in any case, or one where servers hang on the home itself.
+        It crosses two links in any case, or one where servers hang on the domain itself.
         """
         parts = 1 + np.searchsorted(np.cumsum(self.servers), pieces)
         return np.maximum(1 + self.apart, parts - self.unlinked)
 
 
-def _within_any(sets: Bools, homes: Bools) -> Bools:
-    """Tell which sets of classes, ``(sets, classes)``, lie within one of the homes."""
-    return np.array([any(not (some & ~home).any() for home in homes) for some in sets], dtype=bool)
+def _within_any(sets: Bools, domains: Bools) -> Bools:
+    """Tell which sets of classes, ``(sets, classes)``, lie within one of the domains."""
+    return np.array([any(not (some & ~domain).any() for domain in domains) for some in sets], dtype=bool)
 
 
 def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerClass, ...]:

@@ -18,7 +18,7 @@ from optsched.problem.incumbent import Incumbent, verify
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan, Problem, allocate
 from optsched.search.heuristics.marginal_gain import marginal_gain
-from optsched.search.placement.sequential import first_plan
+from optsched.search.placement.sequential import sequential_plan
 from optsched.search.prices import price
 from optsched.solvers import RunContext
 
@@ -92,7 +92,7 @@ def _planned(
 def _quick(problem: Problem, context: RunContext, greedy: bool) -> Plan | None:
     """Return a plan by a fast heuristic; None if it found none."""
     if problem.instance.decides != "counts":
-        return first_plan(problem, context)
+        return sequential_plan(problem, context)
     deadline = context.limits.deadline
     if not greedy:
         # a minimum over a subset says nothing of the whole, so prices maximize the sum of the jobs' values

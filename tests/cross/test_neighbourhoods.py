@@ -12,9 +12,9 @@ from optsched.checker import check
 from optsched.instance import ObjectiveSpec
 from optsched.problem.build import build_problem
 from optsched.problem.problem import Plan, allocate
-from optsched.search.placement.lns import improved
-from optsched.search.placement.prices import worth_of
-from optsched.search.placement.sequential import first_plan
+from optsched.search.placement.lns import improve_placement
+from optsched.search.placement.prices import price_domains
+from optsched.search.placement.sequential import sequential_plan
 from optsched.solvers import Limits, RunContext
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed
@@ -38,10 +38,10 @@ def started(seed, decides):
         return None
     jobs = problem.configurations.jobs
     nobody = Plan(np.full(jobs, -1), np.full(jobs, np.nan) if decides == "network" else None, (None,) * jobs)
-    plan, truth = first_plan(problem, context()) if problem.required.any() else nobody, best_placed(one)
+    plan, truth = sequential_plan(problem, context()) if problem.required.any() else nobody, best_placed(one)
     if plan is None or truth is None:
         return None
-    return problem, plan, worth_of(problem, None).net, truth[0] * problem.objective.sign
+    return problem, plan, price_domains(problem, None).reduced, truth[0] * problem.objective.sign
 
 
 @pytest.mark.parametrize("decides", ["placement", "network"])
@@ -52,7 +52,7 @@ def test_a_plan_gets_no_worse_and_stays_one(start, decides):
         if (case := started(seed, decides)) is None:
             continue
         problem, plan, worth, best = case
-        found = improved(problem, plan, worth, context())
+        found = improve_placement(problem, plan, worth, context())
         spec = ObjectiveSpec(name=problem.objective.name, parameters=problem.objective.parameters)
         value, before = problem.total(found), problem.total(plan)
         report = check(problem.instance, allocate(problem, found), spec, claimed=problem.objective.sign * value)
@@ -67,13 +67,13 @@ def test_news_are_taken_and_waited_for():
     problem, first, worth, better = next(
         (problem, plan, worth, found)
         for problem, plan, worth, _ in cases
-        if problem.total(found := improved(problem, plan, worth, context())) > problem.total(plan) + 1e-3
+        if problem.total(found := improve_placement(problem, plan, worth, context())) > problem.total(plan) + 1e-3
     )
     news: Future = Future()
     news.set_result(better)
-    assert problem.total(improved(problem, first, worth, context(), problem.total(better), news)) == problem.total(
-        better
-    )
+    assert problem.total(
+        improve_placement(problem, first, worth, context(), problem.total(better), news)
+    ) == problem.total(better)
     nothing: Future = Future()
     nothing.set_result(None)
-    assert problem.total(improved(problem, better, worth, context(), news=nothing)) >= problem.total(better)
+    assert problem.total(improve_placement(problem, better, worth, context(), news=nothing)) >= problem.total(better)

@@ -18,10 +18,10 @@ from optsched.problem.build import build_problem
 from optsched.problem.formulation import ModelOptions
 from optsched.problem.placement.incumbents import part_of
 from optsched.problem.problem import allocate
-from optsched.search.placement.domains import stands_of
-from optsched.search.placement.prices import worth_of
+from optsched.search.placement.domains import placement_domains
+from optsched.search.placement.prices import price_domains
 from optsched.search.placement.rate_levels import ENDS, at_levels, in_intervals, kernel_plan, narrowed, widened
-from optsched.search.placement.reduced_costs import Nets
+from optsched.search.placement.reduced_costs import ReducedCosts
 from optsched.solvers import Limits, RunContext, highs
 from tests.support.placement_instances import made
 from tests.support.placement_oracle import best_placed
@@ -49,10 +49,10 @@ def test_prices_and_intervals_bound_and_levels_are_plans(start):
             continue
         best = truth[0] * problem.objective.sign
         slack = SLACK * max(abs(best), 1e-6)
-        worth = worth_of(problem, None)
+        worth = price_domains(problem, None)
         assert worth.dual >= best - slack, seed
         split, _ = in_intervals(problem, ENDS)
-        assert worth_of(split, None).dual >= best - slack, seed
+        assert price_domains(split, None).dual >= best - slack, seed
         outcome = highs.solve(build(split).model, context())
         assert outcome.bound >= best - slack, seed
         plan = kernel_plan(problem, worth.loss(problem), 10**6, None, context())
@@ -153,18 +153,18 @@ def test_rows_at_prices_are_as_good_as_their_best_column(seed):
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return
     table = problem.configurations
-    stands = stands_of(problem, Room.of(problem.instance))
+    stands = placement_domains(problem, Room.of(problem.instance))
     draw = np.random.default_rng(seed)
     size = len(table.capacity) + len(stands.capacity)
     for _ in range(3):
         prices = draw.exponential(0.1 * max(problem.value.max(initial=1.0), 1e-3), size) * draw.integers(0, 2, size)
-        some, every = Nets(problem, stands, 33), Nets(problem, stands, 33)
+        some, every = ReducedCosts(problem, stands, 33), ReducedCosts(problem, stands, 33)
         rough = some.at(prices, 0)
         dual = some.at(prices, 30)
         every.at(prices, 30)
         every.look_at_best(len(table))
         assert every.seen.all()
-        assert np.all(some.net >= every.net - 1e-9 * np.abs(every.net))
+        assert np.all(some.reduced >= every.reduced - 1e-9 * np.abs(every.reduced))
         assert dual == pytest.approx(every.at(prices, 0), rel=1e-9)
         assert rough >= dual - 1e-9 * abs(dual)
         if truth is not None:

@@ -19,8 +19,8 @@ from optsched.search.heuristics.fill_idle import fill_idle
 from optsched.search.heuristics.greedy import price_greedy
 from optsched.search.heuristics.lns import neighbourhoods
 from optsched.search.heuristics.lp_rounding import lp_rounding
-from optsched.search.heuristics.marginal_gain import better, improve, marginal_gain, used
-from optsched.search.heuristics.pop import of_jobs, partitioned, shares
+from optsched.search.heuristics.marginal_gain import improve, improving_rows, marginal_gain, used
+from optsched.search.heuristics.pop import partitioned, shares, subproblem
 from optsched.search.heuristics.speedup import speed_up
 from optsched.search.max_min import highest_level
 from optsched.search.prices import relaxed
@@ -168,7 +168,7 @@ def test_one_part_is_the_whole(case: Instance) -> None:
 
 def test_a_part_has_the_rows_of_its_jobs() -> None:
     problem = build_problem(instance(*(job(f"j{k}", weight=1.0 + k) for k in range(5))))
-    part, rows = of_jobs(problem, np.array([1, 4]), problem.configurations.capacity, None)
+    part, rows = subproblem(problem, np.array([1, 4]), problem.configurations.capacity, None)
     assert [one.id for one in part.instance.jobs] == ["j1", "j4"]
     assert np.array_equal(part.value, problem.value[rows])
     assert set(problem.configurations.job[rows].tolist()) == {1, 4}
@@ -189,7 +189,7 @@ def test_what_is_left_over_goes_to_those_who_gain_by_it(problem: Problem, some: 
     assert keeps(problem, more)
     assert np.all(values(problem, more) >= values(problem, rows) * (1 - 1e-12))
     free = problem.configurations.capacity - used(problem, more)
-    assert not any(len(better(problem, job, more, free)) for job in range(len(more)))
+    assert not any(len(improving_rows(problem, job, more, free)) for job in range(len(more)))
 
 
 def test_prices_hand_out_more_than_single_steps() -> None:

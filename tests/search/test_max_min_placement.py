@@ -11,7 +11,7 @@ from optsched.instance import Instance, ObjectiveSpec
 from optsched.problem.build import build_problem
 from optsched.problem.configurations import same_rows
 from optsched.problem.placement.incumbents import part_of
-from optsched.search.placement.dominance import needed
+from optsched.search.placement.dominance import non_dominated
 from optsched.search.strategies.max_min_placement import by_fair_sums
 from optsched.search.strategies.placement import by_kernels, by_rack_prices, one_by_one
 from optsched.search.strategies.state import IncumbentStore, Search
@@ -51,7 +51,7 @@ def test_the_least_of_two_dozen_jobs_needs_no_model(name: str) -> None:
 
 def test_rows_are_found_again_in_the_whole() -> None:
     problem = build_problem(optsched.load(ROOT / "instances" / "network-8.json"))
-    part, number = part_of(problem, needed(problem))
+    part, number = part_of(problem, non_dominated(problem))
     rows = np.arange(0, len(number), 7)
     assert same_rows(problem.configurations, part.configurations, rows).tolist() == number[rows].tolist()
-    assert (same_rows(part.configurations, problem.configurations, (~needed(problem)).nonzero()[0]) == -1).all()
+    assert (same_rows(part.configurations, problem.configurations, (~non_dominated(problem)).nonzero()[0]) == -1).all()

@@ -106,9 +106,9 @@ class ServerInventory:
         domains: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
         sends: float = 0.0,
     ) -> list[tuple[int, Piece]] | None:
-        """Return servers for the pieces of a row, in the first home that has room; None where there is none.
+        """Return servers for the pieces of a row, in the first domain that has room; None where there is none.
 
-        That is room for their traffic, too, or else the home where least of it finds none. Within a home, pieces go
+        That is room for their traffic, too, or else the domain where least of it finds none. Within a domain, pieces go
         where their traffic finds the room, and then where they leave the least.
 
         Parameters
@@ -117,7 +117,7 @@ class ServerInventory:
             GPUs, CPU cores, memory and network that are left on each server, shape ``(servers, 4)``.
         sends
             Network rate of each piece, that should find room but need not.
-        homes
+        domains
             Sets of servers for workers and for parameter servers, shape ``(servers,)`` each, in the order to try.
         """
         parts = pieces_of(problem, row)

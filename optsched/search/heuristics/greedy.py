@@ -8,7 +8,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Problem
-from optsched.search.heuristics.marginal_gain import better, improve, stayed, take
+from optsched.search.heuristics.marginal_gain import current_allocation, improve, improving_rows, take
 
 __all__ = ["price_greedy"]
 
@@ -28,7 +28,7 @@ def price_greedy(problem: Problem, prices: FloatArray, deadline: float | None = 
     table = problem.configurations
     cost = table.costs(prices)
     reduced = problem.value - cost
-    rows, free = stayed(problem)
+    rows, free = current_allocation(problem)
     frozen = rows >= 0
     some = np.flatnonzero(np.diff(table.first) > 0)
     best = np.lexsort((-reduced, table.job))[table.first[some]]  # the first of each job
@@ -38,7 +38,7 @@ def price_greedy(problem: Problem, prices: FloatArray, deadline: float | None = 
             continue
         if deadline is not None and time.monotonic() > deadline:
             break
-        own = better(problem, job, rows, free)
+        own = improving_rows(problem, job, rows, free)
         if not problem.required[job]:
             own = own[reduced[own] >= -1e-9 * problem.value[own]]  # below 0 others pay more
         if len(own):

@@ -14,7 +14,7 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Plan, Problem
 from optsched.search.heuristics.marginal_gain import used
-from optsched.search.heuristics.pop import of_jobs, solved
+from optsched.search.heuristics.pop import solve_part, subproblem
 from optsched.solvers import RunContext
 
 __all__ = ["neighbourhoods"]
@@ -46,8 +46,8 @@ def neighbourhoods(
     random = np.random.default_rng(context.limits.seed)
     holding = np.array([job.holds is not None for job in instance.jobs], dtype=bool)
     able = np.flatnonzero(np.diff(table.first) > 0)
-    best, value, idle, size = rows, _merit(problem, rows), 0, _FIRST
-    while idle < _PATIENCE and len(able) and context.limits.left() > 0 and not context.stopping():
+    best, value, failures, size = rows, _merit(problem, rows), 0, _FIRST
+    while failures < _PATIENCE and len(able) and context.limits.left() > 0 and not context.stopping():
         chosen = _neighbours(problem, best, able, min(size, len(able)), costs, random)
         others = best.copy()
         others[chosen] = -1
@@ -56,18 +56,18 @@ def neighbourhoods(
             moved = holding & ~_keeps(problem, best)
             moved[chosen] = False
             moves -= int(moved.sum())
-        part, number = of_jobs(problem, chosen, table.capacity - used(problem, others), moves)
+        part, number = subproblem(problem, chosen, table.capacity - used(problem, others), moves)
         limits = replace(context.limits, deadline=time.monotonic() + min(_SECONDS, context.limits.left()), gap=1e-4)
         now = np.where(best[chosen] >= 0, np.searchsorted(number, best[chosen]), -1)
-        found, proven = solved(part, replace(context, limits=limits, report=None), backend, Plan(now))
+        found, proven = solve_part(part, replace(context, limits=limits, report=None), backend, Plan(now))
         # the larger the neighbourhood, the better, as long as it is solved
         size = min(2 * size, len(able)) if proven else max(_LEAST, size // 2)
-        idle += 1
+        failures += 1
         if found is None:
             continue
         others[chosen] = np.where(found >= 0, number[found], -1)
         if (merit := _merit(problem, others)) > (value[0], value[1] + 1e-9 * abs(value[1])):
-            best, value, idle = others, merit, 0
+            best, value, failures = others, merit, 0
             context.progress("neighbourhoods", value[1], None)
         elif proven and len(chosen) == len(able):
             break  # the whole is solved
@@ -94,10 +94,10 @@ def _neighbours(
     if problem.objective.aggregate != "sum":
         score += value == value.min()
     elif costs is not None:
-        net = problem.value - costs
+        reduced = problem.value - costs
         most = np.zeros(table.jobs)
-        np.maximum.at(most, table.job, net)
-        loss = most[able] - np.where(rows[able] >= 0, net[rows[able]], 0.0)
+        np.maximum.at(most, table.job, reduced)
+        loss = most[able] - np.where(rows[able] >= 0, reduced[rows[able]], 0.0)
         score += 0.5 * loss / max(1e-300, float(loss.max(initial=0.0)))
     pool = np.where(rows[able] >= 0, table.columns.pool[rows[able]], -1)
     score += 0.5 * (pool == pool[np.argmax(score)])

@@ -7,7 +7,7 @@ import numpy as np
 from optsched._util.arrays import IntArray
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Problem
-from optsched.search.heuristics.marginal_gain import better, improve, take, used
+from optsched.search.heuristics.marginal_gain import improve, improving_rows, take, used
 from optsched.solvers import Limits, RunContext
 
 __all__ = ["lp_rounding"]
@@ -32,7 +32,7 @@ def lp_rounding(problem: Problem, deadline: float | None = None) -> IntArray | N
     rows = built.read(np.where(outcome.values > _WHOLE, 1.0, 0.0)).rows
     free = problem.configurations.capacity - used(problem, rows)
     for job in np.flatnonzero(problem.required & (rows < 0)).tolist():
-        own = better(problem, job, rows, free)
+        own = improving_rows(problem, job, rows, free)
         if len(own):
             rows[job] = own[np.argmax(outcome.values[own])]
             take(problem, int(rows[job]), free)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray, stretches
 from optsched.problem.problem import Problem
 
-__all__ = ["better", "improve", "marginal_gain", "stayed", "take", "used"]
+__all__ = ["current_allocation", "improve", "improving_rows", "marginal_gain", "take", "used"]
 
 _CLOSE = 1e-9
 """Part of a capacity by which a step may miss what is free and still be looked at."""
@@ -35,11 +35,11 @@ def marginal_gain(problem: Problem, deadline: float | None = None) -> IntArray:
         On the clock of ``time.monotonic``: the plan as it is then is returned.
     """
     table = problem.configurations
-    rows, free = stayed(problem)
+    rows, free = current_allocation(problem)
     frozen = rows >= 0
     required = np.flatnonzero(problem.required & (rows < 0))
     for job in required[np.argsort(np.diff(table.first)[required], kind="stable")].tolist():
-        own = better(problem, job, rows, free)
+        own = improving_rows(problem, job, rows, free)
         if len(own):
             row = int(own[np.argmin(_shares(problem, own))])
             take(problem, row, free)
@@ -47,7 +47,7 @@ def marginal_gain(problem: Problem, deadline: float | None = None) -> IntArray:
     return improve(problem, rows, deadline, frozen=frozen)
 
 
-def stayed(problem: Problem) -> tuple[IntArray, FloatArray]:
+def current_allocation(problem: Problem) -> tuple[IntArray, FloatArray]:
     """Return the row of each job, -1 for none, and what is free, where only those run who may not move.
 
     Where moves are limited, what is held stays: the only moves are then those of jobs that cannot keep what they hold.
@@ -112,7 +112,7 @@ def _hopeful(problem: Problem, rows: IntArray, free: FloatArray) -> NDArray[np.b
 
     table = problem.configurations
     now = rows[table.job]
-    worth = (now < 0) | (problem.value > problem.value[now])
+    useful = (now < 0) | (problem.value > problem.value[now])
     row, resource, amount = table.used
     taken = csr_array((amount, (row, resource)), shape=(len(table), len(free)))
     held = csr_array((len(table), len(free)))
@@ -121,13 +121,13 @@ def _hopeful(problem: Problem, rows: IntArray, free: FloatArray) -> NDArray[np.b
     more = (taken - held).tocoo()
     at, of = more.coords
     short = (more.data > free[of] + _CLOSE * table.capacity[of]) & (free[of] >= 0)
-    worth[at[short]] = False
-    return np.bincount(table.job[worth], minlength=table.jobs) > 0
+    useful[at[short]] = False
+    return np.bincount(table.job[useful], minlength=table.jobs) > 0
 
 
 def _step(problem: Problem, job: int, rows: IntArray, free: FloatArray, least: bool) -> tuple[float, int] | None:
     """Return the priority (small first) and the row of a job's best step; None where it has none."""
-    own = better(problem, job, rows, free)
+    own = improving_rows(problem, job, rows, free)
     if len(own) == 0:
         return None
     now = rows[job]
@@ -140,7 +140,7 @@ def _step(problem: Problem, job: int, rows: IntArray, free: FloatArray, least: b
     return -float(gain[best]), int(own[best])
 
 
-def better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> IntArray:
+def improving_rows(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> IntArray:
     """Return the rows of a job that are worth more than what it has and that fit what is free."""
     table = problem.configurations
     begin, end = table.first[job], table.first[job + 1]
@@ -151,20 +151,20 @@ def better(problem: Problem, job: int, rows: IntArray, free: FloatArray) -> IntA
         take(problem, int(now), room, -1.0)
     value = problem.value[begin:end]
     known = float(problem.value[now]) if now >= 0 else -np.inf if problem.required[job] else 0.0
-    worth = value > (known + 1e-12 * abs(known) if now >= 0 else known)
+    useful = value > (known + 1e-12 * abs(known) if now >= 0 else known)
     start, resource, amount = table.used_by_row
     span = slice(start[begin], start[end])
     local = np.repeat(np.arange(end - begin), np.diff(start[begin : end + 1]))
     short = (amount[span] > room[resource[span]] * (1 + 1e-12)) & (room[resource[span]] >= 0)
     if short.any():
-        worth &= np.bincount(local, weights=short, minlength=end - begin) == 0
+        useful &= np.bincount(local, weights=short, minlength=end - begin) == 0
     for floor in np.flatnonzero(room < 0).tolist():
         # what is below a floor may stay so, and no step leads further down
         mine = resource[span] == floor
         taken = np.bincount(local[mine], weights=amount[span][mine], minlength=end - begin)
         before = taken[now - begin] if now >= 0 else 0.0
-        worth &= taken <= np.maximum(room[floor] + 1e-12 * abs(room[floor]), before)
-    return np.arange(begin, end)[worth]
+        useful &= taken <= np.maximum(room[floor] + 1e-12 * abs(room[floor]), before)
+    return np.arange(begin, end)[useful]
 
 
 def _shares(problem: Problem, rows: IntArray) -> FloatArray:

@@ -19,10 +19,10 @@ from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Plan, Problem
 from optsched.solvers import Limits, RunContext
 
-__all__ = ["of_jobs", "partitioned", "shares", "solved"]
+__all__ = ["partitioned", "shares", "solve_part", "subproblem"]
 
 
-def of_jobs(problem: Problem, jobs: IntArray, capacity: FloatArray, moves: int | None) -> tuple[Problem, IntArray]:
+def subproblem(problem: Problem, jobs: IntArray, capacity: FloatArray, moves: int | None) -> tuple[Problem, IntArray]:
     """Return the problem of some jobs, and the numbers of its rows in the whole.
 
     Parameters
@@ -113,7 +113,7 @@ def partitioned(
         if left is not None:  # what is left of the moves, by those who are left to move
             moves = left * int(holding[jobs].sum()) // max(1, rest)
             left, rest = left - moves, rest - int(holding[jobs].sum())
-        part, numbers = of_jobs(problem, jobs, capacity[number], moves)
+        part, numbers = subproblem(problem, jobs, capacity[number], moves)
         if len(numbers) == 0:
             continue
         chosen = (solve or _exactly(deadline, gap, parts - number))(part)
@@ -130,12 +130,12 @@ def _exactly(deadline: float | None, gap: float, parts: int) -> Callable[[Proble
         limits = Limits(deadline, gap)
         if deadline is not None:
             limits = replace(limits, deadline=deadline - limits.left() * (1 - 1 / parts))
-        return solved(part, RunContext(limits))[0]
+        return solve_part(part, RunContext(limits))[0]
 
     return solve
 
 
-def solved(
+def solve_part(
     part: Problem, context: RunContext, backend: str = "highs", start: Plan | None = None
 ) -> tuple[IntArray | None, bool]:
     """Return the chosen rows by the configuration formulation, None without a plan, and whether they are proven best.

@@ -13,7 +13,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Problem
-from optsched.search.heuristics.marginal_gain import better, stayed, take
+from optsched.search.heuristics.marginal_gain import current_allocation, improving_rows, take
 
 __all__ = ["speed_up"]
 
@@ -25,11 +25,11 @@ def speed_up(problem: Problem, deadline: float | None = None) -> IntArray:
     dip at a server's boundary is stepped over. Rates are goodputs, net of what a restart takes.
     """
     table = problem.configurations
-    rows, free = stayed(problem)
+    rows, free = current_allocation(problem)
     frozen = rows >= 0
     goodput, gpus, pool = table.columns.goodput * table.share, table.columns.gpus, table.columns.pool
     for job in np.argsort(~problem.required, kind="stable").tolist():
-        own = better(problem, job, rows, free) if rows[job] < 0 else ()
+        own = improving_rows(problem, job, rows, free) if rows[job] < 0 else ()
         if len(own):
             first = int(own[np.lexsort((-goodput[own], gpus[own]))[0]])
             take(problem, first, free)

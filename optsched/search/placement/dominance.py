@@ -1,4 +1,4 @@
-"""Rows that others make needless: what fits inside their pieces and is worth as much at every network rate."""
+"""Dominance: rows that another row of the job replaces without loss, wherever they are placed."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from optsched._util.arrays import FloatArray, IntArray, even_split
 from optsched.problem.configurations import rising, sampled
 from optsched.problem.problem import Problem
 
-__all__ = ["needed"]
+__all__ = ["non_dominated"]
 
 _RATES = 17
 
 
-def needed(problem: Problem) -> NDArray[np.bool_]:
-    """Return which rows some best plan may need, shape ``(n,)``.
+def non_dominated(problem: Problem) -> NDArray[np.bool_]:
+    """Return which rows are not dominated, shape ``(n,)``.
 
-    A row is needless if another of its job, in the same pool and without parameter servers, has no more pieces, of
-    which the k-th largest is no larger than its own k-th largest, and is worth as much at every rate: wherever the
-    first stands, the second can stand in its place, takes no more of anything and crosses no more links. What
-    is held now stays, and so does a row of a job with deadline or budget, whose slowest rates differ.
+    A row is dominated by another row of its job, in the same pool and without parameter servers, that has no more
+    pieces, of which the k-th largest is no larger than the row's own k-th largest, and at least the same value at every
+    network rate: wherever the row is placed, the other can be placed instead, uses no more of anything and crosses no
+    more links. Current allocations are kept, and so are rows of jobs with a deadline or a budget, whose slowest rates
+    differ.
     """
     table = problem.configurations
     columns = table.columns
     rated = np.flatnonzero(~np.isnan(table.slowest))
-    # between two rates, what is known to rise is worth what it is at either of them, and other curves may do anything
+    # between two rates, a rising curve lies between its values at both ends; other curves may do anything
     above = np.repeat(problem.value[:, None], _RATES - 1, axis=1)
     below = above.copy()
     if len(rated) == 0:  # values know no rates
@@ -49,12 +50,12 @@ def needed(problem: Problem) -> NDArray[np.bool_]:
             shape = np.concatenate([columns.gpus[rows], columns.nodes[rows]]).tobytes()
             if shape not in known:
                 known[shape] = _inside(columns.gpus[rows], columns.nodes[rows])
-            keep[rows[_needless(known[shape], below[rows], above[rows])]] = False
+            keep[rows[_dominated(known[shape], below[rows], above[rows])]] = False
     return keep
 
 
 class Pairs(NamedTuple):
-    """Rows, and others whose pieces stand inside theirs; ``later``: equal ones, of which the other comes later."""
+    """Rows, and others whose pieces fit inside theirs; ``later``: equal pairs in which the other row comes later."""
 
     row: IntArray
     other: IntArray
@@ -75,12 +76,12 @@ def _inside(gpus: IntArray, nodes: IntArray) -> Pairs:
     return Pairs(row, other, equal[row, other] & (other > row))
 
 
-def _needless(pairs: Pairs, below: FloatArray, above: FloatArray) -> IntArray:
-    """Return the rows of one job in one pool that others make needless, from their values, shape ``(n, rates)``."""
+def _dominated(pairs: Pairs, below: FloatArray, above: FloatArray) -> IntArray:
+    """Return the dominated rows of one job in one pool, from bounds on their values, shape ``(n, rates)`` each."""
     row, other, later = pairs
     for rate in range(below.shape[1]):
-        worth = below[other, rate] >= above[row, rate]
-        row, other, later = row[worth], other[worth], later[worth]
-    # of two that make each other needless, the first stays
+        dominates = below[other, rate] >= above[row, rate]
+        row, other, later = row[dominates], other[dominates], later[dominates]
+    # of two rows that dominate each other, the first is kept
     mutual = later & (below[row] >= above[other]).all(axis=1)
     return row[~mutual]

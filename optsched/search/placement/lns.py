@@ -1,4 +1,4 @@
-"""Large neighbourhoods: the jobs of a few racks are decided anew, in the room that the others leave (Shaw, CP'98)."""
+"""Large neighbourhood search over racks: decide the jobs of a few racks anew in the residual capacity (Shaw, CP'98)."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ from optsched.problem.placement.rate_allocation import best_rates
 from optsched.problem.placement.residual import residual_room
 from optsched.problem.placement.servers import ServerInventory
 from optsched.problem.problem import Plan, Problem
-from optsched.search.placement.prices import worth_of
+from optsched.search.placement.prices import price_domains
 from optsched.search.placement.rate_levels import CHOICES, at_levels, at_rates, plans_of
 from optsched.solvers import Limits, RunContext
 from optsched.solvers.subprocess.channel import TICK
 
-__all__ = ["improved"]
+__all__ = ["improve_placement"]
 
 _SERVERS = 12
-"""Most servers of a rack that are decided together."""
+"""Servers of a rack that are decided together, at most."""
 _SIZES = (2, 3)
-"""So many racks, or parts of them, are decided anew: pairs first, and threes when no pair gives more."""
+"""Racks, or parts of racks, in a neighbourhood: pairs first, and threes when no pair improves the plan."""
 _LISTED = 2_000
-"""Most sets of racks that are each tried, in random order; of more, random ones are."""
+"""Up to so many sets of racks each is tried once; of more, random ones are."""
 _WAITING = 15
-"""Most jobs without GPUs that may move in."""
+"""Waiting jobs in a neighbourhood, at most."""
 _SECONDS = 3.0
-"""Most for one neighbourhood."""
+"""Time limit of one neighbourhood."""
 _LEAST = 0.2
-"""Seconds for which none is begun."""
+"""Seconds below which no neighbourhood is started."""
 _PRICED = 2_000
-"""Rows whose rates are priced: of each job those of the greatest worth."""
+"""Rows whose rates are priced: those of the greatest reduced value of each job."""
 _ROWS = 10
-"""Rows at rates of each job in a neighbourhood: those of the greatest worth."""
+"""Rows at rates of each job in a neighbourhood: those of the greatest reduced value."""
 
 
-def improved(
+def improve_placement(
     problem: Problem,
     plan: Plan,
-    worth: FloatArray,
+    reduced: FloatArray,
     context: RunContext,
     enough: float = np.inf,
     news: Future[Plan | None] | None = None,
 ) -> Plan:
-    """Return a plan no worse than the given one; the search ends where no neighbourhood is better, or in time.
+    """Return a plan no worse than the given one; the search ends in a local optimum, or at the deadline.
 
-    The jobs of two or three racks are decided anew, with some that wait, at rates of few levels and in the room that
-    the other jobs leave. Servers that are all free again are equal, and so one class.
+    Each neighbourhood decides the jobs of two or three racks anew, and some waiting jobs, at a few levels of rates and
+    in the residual capacity. Servers that become entirely free are identical, and so one class.
 
     Parameters
     ----------
     worth
-        Of each row, its value less what it takes at prices, shape ``(rows,)``.
+        Reduced value of each row at prices, shape ``(rows,)``.
     """
     random = np.random.default_rng(context.limits.seed)
     has_rows = np.diff(problem.configurations.first) > 0
@@ -69,7 +69,7 @@ def improved(
     if not movable.any():
         return plan
     inventory = ServerInventory.of(problem)
-    offers = _offers(problem, worth, context)
+    candidates = _candidates(problem, reduced, context)
     racks = _racks(inventory)
     best, value = plan, problem.total(plan)
     sets = _sets(len(racks), random)
@@ -79,7 +79,9 @@ def improved(
             found, news = news.result(), None
         elif (chosen := next(sets, None)) is not None:
             servers = np.concatenate([racks[k] for k in chosen])
-            found = _anew(problem, inventory, best, _freed(inventory, best, movable, servers, random), offers, context)
+            found = _anew(
+                problem, inventory, best, _freed(inventory, best, movable, servers, random), candidates, context
+            )
         elif news is not None:
             wait([news], max(0.0, min(TICK, context.limits.left())))
         else:
@@ -94,7 +96,7 @@ def improved(
 
 
 def _racks(inventory: ServerInventory) -> list[IntArray]:
-    """Return the servers of each rack, of large ones in parts."""
+    """Return the servers of each rack; large racks are split."""
     found = []
     for rack in np.unique(inventory.rack).tolist():
         own = np.flatnonzero(inventory.rack == rack)
@@ -103,7 +105,7 @@ def _racks(inventory: ServerInventory) -> list[IntArray]:
 
 
 def _sets(count: int, random: np.random.Generator) -> Iterator[tuple[int, ...]]:
-    """Yield sets of ``count``: each once in random order, small ones first; of very many random ones for ever."""
+    """Yield subsets of ``count`` racks, small ones first: each once in random order, or random ones."""
     for size in sorted({min(size, count) for size in _SIZES}):
         if math.comb(count, size) <= _LISTED:
             every = list(itertools.combinations(range(count), size))
@@ -116,7 +118,7 @@ def _sets(count: int, random: np.random.Generator) -> Iterator[tuple[int, ...]]:
 def _freed(
     inventory: ServerInventory, plan: Plan, movable: NDArray[np.bool_], servers: IntArray, random: np.random.Generator
 ) -> IntArray:
-    """Return the jobs with pieces on any of the servers, and some that have none anywhere."""
+    """Return the jobs with pieces on any of the servers, and some waiting jobs."""
     assert plan.places is not None
     names = {inventory.servers[s].names[0] for s in servers.tolist()}
     here = [stands is not None and not names.isdisjoint({*stands.gpus, *stands.servers}) for stands in plan.places]
@@ -126,36 +128,41 @@ def _freed(
 
 
 @dataclass(frozen=True)
-class _Offers:
-    """Rows at rates, those of a job together, the best first: number of the row, its rate, and its job."""
+class _Candidates:
+    """Rows at rates, those of a job together, the best first: the row, its rate, and its job."""
 
     number: IntArray
     rate: FloatArray
     job: IntArray
 
 
-def _offers(problem: Problem, worth: FloatArray, context: RunContext) -> _Offers:
-    """Return the best rows of each job, at their best levels of rates at prices."""
+def _candidates(problem: Problem, reduced: FloatArray, context: RunContext) -> _Candidates:
+    """Return the best rows of each job at prices, at their best levels of rates."""
     table = problem.configurations
     each = max(4, min(20, _PRICED // table.jobs))
-    best = foremost(table.job, worth, each)
+    best = foremost(table.job, reduced, each)
     part, number = at_levels(problem, np.sort(best))
-    net = worth_of(part, context.limits.deadline).net
-    order = foremost(part.configurations.job, net, _ROWS)
-    return _Offers(number[order], part.configurations.columns.gbps[order], part.configurations.job[order])
+    reduced = price_domains(part, context.limits.deadline).reduced
+    order = foremost(part.configurations.job, reduced, _ROWS)
+    return _Candidates(number[order], part.configurations.columns.gbps[order], part.configurations.job[order])
 
 
 def _anew(
-    problem: Problem, inventory: ServerInventory, plan: Plan, freed: IntArray, offers: _Offers, context: RunContext
+    problem: Problem,
+    inventory: ServerInventory,
+    plan: Plan,
+    freed: IntArray,
+    candidates: _Candidates,
+    context: RunContext,
 ) -> Plan | None:
-    """Return the plan with the freed jobs decided anew; None where nothing is found."""
+    """Return the plan with the freed jobs decided anew; None if no plan was found."""
     table = problem.configurations
     free = np.zeros(table.jobs, dtype=bool)
     free[freed] = True
-    own = free[offers.job]
+    own = free[candidates.job]
     runs = freed[plan.rows[freed] >= 0]
-    number = np.concatenate([offers.number[own], plan.rows[runs]])
-    rate = np.concatenate([offers.rate[own], np.full(len(runs), np.nan) if plan.gbps is None else plan.gbps[runs]])
+    number = np.concatenate([candidates.number[own], plan.rows[runs]])
+    rate = np.concatenate([candidates.rate[own], np.full(len(runs), np.nan) if plan.gbps is None else plan.gbps[runs]])
     order = np.argsort(number, kind="stable")  # rows of a job stand together
     number = number[order]
     now = np.full(table.jobs, -1, dtype=np.int64)
@@ -179,7 +186,7 @@ def _anew(
 def _joined(
     problem: Problem, inventory: ServerInventory, plan: Plan, free: NDArray[np.bool_], number: IntArray, found: Plan
 ) -> Plan | None:
-    """Return the plan with what was found for the freed jobs, at the best rates for all."""
+    """Return the plan with the new decision for the freed jobs, at the best rates for all jobs."""
     assert found.places is not None
     assert plan.places is not None
     rows = np.where(free, np.append(number, -1)[found.rows], plan.rows)

@@ -1,4 +1,4 @@
-"""Prices of racks and links: a bound, and what each row is worth in its best home at its best network rate."""
+"""Prices of racks and links: a dual bound, and the reduced value of each row in its best domain at its best rate."""
 
 from __future__ import annotations
 
@@ -12,63 +12,65 @@ from optsched._util.arrays import FloatArray, IntArray, run_starts
 from optsched.instance.topology import Room
 from optsched.problem.configurations import repeated, some_rows
 from optsched.problem.problem import Problem
-from optsched.search.placement.domains import Stands, stands_of
-from optsched.search.placement.reduced_costs import Columns, Nets, dual_of, loss_of
+from optsched.search.placement.domains import PlacementDomains, placement_domains
+from optsched.search.placement.reduced_costs import Columns, ReducedCosts, dual_of, loss_of
 from optsched.search.prices import price, relaxed
 
-__all__ = ["Worth", "worth_in_pools", "worth_of"]
+__all__ = ["RowPrices", "price_domains", "price_pools"]
 
 _ERROR = 1e-2
-"""Of the values at network rates, which are bounded from above."""
+"""Relative error of the upper bounds on values at network rates."""
 _SAMPLES = ((1e-2, 129), (1e-3, 257), (0.0, 513))
-"""Rates at which a row is looked at, for errors from so large on."""
+"""Network rates at which each row is sampled, for errors of at least so much."""
 _ROUNDS = 30
-"""Most times that columns are generated."""
+"""Limit on the rounds of column generation."""
 _CLOSE = 1e-4
-"""How near the bound of all columns comes to that of those that were generated, before there are no more."""
+"""Relative difference between the dual of all columns and that of the generated ones at which generation ends."""
 _WIDE, _NARROW = (-48, -32, -16, -8, 8, 16), (-3, 3)
-"""Samples beside a row's best rate that give columns, too: at first, and when prices are nearly known."""
+"""Samples around a row's best rate that give columns as well: in the first rounds, and later."""
 _LAST = 12
-"""Rows of each job of which the last columns consist, from which a plan is made."""
+"""Rows of each job among the last columns, from which a plan is made."""
 
 
 @dataclass(frozen=True)
-class Worth:
-    """What the rows of a problem are worth at prices of all that homes share.
+class RowPrices:
+    """The reduced value of each row at the prices of the resources that domains share.
 
-    net
-        Value of each row less what it takes, in its best home at its best rate, shape ``(rows,)``.
-    home, homes
-        The number of that home, shape ``(rows,)``, and the classes of each home, shape ``(homes, classes)``; of
-        ``rows``, of the home where they stand.
+    Attributes
+    ----------
+    reduced
+        Value of each row less the cost of what it uses, in its best domain at its best rate, shape ``(rows,)``.
+    domain, domains
+        Number of that domain, shape ``(rows,)``, and the classes of each domain, shape ``(domains, classes)``; for the
+        chosen ``rows``, the domain that the plan uses.
     rows
-        A plan of rows that keeps all that is shared, shape ``(jobs,)``, -1 for none; None where none was found.
+        A plan that respects all shared resources, shape ``(jobs,)``, -1 for none; None if none was found.
     rate
-        The best network rate of each row, nan where it has none; of ``rows``, their own; shape ``(rows,)``.
+        Best network rate of each row, nan where it has none, shape ``(rows,)``. For the chosen ``rows``, their own.
     dual
-        The Lagrangian dual at the prices, recomputed: a bound on any plan's value. What an integer program over columns
-        proves is none, since a rate may lie between those of two columns.
+        The Lagrangian dual at the prices, recomputed: an upper bound on the value of any plan. An integer program over
+        the columns gives no bound, since a rate may lie between those of two columns.
     room
-        Whose classes these are.
+        Whose server classes these are.
     """
 
-    net: FloatArray
-    home: IntArray
-    homes: NDArray[np.bool_]
+    reduced: FloatArray
+    domain: IntArray
+    domains: NDArray[np.bool_]
     rows: IntArray | None
     rate: FloatArray
     dual: float
     room: Room
 
     def loss(self, problem: Problem) -> FloatArray:
-        """Return what each row is worse than its job's best choice, infinite where it fits nowhere; ``(rows,)``."""
-        return loss_of(problem, self.net)
+        """Return the loss of each row against its job's best choice, ``(rows,)``; inf where a row fits nowhere."""
+        return loss_of(problem, self.reduced)
 
     def promising(self, problem: Problem, value: float, keep: IntArray) -> NDArray[np.bool_]:
-        """Return which rows a plan that is better than a known one may use, shape ``(rows,)``.
+        """Return which rows a plan better than the known one may use, shape ``(rows,)``.
 
-        A plan with a row is worth at most the dual less what the row is worse than its job's best choice
-        (reduced-cost fixing: Crowder, Johnson and Padberg, Operations Research 31, 1983).
+        The value of a plan with a row is at most the dual less the row's loss (reduced-cost fixing: Crowder,
+        Johnson and Padberg, Operations Research 31, 1983).
 
         Parameters
         ----------
@@ -80,51 +82,51 @@ class Worth:
         return np.asarray(chosen)
 
 
-def worth_of(problem: Problem, deadline: float | None, error: float = _ERROR) -> Worth:
-    """Price what homes share, for a sum objective without a limit on moves, with values at rates to about an error.
+def price_domains(problem: Problem, deadline: float | None, error: float = _ERROR) -> RowPrices:
+    """Price the resources that domains share, for a sum objective without a limit on reallocations.
 
-    What is shared stands in :func:`optsched.search.placement.domains.stands_of`. Every plan is a mixture of columns
-    (rows in homes at rates) that keeps all of it, so that their Lagrangian dual bounds it, at any prices. Columns are
-    generated (Gilmore and Gomory, Operations Research 9, 1961): prices come from a few columns of each job, and
-    what is worth most at these prices gives the next ones.
+    :func:`~optsched.search.placement.domains.placement_domains` lists the shared resources. Every plan is a combination
+    of columns (rows in domains at rates) that respects them, so the Lagrangian dual over the columns bounds it at any
+    prices. Columns are generated (Gilmore and Gomory, Operations Research 9, 1961): prices come from a few columns of
+    each job, and the columns of the greatest reduced value at these prices are added.
     """
     problem = replace(problem, near=None)
     room = problem.room or Room.of(problem.instance)
-    stands = stands_of(problem, room)
-    nets = Nets(problem, stands, next(count for least, count in _SAMPLES if error >= least))
+    domains = placement_domains(problem, room)
+    costs = ReducedCosts(problem, domains, next(count for least, count in _SAMPLES if error >= least))
     table, every = problem.configurations, len(problem.configurations.capacity)
-    prices = np.zeros(every + len(stands.capacity))
+    prices = np.zeros(every + len(domains.capacity))
     prices[:every] = _first_prices(problem, deadline)
     best, least, columns = prices, np.inf, Columns.none()
     for number in range(_ROUNDS):
-        dual = nets.at(prices, 2)
+        dual = costs.at(prices, 2)
         if dual < least:
             best, least = prices, dual
-        columns = columns.joined(nets.columns(*((6, _WIDE) if number < 2 else (3, _NARROW))))
-        found = relaxed(_of_columns(problem, stands, columns), deadline, prices)
+        columns = columns.joined(costs.columns(*((6, _WIDE) if number < 2 else (3, _NARROW))))
+        found = relaxed(_of_columns(problem, domains, columns), deadline, prices)
         prices = found.prices
         if least - found.bound <= _CLOSE * abs(least) or (deadline is not None and time.monotonic() > deadline):
             break
-    nets.at(prices, 0)
-    columns = columns.joined(nets.columns(_LAST, ()))
-    plan = price(_of_columns(problem, stands, columns), deadline=deadline, gap=1e-3, start=prices)
-    dual = nets.at(plan.prices, _ROUNDS)
+    costs.at(prices, 0)
+    columns = columns.joined(costs.columns(_LAST, ()))
+    plan = price(_of_columns(problem, domains, columns), deadline=deadline, gap=1e-3, start=prices)
+    dual = costs.at(plan.prices, _ROUNDS)
     if dual > least:
-        dual = nets.at(best, _ROUNDS)
-    nets.look_at_best(_LAST * table.jobs)
-    home, rate, rows = stands.home[stands.shape, nets.slot], nets.gbps, None
+        dual = costs.at(best, _ROUNDS)
+    costs.look_at_best(_LAST * table.jobs)
+    domain, rate, rows = domains.domain[domains.shape, costs.slot], costs.gbps, None
     if plan.rows is not None:
         rows = np.full(table.jobs, -1, dtype=np.int64)
         runs = plan.rows >= 0
         chosen = plan.rows[runs]
         own = columns.row[chosen]
         rows[runs] = own
-        home[own], rate[own] = stands.home[stands.shape[own], columns.slot[chosen]], columns.gbps[chosen]
-    return Worth(nets.net, home, stands.homes, rows, rate, dual, room)
+        domain[own], rate[own] = domains.domain[domains.shape[own], columns.slot[chosen]], columns.gbps[chosen]
+    return RowPrices(costs.reduced, domain, domains.domains, rows, rate, dual, room)
 
 
 def _first_prices(problem: Problem, deadline: float | None) -> FloatArray:
-    """Return prices of pools and sites: of all rows with equal counts, the one of the greatest value is enough."""
+    """Return prices of pools and sites; among rows with equal counts, the one of the greatest value suffices."""
     table, columns = problem.configurations, problem.configurations.columns
     order = np.lexsort((-problem.value, columns.servers, columns.gpus, columns.pool, table.job))
     keep = np.zeros(len(table), dtype=bool)
@@ -133,30 +135,30 @@ def _first_prices(problem: Problem, deadline: float | None) -> FloatArray:
     return relaxed(part, deadline).prices
 
 
-def _of_columns(problem: Problem, stands: Stands, columns: Columns) -> Problem:
-    """Return the problem whose rows are columns, which share what homes do, too."""
+def _of_columns(problem: Problem, domains: PlacementDomains, columns: Columns) -> Problem:
+    """Return the problem whose rows are the columns, with the resources that domains share."""
     table, every = repeated(problem.configurations, columns.row), len(problem.configurations.capacity)
-    more = stands.used(columns.row, columns.slot, columns.gbps).tocoo()
+    more = domains.used(columns.row, columns.slot, columns.gbps).tocoo()
     row, resource, amount = table.used
     used = (
         np.concatenate([row, more.coords[0]]),
         np.concatenate([resource, more.coords[1] + every]),
         np.concatenate([amount, more.data]),
     )
-    limits = np.concatenate([table.capacity, stands.capacity])
+    limits = np.concatenate([table.capacity, domains.capacity])
     table = replace(table, used=used, capacity=limits, resource_names=tuple(map(str, range(len(limits)))))
     return replace(problem, configurations=table, value=columns.value)
 
 
-def worth_in_pools(problem: Problem, deadline: float | None, gap: float) -> Worth:
+def price_pools(problem: Problem, deadline: float | None, gap: float) -> RowPrices:
     """Price the resources of pools and sites alone, for a sum objective without a limit on moves.
 
-    It knows no servers and no links, and needs a fraction of the time of :func:`worth_of`: for many jobs.
+    For many jobs: it ignores servers and links, and takes a fraction of the time of :func:`price_domains`.
     """
     table = problem.configurations
     room = problem.room or Room.of(problem.instance)
     found = price(problem, deadline=deadline, gap=gap)
-    net = problem.value - table.costs(found.prices)
-    dual = dual_of(problem, found.prices, table.capacity, net)
+    reduced = problem.value - table.costs(found.prices)
+    dual = dual_of(problem, found.prices, table.capacity, reduced)
     anywhere = np.zeros(len(table), dtype=np.int64), np.ones((1, len(room.classes)), dtype=bool)
-    return Worth(net, *anywhere, found.rows, table.columns.gbps, dual, room)
+    return RowPrices(reduced, *anywhere, found.rows, table.columns.gbps, dual, room)

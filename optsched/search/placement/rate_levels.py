@@ -22,7 +22,7 @@ from optsched.problem.placement.packing import short_context
 from optsched.problem.placement.rate_allocation import best_rates
 from optsched.problem.placement.servers import ServerInventory
 from optsched.problem.problem import Plan, Problem
-from optsched.search.placement.prices import worth_of
+from optsched.search.placement.prices import price_domains
 from optsched.solvers import RunContext
 
 __all__ = [
@@ -172,7 +172,7 @@ def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | No
     """
     part, number = at_levels(problem, _least(loss, _WIDER * count, known))
     within = None if known is None else narrowed(part, number, known)
-    loss = worth_of(part, context.limits.deadline).loss(part)
+    loss = price_domains(part, context.limits.deadline).loss(part)
     keep = np.zeros(len(loss), dtype=bool)
     keep[_least(loss, _TIMES * count, within)] = True
     part, of = part_of(part, keep)

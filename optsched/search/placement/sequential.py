@@ -1,9 +1,8 @@
-"""A first plan with places and rates: one decision after the other.
+"""Plan in sequence: GPUs, then servers, then network rates.
 
-GPUs first, by marginal gain over the configurations on the fewest nodes; then places, large pieces first, in the
-smallest part of the network that has room; then rates, by a linear program. A job that finds no room takes its next
-best configuration that does. This is how schedulers that decide in sequence work, and what deciding together
-is measured against.
+GPUs are chosen by marginal gain over the configurations on the fewest nodes; servers are chosen for large pieces first,
+in the smallest placement domain with capacity; rates by a linear program. A job that does not fit takes its next best
+configuration that does. Schedulers that decide in sequence work like this, and joint decisions are measured against it.
 """
 
 from __future__ import annotations
@@ -21,63 +20,63 @@ from optsched.problem.placement.rate_allocation import best_rates
 from optsched.problem.placement.servers import Piece, ServerInventory
 from optsched.problem.problem import Places, Plan, Problem
 from optsched.search.heuristics.marginal_gain import marginal_gain
-from optsched.search.placement.prices import Worth
+from optsched.search.placement.prices import RowPrices
 from optsched.solvers import RunContext
 
-__all__ = ["first_plan"]
+__all__ = ["sequential_plan"]
 
 _EPS = 1e-9
 
-Stands = dict[int, list[tuple[int, Piece]]]
+_Placed = dict[int, list[tuple[int, Piece]]]
 
 
-def first_plan(
-    problem: Problem, context: RunContext, worth: Worth | None = None, *, repair: bool = True
+def sequential_plan(
+    problem: Problem, context: RunContext, priced: RowPrices | None = None, *, repair: bool = True
 ) -> Plan | None:
-    """Return a plan; None where a required job or a limit on moves finds no room.
+    """Return a plan; None if a required job, or a current allocation that must be kept, does not fit.
 
     Parameters
     ----------
     worth
-        In place of marginal gain, the rows of the plan at the prices of racks and links, or where there is none, those
-        that are worth most, in the homes and with the rates that made them so, where there is room.
+        Use the plan at the prices of racks and links, or the rows of the greatest reduced value if it has none, in
+        their best domains and at their best rates as far as these have capacity; None: use marginal gain.
     repair
-        Whether a job that finds no room may take another configuration than the one it was given.
+        Whether a job that does not fit may take another configuration than its own.
     """
     inventory = ServerInventory.of(problem)
-    net = problem.value if worth is None else worth.net
-    if worth is None:
+    reduced = problem.value if priced is None else priced.reduced
+    if priced is None:
         rows = _counts(problem, context)
     else:
-        rows = _worthiest(problem, net) if worth.rows is None else worth.rows.copy()
-    homes = _homes(inventory)
+        rows = _best_rows(problem, reduced) if priced.rows is None else priced.rows.copy()
+    domains = _domains(inventory)
     free = np.column_stack([inventory.capacity, [server.network_gbps for server in inventory.servers]])
-    stands: Stands = {}
+    placed: _Placed = {}
     order = _order(problem, rows)
-    if worth is not None:  # who needs a rack comes before who may stand anywhere, and who sends most before the others
-        sends = np.where(rows < 0, 0.0, np.nan_to_num(worth.rate[rows]) * problem.configurations.columns.nodes[rows])
+    if priced is not None:  # jobs that send most come first
+        sends = np.where(rows < 0, 0.0, np.nan_to_num(priced.rate[rows]) * problem.configurations.columns.nodes[rows])
         order.sort(key=lambda job: -float(sends[job]))
-    best_homes = _BestHomes(inventory, worth)
-    # who finds no room for what pays at the prices waits until all have been asked
-    for floor in (-np.inf,) if worth is None else (0.0, -np.inf):
+    best_domains = _BestDomains(inventory, priced)
+    # a job whose paying rows do not fit waits until all others were tried
+    for floor in (-np.inf,) if priced is None else (0.0, -np.inf):
         for job in order:
-            if job in stands:
+            if job in placed:
                 continue
             tried = [int(rows[job])] if rows[job] >= 0 else []
             if repair:
-                own = _by_worth(problem, job, net)
-                own = own[(net[own] >= floor) & (own != rows[job])]
+                own = _by_reduced_value(problem, job, reduced)
+                own = own[(reduced[own] >= floor) & (own != rows[job])]
                 tried += own[_may_fit(problem, inventory, free, own)].tolist()
             for row in tried:
-                rate = 0.0 if worth is None else float(np.nan_to_num(worth.rate[row]))
-                found = _stand(problem, inventory, row, free, [*best_homes.of(row), *homes], rate)
+                rate = 0.0 if priced is None else float(np.nan_to_num(priced.rate[row]))
+                found = _stand(problem, inventory, row, free, [*best_domains.of(row), *domains], rate)
                 if found is not None:
-                    rows[job], stands[job] = row, found
+                    rows[job], placed[job] = row, found
                     for server, piece in found:
                         free[server] -= np.append(piece.takes, rate)
                     break
-    rows[[job for job in range(len(rows)) if job not in stands]] = -1
-    places = tuple(inventory.places(stands[j]) if rows[j] >= 0 else None for j in range(len(rows)))
+    rows[[job for job in range(len(rows)) if job not in placed]] = -1
+    places = tuple(inventory.places(placed[j]) if rows[j] >= 0 else None for j in range(len(rows)))
     rows = settled(problem, Plan(rows, None, places)).rows
     if problem.instance.decides == "placement":
         return Plan(rows, None, places)
@@ -85,7 +84,7 @@ def first_plan(
 
 
 def _counts(problem: Problem, context: RunContext) -> IntArray:
-    """Return the rows of marginal gain over the rows on the fewest nodes and those that are held."""
+    """Return the rows of marginal gain among the rows on the fewest nodes and the current allocations."""
     table = problem.configurations
     columns = table.columns
     cell = np.column_stack([table.job, columns.pool, columns.gpus, columns.servers])
@@ -100,23 +99,23 @@ def _counts(problem: Problem, context: RunContext) -> IntArray:
     return rows
 
 
-class _BestHomes:
-    """The homes that made rows worth what they are at the prices of racks and links."""
+class _BestDomains:
+    """The best domain of each row at the prices of racks and links."""
 
-    def __init__(self, inventory: ServerInventory, worth: Worth | None) -> None:
-        self.worth = worth
-        if worth is not None:
-            number = {name: k for k, c in enumerate(worth.room.classes) for name in c.names}
+    def __init__(self, inventory: ServerInventory, priced: RowPrices | None) -> None:
+        self.priced = priced
+        if priced is not None:
+            number = {name: k for k, c in enumerate(priced.room.classes) for name in c.names}
             class_of = np.array([number[server.names[0]] for server in inventory.servers], dtype=np.int64)
-            self.homes = worth.homes[:, class_of]
+            self.domains = priced.domains[:, class_of]
 
     def of(self, row: int) -> list[NDArray[np.bool_]]:
-        """Return the servers of a row's best home, shape ``(servers,)``; none without prices."""
-        return [] if self.worth is None else [self.homes[self.worth.home[row]]]
+        """Return the servers of a row's best domain, shape ``(servers,)``; empty without prices."""
+        return [] if self.priced is None else [self.domains[self.priced.domain[row]]]
 
 
 def _may_fit(problem: Problem, inventory: ServerInventory, free: FloatArray, rows: IntArray) -> NDArray[np.bool_]:
-    """Tell which rows find as many servers as they need with GPUs enough, wherever these stand in the pool."""
+    """Return which rows find enough servers of their pool with enough free GPUs."""
     instance, columns = problem.instance, problem.configurations.columns
     sites = [site.id for site in instance.cluster.sites]
     types = [gpu.id for gpu in instance.cluster.gpu_types]
@@ -134,19 +133,19 @@ def _may_fit(problem: Problem, inventory: ServerInventory, free: FloatArray, row
     return fits
 
 
-def _homes(inventory: ServerInventory) -> list[NDArray[np.bool_]]:
-    """Return sets of servers, small ones first: racks, what lies below links, sites."""
+def _domains(inventory: ServerInventory) -> list[NDArray[np.bool_]]:
+    """Return the placement domains as sets of servers, small ones first: racks, what lies below links, sites."""
     sets = {mine.tobytes(): mine for rack in np.unique(inventory.rack) for mine in [inventory.rack == rack]}
     for crossing in inventory.crossings:
         sets[crossing.below.tobytes()] = crossing.below
     for site in np.unique(inventory.site):
         mine = inventory.site == site
         sets[mine.tobytes()] = mine
-    return sorted(sets.values(), key=lambda home: int(home.sum()))
+    return sorted(sets.values(), key=lambda domain: int(domain.sum()))
 
 
 def _order(problem: Problem, rows: IntArray) -> list[int]:
-    """Return the jobs: what stays where it is, then the required, then large pieces first, then who waits."""
+    """Return the jobs in the order of placement: unchanged, required, large pieces first, then the waiting jobs."""
     table = problem.configurations
     columns = table.columns
 
@@ -168,23 +167,23 @@ def _order(problem: Problem, rows: IntArray) -> list[int]:
     return sorted(jobs, key=key)
 
 
-def _worthiest(problem: Problem, worth: FloatArray) -> IntArray:
-    """Return each job's row of the greatest worth, shape ``(jobs,)``; -1 where none is worth anything."""
+def _best_rows(problem: Problem, reduced: FloatArray) -> IntArray:
+    """Return each job's row of the greatest reduced value, shape ``(jobs,)``; -1 where no row has a value."""
     rows = np.full(problem.configurations.jobs, -1, dtype=np.int64)
     for job in range(len(rows)):
-        best = _by_worth(problem, job, worth)
+        best = _by_reduced_value(problem, job, reduced)
         rows[job] = best[0] if len(best) else -1
     return rows
 
 
-def _by_worth(problem: Problem, job: int, worth: FloatArray) -> IntArray:
-    """Return a job's rows of positive worth, the best first; of a required job all of them."""
+def _by_reduced_value(problem: Problem, job: int, reduced: FloatArray) -> IntArray:
+    """Return a job's rows of positive value by decreasing reduced value; all rows of a required job."""
     table = problem.configurations
     own = np.arange(table.first[job], table.first[job + 1])
     if problem.instance.max_moves is not None and problem.instance.jobs[job].holds is not None:
         own = own[table.kept[own]]
-    worthy = own if problem.required[job] else own[problem.value[own] > 0]
-    order: IntArray = worthy[np.argsort(-worth[worthy], kind="stable")]
+    useful = own if problem.required[job] else own[problem.value[own] > 0]
+    order: IntArray = useful[np.argsort(-reduced[useful], kind="stable")]
     return order
 
 
@@ -193,23 +192,23 @@ def _stand(
     inventory: ServerInventory,
     row: int,
     free: FloatArray,
-    homes: list[NDArray[np.bool_]],
+    domains: list[NDArray[np.bool_]],
     rate: float,
 ) -> list[tuple[int, Piece]] | None:
-    """Return servers for a row; what is held on known servers stands there."""
+    """Return servers for a row; a current allocation stays on its servers."""
     table = problem.configurations
     holds = problem.instance.jobs[table.job[row]].holds
-    both = [(home, home) for home in homes]
+    both = [(domain, domain) for domain in domains]
     if table.kept[row] and holds is not None:
         workers, servers = (_named(problem, inventory, names) for names in (holds.placement, holds.server_placement))
-        both = [(workers & home if holds.placement is None else workers, servers) for home in homes]
+        both = [(workers & domain if holds.placement is None else workers, servers) for domain in domains]
         if holds.server_placement is None:
-            both = [(mine, home) for (mine, _), home in zip(both, homes, strict=True)]
+            both = [(mine, domain) for (mine, _), domain in zip(both, domains, strict=True)]
     return inventory.stand(problem, row, free, both, rate)
 
 
 def _named(problem: Problem, inventory: ServerInventory, names: dict[str, int] | None) -> NDArray[np.bool_]:
-    """Return the named servers as a set; all where none are."""
+    """Return the named servers as a set; all servers if no names are given."""
     if names is None:
         return np.ones(len(inventory.servers), dtype=bool)
     held = np.zeros(len(inventory.servers), dtype=bool)
@@ -220,7 +219,7 @@ def _named(problem: Problem, inventory: ServerInventory, names: dict[str, int] |
 def _rated(
     problem: Problem, inventory: ServerInventory, rows: IntArray, places: tuple[Places | None, ...], context: RunContext
 ) -> Plan | None:
-    """Return the best rates; while not even the slowest fit, the optional job of least value goes."""
+    """Return the plan at the best rates; while not even the slowest rates fit, drop the optional job of least value."""
     rows, standing = rows.copy(), list(places)
     while True:
         plan = best_rates(problem, inventory, rows, tuple(standing), context)

@@ -20,7 +20,7 @@ from optsched.search.strategies.heuristic import HEURISTICS
 from optsched.search.strategies.state import Search, bounded
 from optsched.solvers import Outcome, RunContext, form_of
 
-__all__ = ["exactly", "formulation_for", "in_turn", "nearer", "verify_infeasibility"]
+__all__ = ["formulation_for", "refine_near_rates", "solve_model", "verify_infeasibility", "with_fallback"]
 
 _FEW = 1_000
 """Most rows that are priced anew before a model, and may be split by intervals of network rates."""
@@ -50,7 +50,7 @@ def formulation_for(problem: Problem, wanted: str, form: str, backend: str) -> t
     return chosen, note
 
 
-def exactly(
+def solve_model(
     search: Search,
     chosen: Formulation,
     options: ModelOptions,
@@ -77,7 +77,7 @@ def exactly(
         search = bounded(search, level, 1.0, "the LP relaxation")
     number = None
     if problem.instance.decides != "counts" and problem is search.problem:
-        problem, number = hopeful(search, context, ends)
+        problem, number = promising_problem(search, context, ends)
     start = search.plan
     if number is not None and start is not None:
         start = narrowed(problem, number, start)
@@ -97,7 +97,7 @@ def exactly(
         search = search.noting(said) if said not in search.notes else search
     if outcome.values is not None:
         if built.rates is not None:
-            search = replace(search, problem=nearer(search.problem, built.rates(outcome.values), number))
+            search = replace(search, problem=refine_near_rates(search.problem, built.rates(outcome.values), number))
         before = search.notes
         try:
             plan = read_plan(built, outcome.values)
@@ -113,7 +113,7 @@ def exactly(
     return bounded(search, outcome.bound, built.scale, backend)
 
 
-def in_turn(
+def with_fallback(
     search: Search, first: Callable[[Search], Search], then: Callable[[Search], Search], context: RunContext
 ) -> Search:
     """Ask a second solver where the first one failed."""
@@ -123,28 +123,28 @@ def in_turn(
     return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
 
 
-def hopeful(search: Search, context: RunContext, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
+def promising_problem(search: Search, context: RunContext, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
     """Return the problem without the rows that no better plan can use, and the numbers of those that stay."""
     from optsched.problem.placement.incumbents import part_of
-    from optsched.search.placement.prices import worth_of
+    from optsched.search.placement.prices import price_domains
     from optsched.search.placement.rate_levels import in_intervals
 
     problem, plan = search.problem, search.plan
-    if plan is None or search.worth is None:
+    if plan is None or search.priced is None:
         return problem, None
-    part, number = part_of(problem, search.worth.promising(problem, search.value, plan.rows))
+    part, number = part_of(problem, search.priced.promising(problem, search.value, plan.rows))
     if problem.instance.decides != "network" or len(part.configurations) > _FEW:
         return part, number
     if ends:
         part, of = in_intervals(part, ends)
         number = number[of]
     # of few rows, prices that are better known leave fewer
-    worth = worth_of(replace(part, near=None), context.limits.deadline, max(problem.error, 3e-4))
-    part, of = part_of(part, worth.promising(part, search.value, narrowed(part, number, plan).rows))
+    priced = price_domains(replace(part, near=None), context.limits.deadline, max(problem.error, 3e-4))
+    part, of = part_of(part, priced.promising(part, search.value, narrowed(part, number, plan).rows))
     return part, number[of]
 
 
-def nearer(problem: Problem, gbps: FloatArray, number: IntArray | None = None) -> Problem:
+def refine_near_rates(problem: Problem, gbps: FloatArray, number: IntArray | None = None) -> Problem:
     """Return the problem with one more network rate of each row near which values are to be known best.
 
     Parameters

@@ -9,7 +9,7 @@ from optsched.errors import InputError, shown
 from optsched.problem.formulation import ModelOptions
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Problem
-from optsched.search.strategies.exact import exactly, formulation_for, in_turn, verify_infeasibility
+from optsched.search.strategies.exact import formulation_for, solve_model, verify_infeasibility, with_fallback
 from optsched.search.strategies.heuristic import (
     HEURISTICS,
     by_dual,
@@ -21,7 +21,7 @@ from optsched.search.strategies.heuristic import (
     in_order,
     nothing_to_decide,
 )
-from optsched.search.strategies.placement import placed_stages
+from optsched.search.strategies.placement import placement_stages
 from optsched.search.strategies.state import Search, Stage
 from optsched.search.strategies.tenants import raise_tenants
 from optsched.solvers import BACKENDS, RunContext, form_of
@@ -78,7 +78,7 @@ def choose_stages(
         if wanted in HEURISTICS and wanted != "one-by-one":
             expected = f"another formulation than {wanted}, which knows no places: the instance decides on {decides}"
             raise InputError(expected, path="formulation", value=shown(wanted))
-        return placed_stages(problem, wanted, solver, form, options, context)
+        return placement_stages(problem, wanted, solver, form, options, context)
     if wanted == "one-by-one":
         expected = "another formulation than one-by-one, which is for plans with places: the instance decides on counts"
         raise InputError(expected, path="formulation", value=shown(wanted))
@@ -103,9 +103,11 @@ def choose_stages(
         rest = [Stage("levels", "", partial(in_order, context=context))] if ordered else []
         return [levelled, first, *rest]
     chosen, note = formulation_for(problem, wanted, form, solver)
-    run = partial(exactly, chosen=chosen, options=options, form=form, backend=solver, context=context, note=note)
+    run = partial(solve_model, chosen=chosen, options=options, form=form, backend=solver, context=context, note=note)
     if backend == "auto" and "cpsat" in chosen.forms:
-        run = partial(in_turn, first=run, then=partial(run, form="cpsat", backend="cpsat", note=""), context=context)
+        run = partial(
+            with_fallback, first=run, then=partial(run, form="cpsat", backend="cpsat", note=""), context=context
+        )
     exact = Stage(chosen.name, solver, run)
     if (wanted, backend) != ("auto", "auto"):
         return [first, exact]

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from optsched.problem.formulation import DEFAULT, ModelOptions
 from optsched.problem.problem import Problem
 from optsched.search.placement.rate_levels import CHOICES, ENDS, HALF
-from optsched.search.strategies.exact import exactly, formulation_for, nearer
+from optsched.search.strategies.exact import formulation_for, refine_near_rates, solve_model
 from optsched.search.strategies.heuristic import by_relaxation
 from optsched.search.strategies.max_min_placement import by_fair_sums
 from optsched.search.strategies.state import Search, Stage, bounded
 from optsched.solvers import RunContext
 from optsched.solvers.watchdog import beside
 
-__all__ = ["placed_stages"]
+__all__ = ["placement_stages"]
 
 _SMALL = 100_000
 """Rows that a better plan may use, times servers, below which a search for the optimum pays."""
@@ -39,7 +39,7 @@ _KERNELS = {2: 1e-3, 4: 3e-4}
 """Rows a job of the kernels that are tried in turn, and the error of values at rates in the prices after each."""
 
 
-def placed_stages(
+def placement_stages(
     problem: Problem, wanted: str, solver: str, form: str, options: ModelOptions, context: RunContext
 ) -> list[Stage]:
     """Return the stages for plans with places.
@@ -53,7 +53,7 @@ def placed_stages(
     if wanted == "one-by-one":
         return [first, Stage("one-by-one", "highs", partial(by_relaxation, context=context))]
     chosen, note = formulation_for(problem, problem.instance.decides if wanted == "auto" else wanted, form, solver)
-    run = partial(exactly, chosen=chosen, form=form, context=context)
+    run = partial(solve_model, chosen=chosen, form=form, context=context)
     whole = partial(run, options=options, backend=solver, note=note, ends=ENDS, share=0.5)
     apart = replace(options, exclude=options.exclude | {"merge"})
     alone = partial(run, options=apart, backend=solver, note="", ends=HALF)
@@ -75,10 +75,10 @@ def placed_stages(
 def _small(search: Search) -> bool:
     """Tell whether few rows are left that a better plan may use, for the servers that there are."""
     problem, plan = search.problem, search.plan
-    if plan is None or search.worth is None:
+    if plan is None or search.priced is None:
         return False
     servers = sum(group.count for group in problem.instance.cluster.servers)
-    return int(search.worth.promising(problem, search.value, plan.rows).sum()) * servers < _SMALL
+    return int(search.priced.promising(problem, search.value, plan.rows).sum()) * servers < _SMALL
 
 
 def with_equal(
@@ -109,12 +109,12 @@ def in_rounds(search: Search, run: Callable[[Search], Search], context: RunConte
 
 def one_by_one(search: Search, context: RunContext) -> Search:
     """Find a plan with places and rates, one decision after the other."""
-    from optsched.search.placement.sequential import first_plan
+    from optsched.search.placement.sequential import sequential_plan
 
-    for worth in (None,) if search.worth is None else (search.worth, None):
+    for priced in (None,) if search.priced is None else (search.priced, None):
         if search.proven(2 * context.limits.gap):
             break
-        plan = first_plan(search.problem, context, worth)
+        plan = sequential_plan(search.problem, context, priced)
         if plan is not None:
             search = search.offered(plan, "one decision after the other")
     return search
@@ -125,23 +125,23 @@ def by_pool_prices(search: Search, context: RunContext) -> Search:
 
     Where rates are decided, prices without a network say too little: those of racks and links come first.
     """
-    from optsched.search.placement.prices import worth_in_pools
-    from optsched.search.placement.sequential import first_plan
+    from optsched.search.placement.prices import price_pools
+    from optsched.search.placement.sequential import sequential_plan
 
     problem = search.problem
     summed = problem.objective.aggregate == "sum" and problem.instance.max_moves is None
     if not summed or len(problem.configurations) < _MANY or problem.instance.decides == "network":
         return search
     deadline = None if context.limits.deadline is None else time.monotonic() + context.limits.left() / 3
-    worth = worth_in_pools(problem, deadline, context.limits.gap)
-    search = bounded(search, worth.dual, 1.0, "prices of pools")
-    plan = first_plan(problem, context, worth)
+    priced = price_pools(problem, deadline, context.limits.gap)
+    search = bounded(search, priced.dual, 1.0, "prices of pools")
+    plan = sequential_plan(problem, context, priced)
     if plan is None:
         return search
     search = search.offered(plan, "prices of pools, packed on servers")
     if search.plan is None:
         return search
-    return _with_rows(search, worth.promising(problem, search.value, search.plan.rows), "too dear")
+    return _with_rows(search, priced.promising(problem, search.value, search.plan.rows), "too dear")
 
 
 def _with_rows(search: Search, keep: NDArray[np.bool_], what: str) -> Search:
@@ -163,19 +163,21 @@ def by_rack_prices(search: Search, context: RunContext) -> Search:
 
     Of many rows, prices leave few at a fraction of the time.
     """
-    from optsched.search.placement.dominance import needed
-    from optsched.search.placement.prices import worth_of
+    from optsched.search.placement.dominance import non_dominated
+    from optsched.search.placement.prices import price_domains
 
     if len(search.problem.configurations) < _MANY:
-        search = _with_rows(search, needed(search.problem), "needless")
+        search = _with_rows(search, non_dominated(search.problem), "needless")
     problem = search.problem
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return search
     began = time.monotonic()
-    worth = worth_of(problem, None if context.limits.deadline is None else began + context.limits.left() / 2)
+    priced = price_domains(problem, None if context.limits.deadline is None else began + context.limits.left() / 2)
     if problem.instance.decides == "network":
-        problem = replace(nearer(problem, worth.rate), error=max(problem.error, _ROUGH * context.limits.gap))
-    return bounded(replace(search, problem=problem, worth=worth), worth.dual, 1.0, "prices of racks and links")
+        problem = replace(
+            refine_near_rates(problem, priced.rate), error=max(problem.error, _ROUGH * context.limits.gap)
+        )
+    return bounded(replace(search, problem=problem, priced=priced), priced.dual, 1.0, "prices of racks and links")
 
 
 def by_kernels(search: Search, context: RunContext) -> Search:
@@ -184,14 +186,14 @@ def by_kernels(search: Search, context: RunContext) -> Search:
     Between two of them, what is too dear for a better plan than the one that is known is left out, and the rest is
     priced anew, with values at rates that are known better.
     """
-    from optsched.search.placement.lns import improved
+    from optsched.search.placement.lns import improve_placement
     from optsched.search.placement.rate_levels import kernel_plan
 
     for times, error in _KERNELS.items():
-        problem, worth = search.problem, search.worth
-        if worth is None or search.bound is None or context.stopping() or search.proven(2 * context.limits.gap):
+        problem, priced = search.problem, search.priced
+        if priced is None or search.bound is None or context.stopping() or search.proven(2 * context.limits.gap):
             break
-        count, loss = times * problem.configurations.jobs, worth.loss(problem)
+        count, loss = times * problem.configurations.jobs, priced.loss(problem)
         deadline = time.monotonic() + min(0.5 * context.limits.left(), _AROUND)
         limited = replace(context, limits=replace(context.limits, deadline=deadline))
         if search.plan is None:
@@ -201,7 +203,7 @@ def by_kernels(search: Search, context: RunContext) -> Search:
             with beside(partial(kernel_plan, problem, loss, count, search.plan), _kernel_watch(limited)) as news:
                 if _small(search):
                     wait([news])  # so that the answer does not depend on who is faster
-                plan = improved(problem, search.plan, worth.net, limited, enough, news)
+                plan = improve_placement(problem, search.plan, priced.reduced, limited, enough, news)
         if plan is not None:
             search = search.offered(plan, f"{times} rows a job, and neighbourhoods")
             search.tell(context, "kernels")
@@ -223,11 +225,11 @@ def _kernel_watch(context: RunContext) -> RunContext:
 
 def _repriced(search: Search, context: RunContext, error: float) -> Search:
     """Leave out what is too dear for a better plan, and price the rest with values at rates to an error."""
-    from optsched.search.placement.prices import worth_of
+    from optsched.search.placement.prices import price_domains
 
-    assert search.worth is not None
+    assert search.priced is not None
     if search.plan is None:
         return search
-    search = _with_rows(search, search.worth.promising(search.problem, search.value, search.plan.rows), "too dear")
-    worth = worth_of(replace(search.problem, near=None), context.limits.deadline, error)
-    return bounded(replace(search, worth=worth), worth.dual, 1.0, "prices of racks and links")
+    search = _with_rows(search, search.priced.promising(search.problem, search.value, search.plan.rows), "too dear")
+    priced = price_domains(replace(search.problem, near=None), context.limits.deadline, error)
+    return bounded(replace(search, priced=priced), priced.dual, 1.0, "prices of racks and links")

@@ -18,7 +18,7 @@ from optsched.problem.problem import Plan, Problem
 from optsched.solvers import RunContext
 
 if TYPE_CHECKING:
-    from optsched.search.placement.prices import Worth
+    from optsched.search.placement.prices import RowPrices
 
 __all__ = ["IncumbentStore", "Search", "Stage", "bounded"]
 
@@ -59,7 +59,7 @@ class Search:
     prices: Mapping[str, float] = field(default_factory=dict)
     incumbent: Incumbent | None = None
     bound: float | None = None
-    worth: Worth | None = None
+    priced: RowPrices | None = None
     stopped: str = "heuristic"
     infeasible: bool = False
     partial: bool = False
