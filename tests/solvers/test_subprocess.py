@@ -137,7 +137,7 @@ def test_a_process_that_died_while_it_was_idle_is_not_used(seen, monkeypatch, op
     for pid in processes.alive():
         os.kill(pid, signal.SIGKILL)
     if not seen:
-        monkeypatch.setattr(processes.Worker, "fit", True)
+        monkeypatch.setattr(processes.SolverProcess, "fit", True)
     assert highs.solve(MODEL, RunContext(Limits(gap=0.0))).objective == pytest.approx(optimum)
 
 
@@ -276,14 +276,14 @@ threading.Thread(target=highs.solve, args=(MODEL, RunContext(Limits())), daemon=
 threading.Thread(target=pyomo.solve, args=(pyomo.PyomoModel(None, []), RunContext(Limits())), daemon=True).start()
 time.sleep(1)
 print(*processes.alive(), flush=True)
-if sys.argv[1] == "stays":
+if sys.argv[1] != "leaves":
     time.sleep(3600)
 """
 
 
-@pytest.mark.parametrize("end", ["stays", "leaves"])
+@pytest.mark.parametrize("end", ["stays", "leaves", "stopped"])
 def test_processes_end_with_their_parent(end, tmp_path):
-    """Also when it is killed, and when a solver hangs with the interpreter's lock."""
+    """Also when it is killed, when a solver hangs with the interpreter's lock, and when they were stopped."""
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, end],
         cwd=ROOT,
@@ -293,9 +293,11 @@ def test_processes_end_with_their_parent(end, tmp_path):
     )
     children = [int(pid) for pid in parent.stdout.readline().split()]
     assert len(children) == 2
-    if end == "stays":
+    for pid in children if end == "stopped" else ():
+        os.kill(pid, signal.SIGSTOP)
+    if end != "leaves":
         parent.kill()
-    assert parent.wait(30) == (-signal.SIGKILL if end == "stays" else 0)
+    assert parent.wait(30) == (0 if end == "leaves" else -signal.SIGKILL)
     parent.stdout.close()
     assert all(gone(pid) for pid in children)
     for _ in range(200):
@@ -303,6 +305,34 @@ def test_processes_end_with_their_parent(end, tmp_path):
             return
         time.sleep(0.01)
     pytest.fail(f"left over: {list(tmp_path.iterdir())}")
+
+
+ENDS = """
+import atexit, threading
+from optsched.solvers import Limits, RunContext, highs
+from optsched.solvers.subprocess import pool
+from tests.solvers.test_subprocess import MODEL
+def refuse(thread):
+    raise RuntimeError("can't create new thread at interpreter shutdown")
+def start_none():
+    threading.Thread.start = refuse
+    pool.warm("cpsat")  # as a search does that goes on in a thread
+atexit.register(start_none)
+print(highs.solve(MODEL, RunContext(Limits())).status, *pool.alive(), flush=True)
+pool.warm("pyomo")
+"""
+
+
+def test_nothing_is_started_while_the_interpreter_ends(tmp_path):
+    """From Python 3.12 on a thread that is started then raises RuntimeError."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", ENDS]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, env=environment)
+    status, *children = ended.stdout.split()
+    assert (ended.returncode, ended.stderr, status) == (0, "", "optimal")
+    assert children
+    assert all(gone(int(pid)) for pid in children)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_forked_process_has_workers_of_its_own(optimum):

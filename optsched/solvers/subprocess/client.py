@@ -165,7 +165,9 @@ class _Clock:
         return now >= self.asked + PATIENCE or (deadline is not None and now >= deadline + GRACE)
 
 
-def _conversation(client: processes.Worker, request: Any, context: RunContext, seen: _Seen) -> tuple[Any, ...] | None:
+def _conversation(
+    client: processes.SolverProcess, request: Any, context: RunContext, seen: _Seen
+) -> tuple[Any, ...] | None:
     """Ask, listen, and return the answer; None if it did not come in time."""
     number = next(_numbers)
     clock = _Clock(context)

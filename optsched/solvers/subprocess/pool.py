@@ -22,7 +22,7 @@ from typing import Any
 
 from optsched.solvers.subprocess.channel import TICK, Channel
 
-__all__ = ["Worker", "alive", "close", "drop", "give_back", "possible", "take", "warm"]
+__all__ = ["SolverProcess", "alive", "close", "drop", "give_back", "possible", "take", "warm"]
 
 _LONGEST_START = 60.0
 """Seconds from which on a process that has not started is taken for one that never will."""
@@ -34,8 +34,11 @@ _CODE = (
 )
 
 
-class Worker:
-    """A process that a backend runs in. It starts in the background; errors of that come out of ``channel``."""
+class SolverProcess:
+    """A process that a backend runs in.
+
+    It starts in the background; errors of the start are raised by ``channel``.
+    """
 
     def __init__(self, backend: str) -> None:
         self.backend = backend
@@ -99,9 +102,19 @@ class Worker:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         # the kernel may take its time to free what a large process held
-        self.burial = threading.Thread(target=self._bury, daemon=True, name="optsched-bury")
-        self.burial.start()
+        if not _keeper.ending:
+            burial = threading.Thread(target=self._bury, daemon=True, name="optsched-bury")
+            with contextlib.suppress(RuntimeError):  # the interpreter is ending and starts no thread
+                burial.start()
+                self.burial = burial
         return said
+
+    def buried(self, seconds: float) -> None:
+        """Wait until an ended process is gone, with all that it left; start nothing for it."""
+        if self.burial is not None:
+            self.burial.join(seconds)
+        else:
+            self._bury(seconds)
 
     def _died(self, process: subprocess.Popen[bytes]) -> str:
         """Return how it ended by itself; empty where it had not."""
@@ -120,9 +133,10 @@ class Worker:
         hint = ", perhaps for lack of memory" if -code == signal.SIGKILL else ""
         return f"its process was ended by {name}{hint}{last}"
 
-    def _bury(self) -> None:
+    def _bury(self, seconds: float | None = None) -> None:
         if self.process is not None:
-            self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
         if self.errors >= 0:
             os.close(self.errors)
             self.errors = -1
@@ -138,19 +152,28 @@ class Worker:
 
 
 class _Keeper:
-    """One thread that starts all processes: Linux kills them when the *thread* that started them ends."""
+    """One thread that starts all processes: Linux kills them when the *thread* that started them ends.
+
+    ``ending``: the interpreter exits, and nothing is started any more.
+    """
 
     def __init__(self) -> None:
         self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self.ending = False
 
     def do(self, call: Callable[[], Any]) -> Future[Any]:
         future: Future[Any] = Future()
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="optsched-keeper")
-                self._thread.start()
+            if self._thread is None and not self.ending:
+                thread = threading.Thread(target=self._run, daemon=True, name="optsched-keeper")
+                with contextlib.suppress(RuntimeError):  # the interpreter is ending and starts no thread
+                    thread.start()
+                    self._thread = thread
+            if self._thread is None or self.ending:
+                future.set_exception(OSError("the interpreter is ending"))
+                return future
         self._work.put((future, call))
         return future
 
@@ -158,37 +181,39 @@ class _Keeper:
         while True:
             future, call = self._work.get()
             try:
+                if self.ending:
+                    raise OSError("the interpreter is ending")
                 future.set_result(call())
             except BaseException as error:
                 future.set_exception(error)
 
 
 class _Pool:
-    """Workers that are idle, by backend, and all that live."""
+    """Processes that are idle, by backend, and all that live."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.idle: dict[str, list[Worker]] = {}
-        self.all: set[Worker] = set()
+        self.idle: dict[str, list[SolverProcess]] = {}
+        self.all: set[SolverProcess] = set()
 
-    def take(self, backend: str) -> Worker:
+    def take(self, backend: str) -> SolverProcess:
         while True:
             with self.lock:
                 waiting = self.idle.get(backend)
                 client = waiting.pop() if waiting else None
                 if client is None:
-                    client = Worker(backend)
+                    client = SolverProcess(backend)
                     self.all.add(client)
                     return client
             if client.fit:
                 return client
             self.drop(client)  # it died while it was idle
 
-    def give_back(self, client: Worker) -> None:
+    def give_back(self, client: SolverProcess) -> None:
         with self.lock:
             self.idle.setdefault(client.backend, []).append(client)
 
-    def drop(self, client: Worker, *, dying: bool = False) -> str:
+    def drop(self, client: SolverProcess, *, dying: bool = False) -> str:
         with self.lock:
             self.all.discard(client)
         return client.end(dying=dying)
@@ -199,7 +224,7 @@ _pool = _Pool()
 
 
 def _forked() -> None:
-    """Begin anew in a forked process: the workers are its parent's."""
+    """Begin anew in a forked process: the processes are its parent's."""
     global _keeper, _pool
     for client in _pool.all:
         client.forget()
@@ -221,17 +246,17 @@ def warm(backend: str) -> None:
         give_back(take(backend))
 
 
-def take(backend: str) -> Worker:
+def take(backend: str) -> SolverProcess:
     """Return an idle process of a backend, or one that is being started."""
     return _pool.take(backend)
 
 
-def give_back(client: Worker) -> None:
+def give_back(client: SolverProcess) -> None:
     """Let others take a process, which has done what it was asked."""
     _pool.give_back(client)
 
 
-def drop(client: Worker, *, dying: bool = False) -> str:
+def drop(client: SolverProcess, *, dying: bool = False) -> str:
     """Kill a process and all that it started; return how it ended by itself, where it is ``dying``."""
     return _pool.drop(client, dying=dying)
 
@@ -251,8 +276,13 @@ def close() -> None:
     for client in workers:
         client.end(dying=False)
     for client in workers:
-        if client.burial is not None:  # which also removes what it may have been killed over
-            client.burial.join(2.0)
+        client.buried(2.0)  # which also removes what it may have been killed over
 
 
-atexit.register(close)
+def _at_exit() -> None:
+    """End all processes of solvers, and start neither a process nor a thread for it."""
+    _keeper.ending = True
+    close()
+
+
+atexit.register(_at_exit)

@@ -15,6 +15,7 @@ import ctypes
 import importlib
 import os
 import queue
+import select
 import shutil
 import signal
 import socket
@@ -53,6 +54,7 @@ def main(end: int, backend: str, folder: str, parent: int) -> None:
     if folder:
         os.mkdir(folder, 0o700)  # noqa: PTH102
         tempfile.tempdir = folder
+        _leave_with_parent(end, folder)
     else:
         _die_with(parent)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
@@ -146,6 +148,21 @@ def _leave(folder: str) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
+
+
+def _leave_with_parent(end: int, folder: str) -> None:
+    """Fork a process that removes the folder and kills our group once the parent's end of the channel is closed.
+
+    It does so whatever we do: also while we are stopped, or hang with a program of our own.
+    """
+    if os.fork() != 0:
+        return
+    watched = select.poll()
+    watched.register(end, 0)  # POLLHUP is always told
+    while not any(events & (select.POLLHUP | select.POLLERR | select.POLLNVAL) for _, events in watched.poll()):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _die_with(parent: int) -> None:
