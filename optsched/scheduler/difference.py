@@ -12,13 +12,13 @@ from optsched.instance import Holding
 from optsched.instance.solution import Allocation
 from optsched.scheduler.decide import Answer
 from optsched.scheduler.pose import Question
-from optsched.scheduler.records import Action, Kind, LiveJob
-from optsched.scheduler.state import Flight, Remembered
+from optsched.scheduler.records import KINDS, Action, Kind, LiveJob, Plan
+from optsched.scheduler.state import Flight, Remembered, State, holding_of
 
-__all__ = ["actions_of", "labelled", "same"]
+__all__ = ["plan_of"]
 
 
-def same(holds: Holding, a: Allocation) -> bool:
+def _same(holds: Holding, a: Allocation) -> bool:
     """Tell whether an allocation is what a job holds, as far as that is known."""
     counts = (holds.gpu_type, holds.gpus, holds.site, holds.servers) == (a.gpu_type, a.gpus, a.site, a.servers)
     nodes = holds.nodes in (None, a.nodes)
@@ -30,7 +30,7 @@ def same(holds: Holding, a: Allocation) -> bool:
     return counts and nodes and batch and places
 
 
-def labelled(jobs: Mapping[str, LiveJob], allocations: Sequence[Allocation]) -> tuple[Allocation, ...]:
+def _labelled(jobs: Mapping[str, LiveJob], allocations: Sequence[Allocation]) -> tuple[Allocation, ...]:
     """Return allocations with the labels that callers gave to their configurations."""
     found = []
     for a in allocations:
@@ -49,7 +49,56 @@ def labelled(jobs: Mapping[str, LiveJob], allocations: Sequence[Allocation]) -> 
     return tuple(found)
 
 
-def actions_of(
+def plan_of(state: State, question: Question, answer: Answer, live: list[LiveJob], decides: str) -> tuple[Plan, State]:
+    """Return the plan, and the state in which its actions are under way."""
+    jobs = {job.id: job for job in live}
+    allocations = _labelled(jobs, answer.allocations)
+    kinds = _actions_of(live, state.jobs, state.flights, question, answer, allocations)
+    flights = dict(state.flights)
+    remembered = dict(state.jobs)
+    for kind in KINDS:
+        for action in kinds.get(kind, ()):
+            name, a = action.job, action.allocation
+            job = jobs[name]
+            if a is not None and a.label != remembered[name].label:
+                remembered[name] = msgspec.structs.replace(remembered[name], label=a.label)
+            if kind in ("keep", "wait"):
+                continue
+            exact = bool(job.configurations) or decides != "counts"
+            after = None if a is None else holding_of(a, exact=exact)
+            flights[name] = Flight(kind=kind, before=job.holds, after=after)
+    state = msgspec.structs.replace(
+        state,
+        version=state.version + 1,
+        jobs=remembered,
+        flights=flights,
+        prices=dict(answer.prices or state.prices),
+    )
+    by_kind = {kind: tuple(kinds.get(kind, ())) for kind in KINDS}
+    plan = Plan(
+        version=state.version,
+        now_s=state.now_s,
+        start=by_kind["start"],
+        stop=by_kind["stop"],
+        move=by_kind["move"],
+        resize=by_kind["resize"],
+        keep=by_kind["keep"],
+        wait=by_kind["wait"],
+        instance=question.instance,
+        allocations=allocations,
+        value=answer.value,
+        bound=answer.bound,
+        gap=answer.gap,
+        status=answer.status,
+        prices=dict(answer.prices or {}),
+        warnings=question.warnings,
+        notes=answer.notes,
+        solve_s=answer.solve_s,
+    )
+    return plan, state
+
+
+def _actions_of(
     jobs: Sequence[LiveJob],
     remembered: Mapping[str, Remembered],
     flights: Mapping[str, Flight],
@@ -87,7 +136,7 @@ def _kind(holds: Holding | None, a: Allocation | None) -> Kind:
         return "wait" if a is None else "start"
     if a is None:
         return "stop"
-    if same(holds, a):
+    if _same(holds, a):
         return "keep"
     return "resize" if (holds.site, holds.gpu_type, holds.servers) == (a.site, a.gpu_type, a.servers) else "move"
 

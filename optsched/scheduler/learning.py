@@ -18,8 +18,9 @@ from optsched.scheduler.corrections import Ratios, factors, ratios_of, ratios_to
 from optsched.scheduler.inputs import number, plain
 from optsched.scheduler.profiles import Profile, fitted, most_run, observed
 from optsched.scheduler.records import LabelledConfiguration, LiveJob
+from optsched.scheduler.state import State, held_now
 
-__all__ = ["Learned", "told_of"]
+__all__ = ["Learned", "state_told"]
 
 UNKNOWN_S = 3600.0
 """Seconds that a job is taken to need on one GPU where nothing is known of its application."""
@@ -35,7 +36,7 @@ class Running(msgspec.Struct, frozen=True):
     nodes: PositiveInt | None = None
 
 
-def told_of(
+def _told(
     profiles: Mapping[str, Profile], cluster: Cluster, application: str, configuration: Any, step_time: Any, batch: Any
 ) -> Profile:
     """Return the profile of an application that knows one more observation; raise InputError where that is none."""
@@ -53,6 +54,36 @@ def told_of(
     nodes = running.nodes or 1
     known = profiles.get(application)
     return observed(known, running.gpu_type, running.gpus, nodes, examples / running.gpus, rate)
+
+
+def state_told(
+    state: State,
+    cluster: Cluster,
+    job: str,
+    application: str | None,
+    configuration: Any,
+    step_time: Any,
+    batch: Any,
+    gradient_noise: Any,
+) -> State:
+    """Return the state that knows one more observation of a job; see :meth:`optsched.Scheduler.observe`."""
+    known = state.jobs.get(job)
+    if step_time is not None or batch is not None:
+        name = application or (known.application if known is not None else None)
+        if not isinstance(name, str):
+            raise InputError(f"the application of job {job!r}", path="application", value=shown(name))
+        ran = held_now(state, job) if configuration is None else configuration
+        if ran is None:
+            raise InputError("a configuration: the job holds none", path="configuration", value="none")
+        profile = _told(state.profiles, cluster, name, ran, step_time, batch)
+        unfitted = state.unfitted if name in state.unfitted else (*state.unfitted, name)
+        state = msgspec.structs.replace(state, profiles=state.profiles | {name: profile}, unfitted=unfitted)
+    if gradient_noise is not None:
+        noise = number(gradient_noise, "gradient_noise")
+        if known is not None:
+            told = msgspec.structs.replace(known, gradient_noise=noise)
+            state = msgspec.structs.replace(state, jobs=state.jobs | {job: told})
+    return state
 
 
 class Learned:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -17,38 +18,21 @@ from optsched.instance import Cluster, Limit, ObjectiveSpec, Tenant
 from optsched.instance.objectives import objective as objective_of
 from optsched.instance.objectives import register
 from optsched.instance.records import Instance
-from optsched.prediction.curves import Curve
 from optsched.scheduler.decide import Answer, decided
-from optsched.scheduler.difference import actions_of, labelled
+from optsched.scheduler.difference import plan_of
 from optsched.scheduler.inputs import cluster_of, curves_of, jobs_of, number, plain
-from optsched.scheduler.learning import Learned, told_of
+from optsched.scheduler.learning import Learned, state_told
 from optsched.scheduler.pose import Question, Settings, Validated, as_held, instance_of
 from optsched.scheduler.profiles import refitted
-from optsched.scheduler.records import KINDS, LiveJob, Plan
+from optsched.scheduler.records import LiveJob, Plan
+from optsched.scheduler.saved import Saved
 from optsched.scheduler.servers import available, check_servers, goes_on
-from optsched.scheduler.state import Flight, State, given_up, held_now, holding_of, learned_of, reported
+from optsched.scheduler.state import State, given_up, learned_of, reported
+
+if TYPE_CHECKING:
+    from optsched.scheduler.admission import Admission
 
 __all__ = ["Scheduler"]
-
-
-class Saved(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The file of a scheduler: its settings and all that it remembers."""
-
-    format: Literal["optsched-scheduler/1"]
-    cluster: Cluster
-    curves: dict[str, Curve] = {}
-    objective: ObjectiveSpec
-    round_s: float
-    horizon_s: float | None
-    decides: str
-    max_moves: int | None
-    tenants: tuple[Tenant, ...] = ()
-    limits: tuple[Limit, ...] = ()
-    grow: float | None
-    gap: float
-    hysteresis: float
-    time_limit_s: float | None
-    state: State
 
 
 class Scheduler:
@@ -126,6 +110,7 @@ class Scheduler:
         self._memory = Memory()
         self._valid: Validated = Validated()
         self._state = State()
+        self._jobs: list[LiveJob] = []
 
     @property
     def version(self) -> int:
@@ -215,9 +200,9 @@ class Scheduler:
         deadline = None if limit is None else began + limit
         question, answer = self._asked(state, there, live, now, deadline)
         posed = time.monotonic()
-        plan, state = _plan(state, question, answer, live, self._settings.decides)
+        plan, state = plan_of(state, question, answer, live, self._settings.decides)
         read = time.monotonic() - posed + answer.read_s
-        self._state, self._cluster = state, whole
+        self._state, self._cluster, self._jobs = state, whole, live
         build = posed - began - answer.solve_s - answer.read_s
         return msgspec.structs.replace(plan, build_s=max(0.0, build), read_s=read)
 
@@ -250,25 +235,9 @@ class Scheduler:
         InputError
             For what is no observation.
         """
-        known = self._state.jobs.get(job)
-        state = self._state
-        if gradient_noise is not None:
-            noise = number(gradient_noise, "gradient_noise")
-            if known is not None:
-                jobs = dict(state.jobs)
-                jobs[job] = msgspec.structs.replace(known, gradient_noise=noise)
-                state = msgspec.structs.replace(state, jobs=jobs)
-        if step_time is not None or batch is not None:
-            name = application or (known.application if known is not None else None)
-            if not isinstance(name, str):
-                raise InputError(f"the application of job {job!r}", path="application", value=shown(name))
-            ran = held_now(state, job) if configuration is None else configuration
-            if ran is None:
-                raise InputError("a configuration: the job holds none", path="configuration", value="none")
-            profile = told_of(state.profiles, self._cluster, name, ran, step_time, batch)
-            unfitted = state.unfitted if name in state.unfitted else (*state.unfitted, name)
-            state = msgspec.structs.replace(state, profiles=state.profiles | {name: profile}, unfitted=unfitted)
-        self._state = state
+        self._state = state_told(
+            self._state, self._cluster, job, application, configuration, step_time, batch, gradient_noise
+        )
 
     def _asked(
         self, state: State, cluster: Cluster | None, live: list[LiveJob], now: float, deadline: float | None
@@ -295,29 +264,95 @@ class Scheduler:
             return Answer("optimal", value=0.0, bound=0.0, gap=0.0)
         return decided(question.instance, state.prices, self._gap, deadline, self._hysteresis, self._memory)
 
+    def admit(self, job: Any, *, jobs: Iterable[Any] | None = None, time_limit_s: float = 10.0) -> Admission:
+        """Return what would become of a job if it were submitted now: when it would start, in what, and what helps.
+
+        Nothing changes by it.
+
+        Parameters
+        ----------
+        job
+            As in :meth:`step`.
+        jobs
+            All others; None: those of the last step, in which its plan is taken to have been carried out.
+        """
+        from optsched.scheduler.admission import admission
+
+        others = list(map(_unsaid, self._jobs)) if jobs is None else [given.job for given in jobs_of(jobs)]
+        try:
+            ((new, told),) = jobs_of([job])
+        except InputError as error:
+            raise InputError(error.expected, path=error.path.replace("$.jobs[0]", "$.job"), value=error.value) from None
+        if "arrival_s" not in told:
+            new = msgspec.structs.replace(new, arrival_s=self._state.now_s)
+        fork = self._fork()
+        limit = number(time_limit_s, "time_limit_s")
+        return admission(fork.step, others, new, self._state.now_s, self._settings.round_s, limit)
+
+    def what_if(
+        self,
+        *,
+        submit: Iterable[Any] = (),
+        cancel: Iterable[str] = (),
+        change: Mapping[str, Mapping[str, Any]] | None = None,
+        cluster: Any = None,
+        failed: Mapping[str, int | None] | Iterable[str] | None = None,
+        draining: Iterable[str] | None = None,
+        objective: Any = None,
+    ) -> Plan:
+        """Return the plan that a step would make now if something were different. Nothing changes by it.
+
+        Parameters
+        ----------
+        submit, cancel
+            Jobs that come, and ids of those that go.
+        change
+            By the id of a job, the fields that are other.
+        cluster, failed, draining
+            As in :meth:`step`.
+        objective
+            Another one.
+        """
+        jobs = {job.id: _unsaid(job) for job in self._jobs}
+        for name in (*cancel, *(change or {})):
+            if name not in jobs:
+                raise InputError("the id of a job of the last step", path="$.change", value=shown(name))
+        for name in cancel:
+            del jobs[name]
+        for name, fields in (change or {}).items():
+            raw = {key: value for key, value in msgspec.to_builtins(jobs[name]).items() if value is not None}
+            try:
+                jobs[name] = convert(raw | plain(fields), LiveJob)
+            except InputError as error:
+                raise error.within(path=f'$.change["{name}"]') from None
+        fork = self._fork()
+        if objective is not None:
+            fork._settings = replace(self._settings, objective=_spec(objective))
+        more = [given.job for given in jobs_of(submit)]
+        return fork.step(
+            now=self._state.now_s, jobs=[*jobs.values(), *more], cluster=cluster, failed=failed, draining=draining
+        )
+
+    def _fork(self) -> Scheduler:
+        """Return a scheduler that knows what this one knows, and of which this one knows nothing."""
+        fork = copy(self)
+        fork._valid = Validated()
+        return fork
+
     def save(self, path: Path | str) -> None:
         """Write the settings and all that is remembered as JSON, whole or not at all."""
-        write_json(path, self._saved())
-
-    def _saved(self) -> Saved:
-        s = self._settings
-        return Saved(
+        saved = Saved(
             format="optsched-scheduler/1",
             cluster=self._cluster,
             curves=self._curves,
-            objective=s.objective,
-            round_s=s.round_s,
-            horizon_s=s.horizon_s,
-            decides=s.decides,
-            max_moves=s.max_moves,
-            tenants=s.tenants,
-            limits=s.limits,
+            **{name: getattr(self._settings, name) for name in _SETTINGS},
             grow=self._grow,
             gap=self._gap,
             hysteresis=self._hysteresis,
             time_limit_s=self._time_limit_s,
             state=self._state,
         )
+        write_json(path, saved)
 
     @classmethod
     def load(cls, path: Path | str, objective: Callable[..., Any] | None = None) -> Scheduler:
@@ -329,26 +364,22 @@ class Scheduler:
             The function, where the objective was one, which no file can hold.
         """
         saved = decode(read_bytes(path), Saved, str(path))
+        fields = {name: getattr(saved, name) for name in saved.__struct_fields__ if name not in ("format", "state")}
         try:
-            made = cls(
-                saved.cluster,
-                saved.objective if objective is None else objective,
-                saved.curves,
-                round_s=saved.round_s,
-                horizon_s=saved.horizon_s,
-                hysteresis=saved.hysteresis,
-                grow=saved.grow,
-                gap=saved.gap,
-                time_limit_s=saved.time_limit_s,
-                decides=saved.decides,  # type: ignore[arg-type]
-                max_moves=saved.max_moves,
-                tenants=saved.tenants,
-                limits=saved.limits,
-            )
+            made = cls(**fields | ({} if objective is None else {"objective": objective}))
         except InputError as error:
             raise error.within(file=str(path)) from None
         made._state = saved.state
         return made
+
+
+_SETTINGS = ("objective", "round_s", "horizon_s", "decides", "max_moves", "tenants", "limits")
+"""Fields of the settings, which are arguments, too."""
+
+
+def _unsaid(job: LiveJob) -> LiveJob:
+    """Return a job without what a scheduler remembers better once the last plan is carried out."""
+    return msgspec.structs.replace(job, holds=None, restarts=0, attained_gpu_s=0.0)
 
 
 def _spec(objective: Any) -> ObjectiveSpec:
@@ -363,52 +394,3 @@ def _spec(objective: Any) -> ObjectiveSpec:
         spec = convert(plain(objective), ObjectiveSpec)
     objective_of(spec)
     return spec
-
-
-def _plan(state: State, question: Question, answer: Answer, live: list[LiveJob], decides: str) -> tuple[Plan, State]:
-    """Return the plan, and the state in which its actions are under way."""
-    jobs = {job.id: job for job in live}
-    allocations = labelled(jobs, answer.allocations)
-    kinds = actions_of(live, state.jobs, state.flights, question, answer, allocations)
-    flights = dict(state.flights)
-    remembered = dict(state.jobs)
-    for kind in KINDS:
-        for action in kinds.get(kind, ()):
-            name, a = action.job, action.allocation
-            job = jobs[name]
-            if a is not None and a.label != remembered[name].label:
-                remembered[name] = msgspec.structs.replace(remembered[name], label=a.label)
-            if kind in ("keep", "wait"):
-                continue
-            exact = bool(job.configurations) or decides != "counts"
-            after = None if a is None else holding_of(a, exact=exact)
-            flights[name] = Flight(kind=kind, before=job.holds, after=after)
-    state = msgspec.structs.replace(
-        state,
-        version=state.version + 1,
-        jobs=remembered,
-        flights=flights,
-        prices=dict(answer.prices or state.prices),
-    )
-    by_kind = {kind: tuple(kinds.get(kind, ())) for kind in KINDS}
-    plan = Plan(
-        version=state.version,
-        now_s=state.now_s,
-        start=by_kind["start"],
-        stop=by_kind["stop"],
-        move=by_kind["move"],
-        resize=by_kind["resize"],
-        keep=by_kind["keep"],
-        wait=by_kind["wait"],
-        instance=question.instance,
-        allocations=allocations,
-        value=answer.value,
-        bound=answer.bound,
-        gap=answer.gap,
-        status=answer.status,
-        prices=dict(answer.prices or {}),
-        warnings=question.warnings,
-        notes=answer.notes,
-        solve_s=answer.solve_s,
-    )
-    return plan, state

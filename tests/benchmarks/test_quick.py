@@ -55,6 +55,6 @@ def test_prediction(tmp_path: Path) -> None:
     assert all(word in out for word in ("unseen rows", "Pollux", "fit of 6 rows"))
 
 
-@pytest.mark.parametrize("script", ["packing.py", "pollux.py", "rounds.py", "scaling.py"])
+@pytest.mark.parametrize("script", ["embedded.py", "packing.py", "pollux.py", "rounds.py", "scaling.py"])
 def test_prices(script: str) -> None:
     assert "plans checked" in run(script)
