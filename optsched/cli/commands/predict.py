@@ -42,6 +42,8 @@ def fit(
     writable(plot, measurements, earlier, out)
     drawable(plot)
     before = None if earlier is None else load_curves(earlier)
+    if _holds_plans(measurements):
+        return _fit_language_models(measurements, out, before, as_json)
     read = read_measurements(measurements)
     with shown_steps(quiet=as_json) as report:
         file = fitted(read, source=measurements.name, earlier=before, family=family, report=report)
@@ -55,6 +57,59 @@ def fit(
         print_json([{k: getattr(c, k) for k in columns} for c in file.curves])
     else:
         _print_fits(file)
+    return 0
+
+
+def _holds_plans(path: Path) -> bool:
+    """Tell whether a table lists parallelism plans of language models."""
+    from optsched.prediction.curves.measurements import read_table
+    from optsched.prediction.language_models.plans import is_plan_table
+
+    return is_plan_table(read_table(path, []).columns)
+
+
+def _fit_language_models(measurements: Path, out: Path, before: CurveFile | None, as_json: bool) -> int:
+    """Fit iteration times over plans, keep the curves fitted before, and print how well the fit predicts."""
+    from msgspec.structs import replace
+
+    from optsched.cli.progress import shown_steps
+    from optsched.prediction.curves.fitted import CurveFile, save_curves
+    from optsched.prediction.language_models.fit import fit as fitted
+    from optsched.prediction.language_models.fit import read_measured
+
+    plans, records, seconds = read_measured(measurements)
+    with shown_steps(quiet=as_json) as report:
+        models = fitted(plans, records, seconds, report)
+    save_curves(replace(before or CurveFile(), source=measurements.name, language_models=models), out)
+    summary = {"rows": len(plans), "error": models.error, "unseen_error": models.unseen_error}
+    if as_json:
+        print_json(summary)
+        return 0
+    unseen = "" if models.unseen_error is None else f"; of models held out in turn {models.unseen_error:.1f} %"
+    print(f"language models: {len(plans)} plans of {len(set(plans.model.tolist()))} models")
+    print(f"mean absolute percentage error of the iteration time {models.error:.1f} %{unseen}")
+    return 0
+
+
+def _predict_plans(curves: Path, queries: Path, out: Path | None) -> int:
+    """Add the predicted iteration time of parallelism plans, with its 80 % interval."""
+    import polars as pl
+
+    from optsched._util.tables import csv_bytes
+    from optsched.prediction.curves.fitted import load_curves
+    from optsched.prediction.curves.measurements import read_table
+    from optsched.prediction.language_models import predict as predicted
+    from optsched.prediction.language_models import read_plans
+
+    models = load_curves(curves).language_models
+    if models is None:
+        raise InputError("a fit of language models (optsched fit of a table with plans)", file=str(curves))
+    table = read_table(queries, [])
+    plans, _ = read_plans(table, str(queries))
+    columns = predicted(models, plans)
+    name = "predicted_iteration_s"
+    added = [pl.Series(name + end, column) for end, column in zip(("", "_low", "_high"), columns, strict=True)]
+    print_table(csv_bytes(table.with_columns(added)), out)
     return 0
 
 
@@ -85,7 +140,10 @@ def predict(
     target: Annotated[float | None, typer.Option(help="Metric to reach: adds examples and time to it.")] = None,
     loss: Annotated[list[str] | None, typer.Option(help="Model whose metric is a loss; may be given again.")] = None,
 ) -> int:
-    """Predict throughputs. Adds predicted_throughput_examples_s with _low and _high (80 %)."""
+    """Predict throughputs. Adds predicted_throughput_examples_s with _low and _high (80 %).
+
+    Of a table of language models' plans: predicted_iteration_s with _low and _high.
+    """
     import polars as pl
 
     from optsched._util.tables import csv_bytes
@@ -94,6 +152,8 @@ def predict(
     from optsched.prediction.curves.predict import predict as predicted
 
     writable(out, curves, queries, convergence)
+    if _holds_plans(queries):
+        return _predict_plans(curves, queries, out)
     table, configured = read_configurations(queries)
     columns = predicted(load_curves(curves), configured, str(queries))
     name = "predicted_throughput_examples_s"

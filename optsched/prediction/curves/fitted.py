@@ -12,6 +12,7 @@ from optsched.errors import InputError, shown
 from optsched.prediction.curves import Curve
 from optsched.prediction.curves.allreduce.population import PopulationRecord
 from optsched.prediction.curves.base import Name
+from optsched.prediction.language_models.fitted import LanguageModels
 
 __all__ = ["CurveFile", "Fitted", "load_curves", "save_curves"]
 
@@ -49,12 +50,19 @@ class Fitted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class CurveFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A file of fitted curves; ``population`` is what they taught of models and GPU types not measured yet."""
+    """A file of fitted curves.
+
+    population
+        What the curves taught of models and GPU types not measured yet.
+    language_models
+        A fit over architectures and parallelism plans, where such a table was fitted.
+    """
 
     format: Literal["optsched-curves/1"] = "optsched-curves/1"
     source: str = ""
-    curves: tuple[Fitted, ...]
+    curves: tuple[Fitted, ...] = ()
     population: PopulationRecord | None = None
+    language_models: LanguageModels | None = None
 
 
 def load_curves(path: Path | str) -> CurveFile:
