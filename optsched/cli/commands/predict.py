@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from optsched.cli.options import AsJson, CurvesFile, Plot
-from optsched.cli.output import print_json, print_table, writable
+from optsched.cli.output import print_json, print_table, say, writable
 from optsched.errors import InputError
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ def _fit_language_models(measurements: Path, out: Path, before: CurveFile | None
         print_json(summary)
         return 0
     unseen = "" if models.unseen_error is None else f"; of models held out in turn {models.unseen_error:.1f} %"
-    print(f"language models: {len(plans)} plans of {len(set(plans.model.tolist()))} models")
-    print(f"mean absolute percentage error of the iteration time {models.error:.1f} %{unseen}")
+    say(f"language models: {len(plans)} plans of {len(set(plans.model.tolist()))} models")
+    say(f"mean absolute percentage error of the iteration time {models.error:.1f} %{unseen}")
     return 0
 
 
