@@ -10,11 +10,11 @@ import pytest
 from optsched.errors import InputError
 from optsched.prediction.language_models import architecture_of, fit, memory_gb, predict
 from optsched.prediction.language_models.coefficients import design
-from optsched.prediction.language_models.fit import read_measured, train
 from optsched.prediction.language_models.formula import jacobian, log_seconds
 from optsched.prediction.language_models.hardware import gpu_of, precision_of
 from optsched.prediction.language_models.plans import plans_of
 from optsched.prediction.language_models.terms import terms_of
+from optsched.prediction.language_models.train import read_measured, train
 
 
 def record(**changes):

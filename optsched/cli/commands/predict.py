@@ -75,7 +75,7 @@ def _fit_language_models(measurements: Path, out: Path, before: CurveFile | None
     from optsched.cli.progress import shown_steps
     from optsched.prediction.curves.fitted import CurveFile, save_curves
     from optsched.prediction.language_models.fit import fit as fitted
-    from optsched.prediction.language_models.fit import read_measured
+    from optsched.prediction.language_models.train import read_measured
 
     plans, records, seconds = read_measured(measurements)
     with shown_steps(quiet=as_json) as report:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
-from optsched.prediction.language_models.architecture import Architecture, architecture_of, canonical
+from optsched.prediction.language_models.architecture import Architecture
 from optsched.prediction.language_models.hardware import GPUS, Gpu, gpu_of, precision_of
+from optsched.prediction.language_models.names import architecture_of, canonical, known_architectures
 
 __all__ = ["COLUMNS", "Plans", "is_plan_table", "plans_of", "read_plans"]
 
@@ -267,12 +268,6 @@ def _release(source: str) -> tuple[str, str]:
 
 def _model(name: str, architecture: Architecture) -> str:
     """Return a model's canonical name; models that differ in depth alone are one."""
-    if canonical(name) in _named():
+    if canonical(name) in known_architectures():
         return canonical(name)
     return f"h{architecture.hidden} a{architecture.heads} e{architecture.experts}"
-
-
-def _named() -> dict[str, Architecture]:
-    from optsched.prediction.language_models.architecture import known_architectures
-
-    return known_architectures()

@@ -9,12 +9,12 @@ import numpy as np
 from optsched._util.arrays import FloatArray
 from optsched.prediction.curves.base import Z80
 from optsched.prediction.language_models.coefficients import design
-from optsched.prediction.language_models.fit import Posterior, restored
 from optsched.prediction.language_models.fitted import LanguageModels
 from optsched.prediction.language_models.formula import jacobian
 from optsched.prediction.language_models.plans import Plans
 from optsched.prediction.language_models.residual import NOISE, covariance, noise_variance, prior_variance
 from optsched.prediction.language_models.terms import terms_of
+from optsched.prediction.language_models.train import Posterior, restored
 
 __all__ = ["predict"]
 
