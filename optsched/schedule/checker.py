@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from optsched.checker import TOLERANCE, Report, Violation, check_plan
 from optsched.checker.recompute import Truth, close, keeps
 from optsched.instance import Instance, Job, admit, admit_all
+from optsched.instance.server_names import server_of
 from optsched.instance.solution import Allocation
 from optsched.schedule.horizon import Horizon, capacities, hard, validated
 from optsched.schedule.objectives import SLACK, Goal, goal
@@ -84,6 +85,7 @@ def _allocation(run: Run) -> Allocation:
         servers=run.servers,
         local_batch=run.local_batch,
         accumulation=run.accumulation,
+        placement=run.placement,
         throughput=run.throughput,
         progress=0.0,
     )
@@ -94,7 +96,8 @@ def _own_rules(instance: Instance, horizon: Horizon, aim: Goal, job: Job, run: R
     a = _allocation(run)
     now = instance.now_s
     alone = msgspec.structs.replace(job, arrival_s=0.0, deadline_s=None)
-    only = msgspec.structs.replace(instance, jobs=(alone,))
+    decides = "counts" if instance.decides == "counts" else "placement"  # network rates are not decided over time
+    only = msgspec.structs.replace(instance, jobs=(alone,), decides=decides)
     yield from (v for v in check_plan(only, [a]).violations if v.rule != "claimed-progress")
     if run.start_s < max(now, job.arrival_s) - _LATE:
         what = f"now ({now:g} s)" if job.arrival_s <= now else f"its arrival at {job.arrival_s:g} s"
@@ -135,7 +138,7 @@ def _missing(instance: Instance, horizon: Horizon, aim: Goal, held: Mapping[str,
 
 
 def _capacity_rules(
-    instance: Instance, horizon: Horizon, jobs: Mapping[str, Job], held: Iterable[Run]
+    instance: Instance, horizon: Horizon, jobs: Mapping[str, Job], held: Collection[Run]
 ) -> Iterator[Violation]:
     """Check each resource at each time, by a sweep over starts and ends."""
     events: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -147,7 +150,17 @@ def _capacity_rules(
                 events[name] += [(run.start_s + _LATE / 2, amount), (run.end_s - _LATE / 2, -amount)]
     for one in horizon.reservations:
         events[one.resource] += [(one.start_s, one.amount), (one.end_s, -one.amount)]
-    for name, there in capacities(instance, horizon).items():
+    groups = {group.id: group for group in instance.cluster.servers}
+    for run in held:
+        for name, gpus in (run.placement or {}).items():
+            if instance.decides == "counts" or (server := server_of(name, groups)) is None:
+                continue
+            for field, per_gpu in _PER_GPU:
+                amount = gpus * (1.0 if per_gpu is None else getattr(jobs[run.job], per_gpu))
+                if amount > 0 and run.end_s - run.start_s > _LATE:
+                    named = f"{field} of server {server[0]}/{server[1]}"
+                    events[named] += [(run.start_s + _LATE / 2, amount), (run.end_s - _LATE / 2, -amount)]
+    for name, there in (capacities(instance, horizon) | _on_servers(instance)).items():
         used = 0.0
         # what ends goes first where something starts at the same time
         for at, change in sorted(events[name]):
@@ -155,6 +168,20 @@ def _capacity_rules(
             if change > 0 and at >= instance.now_s and used > there + TOLERANCE * max(1.0, there):
                 yield Violation("capacity", name, f"{used:g} are held at {at:g} s, and there are {there:g}")
                 break
+
+
+_PER_GPU = (("gpus", None), ("cpu_cores", "cpu_cores_per_gpu"), ("memory_gb", "memory_gb_per_gpu"))
+
+
+def _on_servers(instance: Instance) -> dict[str, float]:
+    """Return what each server has, where that is limited."""
+    return {
+        f"{field} of server {group.id}/{k}": float(has)
+        for group in instance.cluster.servers
+        for field, _ in _PER_GPU
+        if (has := getattr(group, field)) is not None
+        for k in range(group.count)
+    }
 
 
 def _takes(horizon: Horizon, job: Job, run: Run) -> Iterator[tuple[str, float]]:

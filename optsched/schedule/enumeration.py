@@ -23,7 +23,9 @@ _MOST_NODES = 12_000
 
 
 def few(question: Question) -> bool:
-    """Tell whether all schedules can be tried in seconds."""
+    """Tell whether all schedules can be tried in seconds; those on servers are too many."""
+    if question.servers is not None:
+        return False
     nodes, left = 0.0, np.diff(question.first)[np.diff(question.first) > 0]
     choices = np.where(question.must[np.diff(question.first) > 0], left, left + 1).astype(np.float64)
     level = 1.0

@@ -8,7 +8,8 @@ holds something now and does not simply go on with that.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from optsched.problem.configurations import ConfigurationColumns, Configurations
 from optsched.schedule.horizon import Horizon, capacities, hard, validated
 from optsched.schedule.objectives import SLACK, Goal, goal
 from optsched.schedule.records import Run
+from optsched.schedule.servers import Servers, servers_of, spread
 
 __all__ = ["Plan", "Question", "build_problem", "cheapest", "runs", "tightened"]
 
@@ -52,6 +54,8 @@ class Question:
         Seconds of the horizon.
     reasons
         For each job that cannot run, by its number: why.
+    servers
+        Where the instance decides on places: the servers, on which each run stands from its start to its end.
     """
 
     instance: Instance
@@ -75,6 +79,7 @@ class Question:
     length: float
     reasons: dict[int, str]
     pools: tuple[Any, ...]
+    servers: Servers | None = None
 
     def __len__(self) -> int:
         return len(self.job)
@@ -88,11 +93,11 @@ class Question:
         """Return the rows of a job."""
         return range(int(self.first[job]), int(self.first[job + 1]))
 
-    def plan(self, row: IntArray, start: FloatArray) -> Plan:
+    def plan(self, row: IntArray, start: FloatArray, places: Mapping[int, dict[int, int]] | None = None) -> Plan:
         """Return a plan; whoever holds its configuration and starts at once goes on without a restart."""
         goes_on = (row >= 0) & (start <= SLACK)
         goes_on[goes_on] = self.going_on[row[goes_on]] >= 0
-        return Plan(np.where(goes_on, self.going_on[row], row), start) if goes_on.any() else Plan(row, start)
+        return Plan(np.where(goes_on, self.going_on[row], row) if goes_on.any() else row, start, places or {})
 
     def costs(self, job: IntArray, end: FloatArray) -> FloatArray:
         """Return what it costs that jobs end then; arrays of one shape."""
@@ -108,10 +113,15 @@ class Question:
 
 @dataclass(frozen=True)
 class Plan:
-    """The chosen row of each job, -1 for none, and its start (nan for none); shape ``(m,)`` each."""
+    """The chosen row of each job, -1 for none, and its start (nan for none); shape ``(m,)`` each.
+
+    places
+        GPUs on each server, of each job that runs, where places are decided.
+    """
 
     row: IntArray
     start: FloatArray
+    places: Mapping[int, dict[int, int]] = field(default_factory=dict)
 
 
 def build_problem(instance: Instance, horizon: Horizon) -> Question:
@@ -135,7 +145,8 @@ def build_problem(instance: Instance, horizon: Horizon) -> Question:
     aim = goal(horizon.objective)
     jobs, now = instance.jobs, instance.now_s
     open_ended = [msgspec.structs.replace(job, arrival_s=0.0, deadline_s=None) for job in jobs]
-    table = tabulate(msgspec.structs.replace(instance, jobs=tuple(open_ended)))
+    counted = msgspec.structs.replace(instance, jobs=tuple(open_ended), decides="counts")
+    table = tabulate(counted)
     names, capacity, need = _resources(instance, horizon, table)
     number = {name: k for k, name in enumerate(names)}
     reserved = tuple(
@@ -158,6 +169,9 @@ def build_problem(instance: Instance, horizon: Horizon) -> Question:
     duration = remaining[of] / table.columns.goodput[rows] + np.where(at_once, 0.0, restart[of])
     earliest = np.maximum(0.0, arrival)[of]
     fits = np.all(need[rows] <= capacity * (1 + 1e-9), axis=1)
+    servers = servers_of(instance, table.pools)
+    if servers is not None:
+        fits &= _on_servers(servers, instance, table)[rows]
     shortest = np.full(len(jobs), np.inf)
     np.minimum.at(shortest, of[fits & ~at_once], duration[fits & ~at_once])
     able = np.isfinite(shortest)
@@ -198,7 +212,20 @@ def build_problem(instance: Instance, horizon: Horizon) -> Question:
         length=length,
         reasons=reasons,
         pools=table.pools,
+        servers=servers,
     )
+
+
+def _on_servers(servers: Servers, instance: Instance, table: Configurations) -> NDArray[np.bool_]:
+    """Tell which rows fit the empty servers; parameter servers are not placed over time."""
+    columns = table.columns
+    per_gpu = np.array([(1.0, job.cpu_cores_per_gpu, job.memory_gb_per_gpu) for job in instance.jobs]).reshape(-1, 3)
+    asked = list(
+        zip(table.job.tolist(), columns.pool.tolist(), columns.gpus.tolist(), columns.nodes.tolist(), strict=True)
+    )
+    there = [spread(servers, servers.room, p, gpus, nodes, per_gpu[j]) is not None for j, p, gpus, nodes in asked]
+    fits: NDArray[np.bool_] = np.array(there, dtype=bool) & (columns.servers == 0)
+    return fits
 
 
 def _resources(
@@ -318,6 +345,10 @@ def runs(question: Question, plan: Plan) -> tuple[Run, ...]:
     for j in ran.tolist():
         row, start = int(plan.row[j]), float(plan.start[j])
         pool = question.pools[columns.pool[row]]
+        places = plan.places.get(j)
+        placement = None
+        if question.servers is not None and places is not None:
+            placement = {question.servers.name[s]: gpus for s, gpus in places.items()}
         batch = float(columns.local_batch[row])
         found.append(
             Run(
@@ -331,6 +362,7 @@ def runs(question: Question, plan: Plan) -> tuple[Run, ...]:
                 servers=int(columns.servers[row]),
                 local_batch=None if np.isnan(batch) else batch,
                 accumulation=int(columns.accumulation[row]),
+                placement=placement,
                 throughput=float(columns.throughput[row]),
             )
         )

@@ -21,7 +21,7 @@ class Run(Record, frozen=True, kw_only=True):
 
     start_s, end_s
         On the clock of ``Instance.now_s``; from one to the other it holds all that it has.
-    nodes, servers, local_batch, accumulation, throughput
+    nodes, servers, local_batch, accumulation, placement, throughput
         As in :class:`optsched.instance.solution.Allocation`.
     """
 
@@ -35,6 +35,7 @@ class Run(Record, frozen=True, kw_only=True):
     servers: Count = 0
     local_batch: float | None = None
     accumulation: PositiveInt = 1
+    placement: dict[Name, PositiveInt] | None = None
     throughput: float
 
 

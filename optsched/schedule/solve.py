@@ -34,6 +34,9 @@ __all__ = ["plan"]
 
 _DOWN = 0.7
 """Part of the time left for the grid that is rounded down, where the other may be needed, too."""
+_ON_SERVERS = (
+    "a job keeps its servers from start to end; which ones is decided by a heuristic, and the bound is that of counts"
+)
 _FINER = (1, 8, 64, 512)
 """Where rounding keeps a gap open, ticks become so many times shorter."""
 
@@ -171,8 +174,12 @@ def plan(
             search = _enumerated(search, context)
         if chosen is not None and not context.interrupted and not search.enumerated:
             search = _on_grids(search, narrow, chosen, ticks, context, gap)
+    if question.servers is not None:
+        search = search.noting(_ON_SERVERS)
     if search.proven(gap):
         search = replace(search, stopped="gap")
+    elif question.servers is not None and search.stopped == "gap":
+        search = replace(search, stopped="placement")
     elif context.interrupted:
         search = replace(search, stopped="interrupted")
     name, backend = "lists", ""

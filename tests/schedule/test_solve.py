@@ -204,3 +204,47 @@ def test_reasons_speak_of_deadlines_only_where_there_are_some() -> None:
     assert "deadline" not in _reason(build_problem(instance(job("a", **WORK)), Horizon()))
     must = instance(job("a", required=True, deadline_s=99.0, **WORK))
     assert "deadline" in _reason(build_problem(must, Horizon()))
+
+
+def test_servers_bind_over_time() -> None:
+    """3 GPUs on one server of 4, twice, leave 1 + 1: a job of 2 GPUs on one server has to wait."""
+
+    def on_one(name: str, gpus: int) -> dict[str, object]:
+        one = [{"gpu_type": "v", "gpus": gpus, "nodes": 1, "throughput": 1.0}]
+        return job(name, configurations=one, remaining_examples=60.0)
+
+    jobs = [on_one("a", 3), on_one("b", 3), on_one("c", 2)]
+    counts, places = (
+        plan(instance(*jobs, cluster=cluster(4, 4), decides=what), objective="makespan")
+        for what in ("counts", "placement")
+    )
+    assert (counts.status, counts.value) == ("optimal", pytest.approx(60.0))
+    assert (places.status, places.stopped, places.value) == ("feasible", "placement", pytest.approx(120.0))
+    case = instance(*jobs, cluster=cluster(4, 4), decides="placement")
+    assert check(case, places.horizon, places.runs, places.value).violations == ()
+    first, second, last = places.runs
+    crowded = (first, second, msgspec.structs.replace(last, start_s=0.0, end_s=60.0))
+    assert [v.rule for v in check(case, places.horizon, crowded).violations] == ["capacity"]
+
+
+@pytest.mark.parametrize("name", GOALS)
+@pytest.mark.parametrize("seed", range(3))
+def test_schedules_on_servers_are_checked(name: str, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    jobs = [
+        job(
+            f"j{k}",
+            remaining_examples=float(random.uniform(10, 99)),
+            deadline_s=float(random.uniform(20, 200)),
+            memory_gb_per_gpu=float(random.choice([1.0, 9.0])),
+            max_gpus=4,
+        )
+        for k in range(6)
+    ]
+    servers = [{"id": "s", "count": 2, "gpu_type": "v", "gpus": 3, "memory_gb": 20.0}]
+    case = instance(*jobs, cluster={"gpu_types": [{"id": "v"}], "servers": servers}, decides="placement")
+    found = plan(case, objective=name, time_limit=3.0)
+    assert found.status in ("optimal", "feasible")
+    assert check(case, found.horizon, found.runs, found.value).violations == ()
+    assert all(sum((run.placement or {}).values()) == run.gpus for run in found.runs)
+    assert not any("dropped" in note for note in found.notes)
