@@ -12,8 +12,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -32,16 +33,22 @@ def read_bytes(path: Path | str) -> bytes:
     """Return a file's content, or that of standard input for ``-``; raise InputError where it cannot be read."""
     try:
         if str(path) == "-":
-            return sys.stdin.buffer.read()
+            return _content(sys.stdin.buffer)
         return Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"a readable file ({error.strerror})", file=str(path)) from None
 
 
+@lru_cache(maxsize=1)
+def _content(stream: BinaryIO) -> bytes:
+    """Return what a stream holds; it can be read once only, and a file is often looked at before it is read."""
+    return stream.read()
+
+
 def write_bytes(path: Path | str, content: bytes) -> None:
     """Write a file whole or not at all: to a temporary file beside it, then rename.
 
-    A link is followed; what is no ordinary file (a pipe, a device) is written to as it is.
+    ``-`` is standard output. A link is followed; what is no ordinary file (a pipe, a device) is written to as it is.
 
     Raises
     ------
@@ -52,6 +59,10 @@ def write_bytes(path: Path | str, content: bytes) -> None:
     """
     target = Path(path)
     temporary = ""
+    if str(path) == "-":
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
     try:
         if target.exists() and not target.is_file():  # before its links are followed: /dev/stdout leads to no name
             with target.open("wb") as stream:

@@ -21,12 +21,13 @@ from optsched.cli.commands.federate import federate
 from optsched.cli.commands.library import generate, instances
 from optsched.cli.commands.list import formulations, objectives, schema
 from optsched.cli.commands.pareto import pareto
-from optsched.cli.commands.predict import fit, predict, profile_plan
+from optsched.cli.commands.predict import fit, predict, suggest_measurements
 from optsched.cli.commands.schedule import schedule
 from optsched.cli.commands.share import share
 from optsched.cli.commands.simulate import simulate
 from optsched.cli.commands.solve import check, export, solve
-from optsched.cli.output import say
+from optsched.cli.deprecated import current
+from optsched.cli.output import say, use_standard_output
 
 __all__ = ["answer", "main"]
 
@@ -43,7 +44,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     simulate,
     fit,
     predict,
-    profile_plan,
+    suggest_measurements,
     generate,
     instances,
     objectives,
@@ -72,6 +73,7 @@ def answer(arguments: Sequence[str]) -> int:
     """
     from optsched.errors import OptschedError, OutputError
 
+    use_standard_output()
     code = 0
     interrupted: list[int] = []
 
@@ -80,8 +82,11 @@ def answer(arguments: Sequence[str]) -> int:
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    words, messages = current(arguments)
+    for message in messages:
+        say(f"note: {message}; the old word goes with the next release", error=True)
     try:
-        _APP(list(arguments), prog_name="optsched")
+        _APP(words, prog_name="optsched")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
         if isinstance(end.__context__, BrokenPipeError):  # whoever read the output has enough: no negative answer
@@ -180,6 +185,7 @@ def _built() -> typer.Typer:
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,  # Rich's boxes take twice as long as all the rest of the help
     )
     for command in _COMMANDS:

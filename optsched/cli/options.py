@@ -11,6 +11,7 @@ __all__ = [
     "AsJson",
     "CurvesFile",
     "Encoding",
+    "Exclude",
     "Gap",
     "InstanceFile",
     "Limits",
@@ -19,16 +20,17 @@ __all__ = [
     "Seed",
     "Threads",
     "TimeLimit",
-    "Without",
 ]
 
-InstanceFile = Annotated[Path, typer.Argument(help="Instance file (optsched/1).", metavar="INSTANCE")]
+InstanceFile = Annotated[
+    Path, typer.Argument(help="Instance file (optsched/1); - is standard input.", metavar="INSTANCE")
+]
 PlanFile = Annotated[
     Path | None, typer.Argument(help="Result (optsched-result/1); default: it is solved first.", metavar="[PLAN]")
 ]
 CurvesFile = Annotated[Path, typer.Argument(help="Curves (optsched-curves/1).", metavar="CURVES")]
 Encoding = Annotated[str, typer.Option(help="How piecewise-linear functions become rows: see `optsched formulations`.")]
-Without = Annotated[
+Exclude = Annotated[
     str, typer.Option(help="Parts of the model to leave out, e.g. homes,merge: see `optsched formulations`.")
 ]
 Limits = Annotated[

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from optsched._util.text import visible
 from optsched.errors import InputError
@@ -23,6 +23,8 @@ __all__ = [
     "print_table",
     "say",
     "say_broken",
+    "stream_for_people",
+    "use_standard_output",
     "writable",
 ]
 
@@ -31,13 +33,27 @@ _RAW = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Characters that JSON leaves as they are, and that terminals or people may take for something else."""
 
 
+_taken: list[bool] = []
+"""Whether a file goes to standard output (``--out -``), so that lines for people go to standard error."""
+
+
+def use_standard_output() -> None:
+    """Let lines for people go to standard output, unless :func:`writable` is told that a file goes there."""
+    _taken.clear()
+
+
+def stream_for_people() -> TextIO:
+    """Return where lines for people go: standard output, or standard error where a file takes that."""
+    return sys.stderr if _taken else sys.stdout
+
+
 def say(line: str, *, error: bool = False) -> None:
     """Print one line for people; what it holds of ids is shown, and never sent to the terminal as a control code."""
     if error:
         with contextlib.suppress(OSError):  # nobody can be told
             print(visible(line), file=sys.stderr, flush=True)
     else:
-        print(visible(line))
+        print(visible(line), file=stream_for_people())
 
 
 def say_broken() -> None:
@@ -114,6 +130,9 @@ def from_options(given: dict[str, Any], kind: type[T]) -> T:
 def writable(path: Path | None, *read: Path | None) -> None:
     """Refuse an output that cannot be written, or that would replace what is read, before any work is done for it."""
     if path is None:
+        return
+    if str(path) == "-":
+        _taken.append(True)
         return
     if (path.is_file() or not path.exists()) and path.resolve() in {file.resolve() for file in read if file}:
         raise InputError("a file of its own, which nothing else is read from or written to", file=str(path))

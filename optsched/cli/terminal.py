@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optsched._util.text import visible
+from optsched.cli.output import stream_for_people
 
 __all__ = ["MOST_ROWS", "Page", "Terminal", "console", "print_rest", "table"]
 
@@ -46,8 +47,9 @@ class Page(Table):
 
 def console() -> Terminal:
     """Return the terminal, or a wide page where there is none."""
-    terminal = Terminal()
-    return terminal if terminal.is_terminal else Terminal(width=_WIDTH)
+    stream = stream_for_people()
+    terminal = Terminal(file=stream)
+    return terminal if terminal.is_terminal else Terminal(file=stream, width=_WIDTH)
 
 
 def table(*columns: str, left: int = 1) -> Page:

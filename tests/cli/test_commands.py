@@ -127,7 +127,10 @@ def test_formulations_and_schema(run: Run) -> None:
             ["--gbps: found 0.0, expected float > 0.0"],
         ),
         (["generate", "--jobs", "1", "--gpus", "t4=4", "--curves", "CURVES", "--racks", "2", "--out", "x"], ["--gbps"]),
-        (["profile-plan", "CURVES", "--model", "bert", "--gpu", "t4", "--max-gpus", "0"], ["max_gpus: found 0"]),
+        (
+            ["suggest-measurements", "CURVES", "--model", "bert", "--gpu", "t4", "--max-gpus", "0"],
+            ["max_gpus: found 0"],
+        ),
         (["schedule", "QUICKSTART", "--seed", "-1"], ["seed: found -1"]),
         (["bench", "run", "QUICKSTART", "--out", "x.csv", "--gap", "-1"], ["--gap: found -1.0, expected float >= 0"]),
     ],
@@ -228,18 +231,18 @@ def test_predict_refuses_an_unknown_pair(run: Run, tmp_path: Path) -> None:
     assert all(word in refused.stderr for word in ("line 3", "bert/zx81"))
 
 
-def test_profile_plan_and_pictures(run: Run, tmp_path: Path) -> None:
+def test_suggested_measurements_and_pictures(run: Run, tmp_path: Path) -> None:
     measured.write(tmp_path / "measured.csv")
     assert run("fit", "measured.csv", "--out", "curves.json", "--plot", "curves.html").returncode == 0
     page = (tmp_path / "curves.html").read_text()
     assert "bert/t4" in page
     assert "src=" not in page.partition("<body")[2]  # nothing to fetch
     for gpu in ("v100", "h100"):  # measured, and new
-        plan = json.loads(run("profile-plan", "curves.json", "--model", "ncf", "--gpu", gpu, "--json").stdout)
+        plan = json.loads(run("suggest-measurements", "curves.json", "--model", "ncf", "--gpu", gpu, "--json").stdout)
         spread = [plan["spread_before"], *(row["spread_after"] for row in plan["measure"])]
         assert len(spread) == 4
         assert spread == sorted(spread, reverse=True)
-    assert run("profile-plan", "curves.json", "--model", "m", "--gpu", "g", "--budget", 0).returncode == 2
+    assert run("suggest-measurements", "curves.json", "--model", "m", "--gpu", "g", "--budget", 0).returncode == 2
 
 
 def test_earlier_curves_are_the_prior_and_are_kept(run: Run, tmp_path: Path) -> None:

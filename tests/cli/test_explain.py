@@ -15,7 +15,7 @@ MICRO = Path(__file__).parents[2] / "instances" / "micro"
 
 
 def test_explain(run: Run) -> None:
-    code, said, _ = run("explain", MICRO / "one-gpu-two-jobs.json", "--worth")
+    code, said, _ = run("explain", MICRO / "one-gpu-two-jobs.json", "--marginal-values")
     assert code == 0
     assert "light waits" in said
     assert "+1 v100 in main" in said
@@ -24,7 +24,9 @@ def test_explain(run: Run) -> None:
 
 
 def test_explain_in_json(run: Run) -> None:
-    code, said, _ = run("explain", MICRO / "one-gpu-two-jobs.json", "--worth", "--json", "--meaning", "no-job-loses")
+    code, said, _ = run(
+        "explain", MICRO / "one-gpu-two-jobs.json", "--marginal-values", "--json", "--meaning", "no-job-loses"
+    )
     found = json.loads(said)
     (one,) = msgspec.convert(found["explanations"], list[Explanation])
     assert (code, one.job, one.relaxations[0].lever) == (0, "light", "gpus:v100@main")

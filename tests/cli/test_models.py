@@ -61,7 +61,7 @@ def test_equal_pieces_are_folded_and_unmeasured_curves_named(run: Run, tmp_path:
 
 @pytest.mark.parametrize("kind", ["mps", "lp"])
 def test_export(run: Run, network: Path, tmp_path: Path, kind: str) -> None:
-    written = run("export", network, "--out", f"m.{kind}", "--without", "merge, homes", "--encoding", "incremental")
+    written = run("export", network, "--out", f"m.{kind}", "--exclude", "merge, homes", "--encoding", "incremental")
     assert written.returncode == 0, written.stderr
     assert "formulation network" in written.stdout
     text = (tmp_path / f"m.{kind}").read_text()
@@ -81,7 +81,7 @@ def test_export_of_counts(run: Run, quickstart: Path, tmp_path: Path) -> None:
 
 def test_choices_reach_the_model(run: Run, network: Path, quickstart: Path) -> None:
     plain = json.loads(run("solve", network, "--json").stdout)
-    told = json.loads(run("solve", network, "--json", "--encoding", "logarithmic", "--without", "patterns").stdout)
+    told = json.loads(run("solve", network, "--json", "--encoding", "logarithmic", "--exclude", "patterns").stdout)
     assert told["value"] == pytest.approx(plain["value"], rel=1e-3)
     assert any("logarithmic" in note for note in told["notes"])
     counted = run("solve", quickstart, "--json", "--formulation", "allocation", "--encoding", "incremental")
@@ -92,17 +92,17 @@ def test_formulations_name_their_choices(run: Run) -> None:
     listed = {f["name"]: f for f in json.loads(run("formulations", "--json").stdout)}
     assert "merge" in listed["network"]["cuts"]
     assert "segments" in listed["allocation"]["encodings"]
-    assert "network --without: merge" in run("formulations").stdout
+    assert "network --exclude: merge" in run("formulations").stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["solve", "NETWORK", "--encoding", "gray"], ["encoding", "'gray'", "logarithmic"]),
-        (["solve", "NETWORK", "--without", "merge,C8"], ["without", "'C8'", "patterns"]),
+        (["solve", "NETWORK", "--exclude", "merge,C8"], ["exclude", "'C8'", "patterns"]),
         (["solve", "QUICKSTART", "--encoding", "incremental"], ["--formulation"]),
-        (["solve", "QUICKSTART", "--formulation", "configuration", "--without", "C2"], ["'C2'", "has none"]),
-        (["solve", "QUICKSTART", "--formulation", "prices", "--without", "C2"], ["'prices'", "configuration"]),
+        (["solve", "QUICKSTART", "--formulation", "configuration", "--exclude", "C2"], ["'C2'", "has none"]),
+        (["solve", "QUICKSTART", "--formulation", "prices", "--exclude", "C2"], ["'prices'", "configuration"]),
         (["export", "NETWORK", "--out", "m.txt"], [".mps", ".pbtxt"]),
         (["export", "NETWORK", "--out", "m.pb"], ["no form", ".mps, .lp"]),
         (["export", "NETWORK", "--out", "m.mps", "--formulation", "placement"], ["decides on network"]),

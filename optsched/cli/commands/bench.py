@@ -36,7 +36,7 @@ def run(
         str | None, typer.Option(help="highs, cpsat, pyomo, pyomo:SOLVER by commas, or all. Default: highs.")
     ] = None,
     encodings: Annotated[str | None, typer.Option(help="Names by commas, or all. Default: auto.")] = None,
-    without: Annotated[
+    exclude: Annotated[
         list[str] | None, typer.Option(help="Cuts to leave out, by commas: one more method; may be given again.")
     ] = None,
     objectives: Annotated[str | None, typer.Option(help="By commas, in place of the instances' own.")] = None,
@@ -54,7 +54,7 @@ def run(
         "formulations": _words(formulations),
         "backends": _words(backends),
         "encodings": _words(encodings),
-        "without": ((), *(_words(cuts) or () for cuts in without)) if without else None,
+        "without": ((), *(_words(cuts) or () for cuts in exclude)) if exclude else None,
         "objectives": _objectives(objectives),
         "seeds": _numbers(seeds),
         "time_limit": time_limit,

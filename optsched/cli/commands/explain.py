@@ -35,7 +35,9 @@ def explain(
     meaning: Annotated[
         str, typer.Option(help="optimal: the best plans run the job; no-job-loses: no other job is slower than now.")
     ] = "optimal",
-    worth: Annotated[bool, typer.Option("--worth", help="Add the marginal value of each resource.")] = False,
+    marginal_values: Annotated[
+        bool, typer.Option("--marginal-values", help="Add the marginal value of each resource.")
+    ] = False,
     gap: Annotated[float, typer.Option(help="Of every answer; solve what was relaxed with the same.")] = 1e-4,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
@@ -75,13 +77,13 @@ def explain(
             )
         except InputError as error:
             raise error.within(file=str(instance if error.path == "job" else plan or instance)) from None
-        if worth:
+        if marginal_values:
             values = explaining.worths(loaded, objective=result.objective, time_limit=left(), report=report)
     if as_json:
-        print_json({"explanations": explained, "worths": values} if worth else {"explanations": explained})
+        print_json({"explanations": explained, "worths": values} if marginal_values else {"explanations": explained})
     else:
         _print_explanations(explained, result)
-        if worth:
+        if marginal_values:
             _print_worths(values, result)
     return 0
 
@@ -92,12 +94,12 @@ def audit(
     sensitivity: Annotated[
         bool, typer.Option("--sensitivity", help="Add whose share flips if predictions are off by their intervals.")
     ] = False,
-    draws: Annotated[int, typer.Option(min=0, help="With --sensitivity: random worlds, all curves off.")] = 4,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random worlds.")] = 0,
+    samples: Annotated[int, typer.Option(min=0, help="With --sensitivity: random scenarios, all curves off.")] = 4,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random scenarios.")] = 0,
     time_limit: TimeLimit = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say whether a plan is efficient, fair and free of envy. With witnesses; exit code 1 if there is no plan."""
+    """Tell whether a plan is efficient and fair. With witnesses; exit code 1 if there is no plan."""
     import optsched.explain as explaining
     from optsched.cli.progress import shown_steps
 
@@ -117,7 +119,7 @@ def audit(
                 loaded,
                 result.allocations,
                 objective=result.objective,
-                draws=draws,
+                draws=samples,
                 seed=seed,
                 time_limit=left(),
                 report=report,

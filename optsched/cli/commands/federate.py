@@ -33,7 +33,7 @@ def federate(
     out: Annotated[Path | None, typer.Option(help="Write all of it here (JSON).")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say what datacenters gain by pooling, and who pays whom. Exit code 1 if no rule has payments."""
+    """Tell what datacenters gain by pooling their GPUs. Who pays whom; exit code 1 if no rule has payments."""
     from optsched._util.files import write_json
     from optsched.cli.progress import shown_steps
     from optsched.errors import InputError

@@ -88,7 +88,7 @@ def _print_formulations(found: Sequence[dict[str, Any]]) -> None:
         page.add_row(f["name"], f["decides"], ", ".join(f["backends"]) or "-", "exact" if f["exact"] else "heuristic")
     terminal = console()
     terminal.print(page)
-    for option, key in (("--encoding", "encodings"), ("--without", "cuts")):
+    for option, key in (("--encoding", "encodings"), ("--exclude", "cuts")):
         terminal.print()
         for f in found:
             if names := f.get(key):

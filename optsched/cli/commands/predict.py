@@ -1,4 +1,4 @@
-"""``optsched fit``, ``predict`` and ``profile-plan``: from measurements to curves, and what to measure next."""
+"""``optsched fit``, ``predict`` and ``suggest-measurements``: from measurements to curves, and what to measure next."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import typer
 
 from optsched.cli.options import AsJson, CurvesFile, Plot
 from optsched.cli.output import print_json, print_table, say, writable
-from optsched.errors import InputError
+from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from optsched.prediction.curves.fitted import CurveFile
 
-__all__ = ["fit", "predict", "profile_plan"]
+__all__ = ["fit", "predict", "suggest_measurements"]
 
 
 def fit(
@@ -169,19 +169,29 @@ def predict(
     return 0
 
 
-def profile_plan(
+def suggest_measurements(
     curves: CurvesFile,
     model: Annotated[str, typer.Option(help="Model to measure; it may be new.")],
     gpu: Annotated[str, typer.Option(help="GPU type to measure it on; it may be new.")],
     budget: Annotated[int, typer.Option(help="Number of measurements.")] = 3,
     max_gpus: Annotated[int | None, typer.Option(help="Most GPUs of a measurement; default: as were measured.")] = None,
+    cluster: Annotated[
+        Path | None, typer.Option(help="Instance whose cluster the measurements must fit in (optsched/1).")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Name the measurements that would help a prediction most."""
+    """Name the measurements that help a prediction most."""
     from optsched.prediction.curves.experiment_design import profile_plan as planned
     from optsched.prediction.curves.fitted import load_curves
 
-    plan = planned(load_curves(curves), model, gpu, budget, max_gpus)
+    file = load_curves(curves)
+    known = sorted({fitted.gpu_type for fitted in file.curves})
+    if gpu not in known:
+        say(f"note: no curve of {curves} is on GPU type {gpu}; there are {', '.join(known)}", error=True)
+    if cluster is not None:
+        there = _gpus_of(cluster, gpu)
+        max_gpus = there if max_gpus is None else min(there, max_gpus)
+    plan = planned(file, model, gpu, budget, max_gpus)
     points = plan.points
     columns = (points.nodes, points.gpus, points.local_batch, plan.spread[1:])
     rows = [
@@ -191,11 +201,24 @@ def profile_plan(
     if as_json:
         print_json({"spread_before": float(plan.spread[0]), "measure": rows})
     else:
-        _print_profile_plan(rows, float(plan.spread[0]))
+        _print_suggested(rows, float(plan.spread[0]))
     return 0
 
 
-def _print_profile_plan(rows: Sequence[dict[str, Any]], before: float) -> None:
+def _gpus_of(cluster: Path, gpu: str) -> int:
+    """Return the most GPUs of a type that a job can have in a cluster; raise InputError where there are none."""
+    from optsched import load
+    from optsched.instance.pools import pools
+
+    there: dict[str, int] = {}
+    for pool in pools(load(cluster)):
+        there[pool.gpu_type] = max(there.get(pool.gpu_type, 0), pool.capacity)
+    if not there.get(gpu):
+        raise InputError(f"a GPU type of {cluster}: {', '.join(there)}", path="--gpu", value=shown(gpu))
+    return there[gpu]
+
+
+def _print_suggested(rows: Sequence[dict[str, Any]], before: float) -> None:
     """Print what to measure, and how far each measurement would narrow the predictions."""
     from optsched.cli.terminal import console, table
 

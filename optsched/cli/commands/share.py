@@ -33,7 +33,7 @@ def share(
     out: Annotated[Path | None, typer.Option(help="Write the shares here (JSON).")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Say which part of the time each job runs on which GPU type. Exit code 1 if there are no such shares."""
+    """Divide the time of each GPU type among the jobs. Exit code 1 if there are no such shares."""
     from optsched import load
     from optsched._util.files import write_json
     from optsched.timeshare.policies import policy as policy_of

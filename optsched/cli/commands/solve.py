@@ -10,13 +10,13 @@ import typer
 from optsched.cli.options import (
     AsJson,
     Encoding,
+    Exclude,
     Gap,
     InstanceFile,
     Limits,
     Seed,
     Threads,
     TimeLimit,
-    Without,
 )
 from optsched.cli.output import print_checked, print_json, say, say_broken, writable
 from optsched.errors import InputError, shown
@@ -44,7 +44,7 @@ def solve(
     formulation: Annotated[str, typer.Option(help="See `optsched formulations`; auto chooses by size.")] = "auto",
     backend: Annotated[str, typer.Option(help="highs, cpsat, pyomo or pyomo:SOLVER.")] = "auto",
     encoding: Encoding = "auto",
-    without: Without = "",
+    exclude: Exclude = "",
     time_limit: TimeLimit = None,
     gap: Gap = 1e-4,
     seed: Seed = 0,
@@ -63,7 +63,7 @@ def solve(
     writable(out, instance)
     say_broken()
     loaded = load(instance)
-    options = _choices(loaded, formulation, encoding, without)
+    options = _choices(loaded, formulation, encoding, exclude)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
     limits = tuple(map(limit_of, limit or ()))
     with shown_progress(time_limit, quiet=as_json) as progress:
@@ -103,7 +103,7 @@ def export(
     ] = "auto",
     objective: Annotated[str | None, typer.Option(help="One objective; default: the instance's own.")] = None,
     encoding: Encoding = "auto",
-    without: Without = "",
+    exclude: Exclude = "",
     gap: Annotated[float, typer.Option(help="Half of it is what the linearization may over-estimate by.")] = 1e-4,
     as_json: AsJson = False,
 ) -> int:
@@ -120,7 +120,7 @@ def export(
         raise InputError("one objective", path="--objective", value=shown(objective))
     name = _formulation(loaded, formulation)
     name = "configuration" if name == "auto" else name
-    options = _choices(loaded, name, encoding, without)
+    options = _choices(loaded, name, encoding, exclude)
     written = exported(loaded, out, formulation=name, objective=wanted[0], options=options, gap=gap)
     if as_json:
         print_json(written)
@@ -140,17 +140,17 @@ def _formulation(instance: Instance, name: str) -> str:
     return instance.decides if name == "auto" and instance.decides != "counts" else name
 
 
-def _choices(instance: Instance, formulation: str, encoding: str, without: str) -> ModelOptions:
+def _choices(instance: Instance, formulation: str, encoding: str, exclude: str) -> ModelOptions:
     """Return what the formulation's builder is told; raise InputError for names that the formulation does not have."""
     from optsched.problem.formulation import DEFAULT, ModelOptions
     from optsched.problem.formulation import formulation as installed
 
-    options = ModelOptions(encoding, frozenset(name.strip() for name in without.split(",") if name.strip()))
+    options = ModelOptions(encoding, frozenset(name.strip() for name in exclude.split(",") if name.strip()))
     if options == DEFAULT:
         return options
     name = _formulation(instance, formulation)
     if name == "auto":
-        raise InputError("the formulation that --encoding and --without are for", path="--formulation", value="'auto'")
+        raise InputError("the formulation that --encoding and --exclude are for", path="--formulation", value="'auto'")
     installed(name).admit(options)
     return options
 
