@@ -70,9 +70,10 @@ def _by_curve(rater: Rater, some: IntArray) -> tuple[IntArray, ConfigurationColu
         cell, nodes = even_nodes(pool, gpus, requests.per_server[owner])
         owner, gpus, servers = owner[cell], gpus[cell], servers[cell]
     cell, columns = rater.with_batches(owner, gpus, nodes, servers)
-    # where network rates are decided, which batch is best depends on the rate, and all of them stay
+    # which batch is best depends on the network rate where that is decided, and a limit on another objective may need
+    # any batch: a less efficient one to stay below it, or one between the fastest and the most efficient
     keep = ~np.isnan(columns.throughput)
-    if rater.instance.decides != "network" and len(cell) > len(owner):
+    if rater.instance.decides != "network" and not rater.instance.limits and len(cell) > len(owner):
         keep &= _firsts_of_most(cell, columns.goodput) | _firsts_of_most(cell, columns.throughput)
     return (owner[cell], columns) if keep.all() else (owner[cell[keep]], columns.take(keep))
 
@@ -141,11 +142,23 @@ def _firsts_of_most(cell: IntArray, value: FloatArray) -> NDArray[np.bool_]:
     return first
 
 
+def _types(job: Job) -> set[str]:
+    """Return the GPU types that a job lists."""
+    return {c.gpu_type for c in job.configurations}
+
+
 def _why_none(job: Job, everywhere: Sequence[Pool]) -> str:
     """Say why a job has no way to run at all."""
     allowed = [pool for pool in everywhere if job.sites is None or pool.site in job.sites]
     if job.configurations:
-        return "none of its configurations fits the servers of a pool that it may use"
+        least = min(c.gpus for c in job.configurations)
+        sizes = [(pool.capacity, f"{pool} has {pool.capacity}") for pool in allowed if pool.gpu_type in _types(job)]
+        why = ""
+        if not sizes:
+            why = f": there is no {' or '.join(sorted(_types(job)))} where it may run"
+        elif max(size for size, _ in sizes) < least:
+            why = f": it needs at least {least} GPUs, and {max(sizes)[1]}"
+        return f"none of its configurations fits the servers of a pool that it may use{why}"
     notes = []
     for pool in allowed:
         if pool.gpu_type in job.curves:
