@@ -120,7 +120,10 @@ def with_fallback(
     search = first(search)
     if search.stopped != "failed" or context.limits.left() <= 0 or context.stopping():
         return search
-    return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
+    try:
+        return then(replace(search, backend="cpsat").noting("another solver is asked: CP-SAT"))
+    except InputError as error:  # e.g. amounts of more decimals than CP-SAT takes
+        return search.noting(f"CP-SAT, the other solver, cannot be asked: {error}")
 
 
 def promising_problem(search: Search, context: RunContext, ends: Sequence[float]) -> tuple[Problem, IntArray | None]:
