@@ -70,7 +70,17 @@ def _keeping(problem: Problem, limit: Limit, name: str) -> Problem:
 
 
 def with_row(problem: Problem, name: str, amount: FloatArray, capacity: float) -> Problem:
-    """Return a problem in which the amounts of the chosen rows sum to at most a capacity."""
+    """Return a problem in which the amounts of the chosen rows sum to at most a capacity.
+
+    What a row gives of a floor by itself counts up to the floor, and a row that takes more than there is by itself is
+    left out: both change no plan, and keep a solver's absolute tolerances far below the limit.
+    """
+    if capacity < 0 and np.all(amount <= 0):
+        amount = np.maximum(amount, capacity)
+    elif capacity >= 0 and np.all(amount >= 0) and np.any(amount > capacity * (1 + _CLOSE)):
+        keep = amount <= capacity * (1 + _CLOSE)
+        table = some_rows(problem.configurations, keep, f"none of its configurations keeps {name}")
+        problem, amount = replace(problem, configurations=table, value=problem.value[keep]), amount[keep]
     # solvers' tolerances are absolute: amounts far from 1 are scaled, by a power of ten that keeps their decimals
     largest = float(np.abs(amount).max(initial=0.0))
     unit = 10.0 ** np.floor(np.log10(largest)) if largest > 0 and not 1 <= largest < 1e4 else 1.0
