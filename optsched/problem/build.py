@@ -8,7 +8,7 @@ import numpy as np
 
 from optsched.instance import Instance, ObjectiveSpec
 from optsched.instance.objectives import objective
-from optsched.problem.configurations import rising, tabulate
+from optsched.problem.configurations import Remembered, rising, tabulate
 from optsched.problem.limits import keeping_limits
 from optsched.problem.problem import Problem
 
@@ -18,13 +18,17 @@ _RATES = 65
 """Network rates at which the best value of a configuration is looked for that may be slower at a faster one."""
 
 
-def build_problem(instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5) -> Problem:
+def build_problem(
+    instance: Instance, spec: ObjectiveSpec | None = None, error: float = 5e-5, memory: Remembered | None = None
+) -> Problem:
     """Return the problem of an instance, with another objective than its own where one is given.
 
     Values rise with the throughput, whatever the objective. So where the throughput is known to rise with the network
     rate, a row's value at its fastest rate bounds it; elsewhere the largest of samples does that are lifted.
+
+    ``memory``: of problems of earlier rounds, for which nothing is evaluated twice.
     """
-    table = tabulate(instance)
+    table = tabulate(instance, memory)
     here = [job.arrival_s <= instance.now_s for job in instance.jobs]
     problem = Problem(
         instance=instance,

@@ -15,6 +15,7 @@ from optsched.checker import Memory, check_plan
 from optsched.instance import Instance
 from optsched.instance.solution import Allocation
 from optsched.problem.build import build_problem
+from optsched.problem.configurations import Remembered
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Plan as Rows
 from optsched.problem.problem import Problem, allocate
@@ -64,6 +65,7 @@ def decided(
     deadline: float | None,
     hysteresis: float,
     memory: Memory | None = None,
+    remembered: Remembered | None = None,
 ) -> Answer:
     """Answer the question of a round.
 
@@ -73,11 +75,11 @@ def decided(
         Of the last round, by name.
     hysteresis
         Part of a job's value that a change of what it holds must gain at least.
-    memory
-        Of checks of earlier rounds.
+    memory, remembered
+        Of checks and of tables of earlier rounds.
     """
     began = time.monotonic()
-    problem = build_problem(instance, error=gap / 2)
+    problem = build_problem(instance, error=gap / 2, memory=remembered)
     built = time.monotonic() - began
     if problem.objective.aggregate != "sum" or instance.decides != "counts":
         return _searched(instance, prices, gap, deadline, built)

@@ -18,6 +18,7 @@ from optsched.instance import Cluster, Limit, ObjectiveSpec, Tenant
 from optsched.instance.objectives import objective as objective_of
 from optsched.instance.objectives import register
 from optsched.instance.records import Instance
+from optsched.problem.configurations import Remembered
 from optsched.scheduler.decide import Answer, decided
 from optsched.scheduler.difference import plan_of
 from optsched.scheduler.inputs import cluster_of, curves_of, jobs_of, number, plain
@@ -107,7 +108,7 @@ class Scheduler:
             raise InputError("a number >= 1", path="grow", value=shown(grow))
         self._grow = None if grow is None else float(grow)
         self._learned = Learned(self._grow)
-        self._memory = Memory()
+        self._memory, self._remembered = Memory(), Remembered()
         self._valid: Validated = Validated()
         self._state = State()
         self._jobs: list[LiveJob] = []
@@ -262,7 +263,9 @@ class Scheduler:
     def _answered(self, question: Question, state: State, deadline: float | None) -> Answer:
         if question.instance is None or not question.instance.jobs:
             return Answer("optimal", value=0.0, bound=0.0, gap=0.0)
-        return decided(question.instance, state.prices, self._gap, deadline, self._hysteresis, self._memory)
+        return decided(
+            question.instance, state.prices, self._gap, deadline, self._hysteresis, self._memory, self._remembered
+        )
 
     def admit(self, job: Any, *, jobs: Iterable[Any] | None = None, time_limit_s: float = 10.0) -> Admission:
         """Return what would become of a job if it were submitted now: when it would start, in what, and what helps.

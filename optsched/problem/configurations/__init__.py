@@ -3,12 +3,14 @@
 from optsched.problem.configurations.build import tabulate
 from optsched.problem.configurations.network_rates import rising, sampled
 from optsched.problem.configurations.reference import measured_by
+from optsched.problem.configurations.remembered import Remembered
 from optsched.problem.configurations.select import repeated, same_rows, some_rows, with_resource
 from optsched.problem.configurations.table import ConfigurationColumns, Configurations, points_of, throughputs
 
 __all__ = [
     "ConfigurationColumns",
     "Configurations",
+    "Remembered",
     "measured_by",
     "points_of",
     "repeated",

@@ -18,6 +18,7 @@ from optsched.problem.configurations.enumerate import enumerate_configurations, 
 from optsched.problem.configurations.fitting import fitting, why_none_fits
 from optsched.problem.configurations.kinds import kinds
 from optsched.problem.configurations.reference import extremes
+from optsched.problem.configurations.remembered import Remembered
 from optsched.problem.configurations.table import ConfigurationColumns, Configurations, throughputs
 
 __all__ = ["tabulate"]
@@ -26,16 +27,19 @@ SLOWEST = 100
 """The fastest network rate of a configuration over the slowest that it may be assigned."""
 
 
-def tabulate(instance: Instance) -> Configurations:
+def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurations:
     """Return the table of an instance.
 
     A row is left out where the job has not arrived yet, where its curve is unknown, where, held from now on, it would
     miss the job's deadline or cost more than its budget, and where the cluster does not hold it while nothing else
     runs. A job without rows waits for its reason, and the others are planned as if it were not there.
+
+    ``memory``: of tables of earlier rounds.
     """
     everywhere = pools(instance)
     some, kind_of = kinds(instance.jobs)
-    columns, first, notes = enumerate_configurations(some, instance, everywhere)
+    listed_ways = enumerate_configurations if memory is None else memory.enumerated
+    columns, first, notes = listed_ways(some, instance, everywhere)
     if instance.decides == "counts":
         reference = reference_goodputs(some, columns, first, everywhere)
     else:  # progress is measured by what was measured: packed, and without a rate
