@@ -37,8 +37,8 @@ class Facts(Protocol):
     def fewest_nodes(self, job: Job, site: str, gpu_type: str, gpus: int) -> int:
         """Return the fewest servers that hold so many GPUs."""
 
-    def listed_goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
-        """Yield the goodputs of what a job lists."""
+    def listed_goodputs(self, job: Job, site: str, gpu_type: str) -> Iterator[tuple[int, float]]:
+        """Yield (GPUs, goodput) of the configurations that a job lists and the pool can host."""
 
 
 def best_goodputs(truth: Facts, jobs: Sequence[Job]) -> list[dict[Cell, float]]:
@@ -52,11 +52,10 @@ def best_goodputs(truth: Facts, jobs: Sequence[Job]) -> list[dict[Cell, float]]:
         for site, gpu in truth.pools:
             if job.sites is not None and site not in job.sites:
                 continue
-            most = truth.gpus(site, gpu)
             if job.configurations:
-                for gpus in {c.gpus for c in job.configurations if c.gpus <= most}:
-                    if rates := list(truth.listed_goodputs(job, site, gpu, gpus)):
-                        found[number][site, gpu, gpus] = max(rates)
+                for gpus, rate in truth.listed_goodputs(job, site, gpu):
+                    cell = (site, gpu, gpus)
+                    found[number][cell] = max(rate, found[number].get(cell, 0.0))
             elif gpu in job.curves:
                 asked[job.curves[gpu]] += _ways(truth, number, job, site, gpu)
     for name, ways in asked.items():

@@ -178,7 +178,7 @@ class Truth:
                     continue
                 for pool in self._pools_of_reference(job):
                     if gpus <= self.gpus(*pool):
-                        known[key] += self.listed_goodputs(job, *pool, gpus)
+                        known[key] += (goodput for _, goodput in self.listed_goodputs(job, *pool, gpus))
                         pairs += [(key, a) for a in self.by_curve(job, *pool, gpus)]
             for (key, a), rate in zip(pairs, self.throughputs([a for _, a in pairs]).tolist(), strict=True):
                 if not np.isnan(rate):
@@ -260,12 +260,24 @@ class Truth:
             if job.reference is None or job.reference.gpus in (None, gpus):
                 yield gpus
 
-    def listed_goodputs(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[float]:
+    def listed_goodputs(
+        self, job: Job, site: str, gpu_type: str, gpus: int | None = None
+    ) -> Iterator[tuple[int, float]]:
+        """Yield (GPUs, goodput) of the configurations that a job lists and the empty pool can host.
+
+        Parameters
+        ----------
+        gpus
+            Their number of GPUs; None: any.
+        """
+        servers, affinity = self.servers(site, gpu_type), job.affinity.get(site, 1.0)
         for c in job.configurations:
-            fewest = self.fewest_nodes(job, site, gpu_type, gpus)
-            fits = fewest <= (c.nodes or fewest) <= self.servers(site, gpu_type)
-            if (c.gpu_type, c.gpus) == (gpu_type, gpus) and c.site in (None, site) and fits:
-                yield c.throughput * c.efficiency * job.affinity.get(site, 1.0)
+            # of many pools and counts few match, so the nodes are counted last
+            if c.gpu_type != gpu_type or gpus not in (None, c.gpus) or c.site not in (None, site):
+                continue
+            fewest = self.fewest_nodes(job, site, gpu_type, c.gpus)
+            if fewest <= (c.nodes or fewest) <= servers:
+                yield c.gpus, c.throughput * c.efficiency * affinity
 
     def by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
         """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class Pool:
     sizes: IntArray
     hourly_price: float
 
-    @property
+    @cached_property
     def capacity(self) -> int:
         """GPUs in all."""
         return int(self.sizes.sum())

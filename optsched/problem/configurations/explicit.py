@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from optsched._util.arrays import IntArray, distinct
+from optsched._util.arrays import IntArray, distinct, run_starts
 from optsched.instance import Instance, Job
 from optsched.instance.pools import Pool
 from optsched.problem.configurations.requests import Requests
@@ -22,7 +22,7 @@ def explicit_configurations(
 
     An allocation does not say how efficient its batch is: of ways that differ in that alone, the best one stays.
     """
-    owner = np.array([j for j, job in enumerate(jobs) for _ in job.configurations], dtype=np.int64)
+    owner = np.repeat(np.arange(len(jobs)), [len(job.configurations) for job in jobs])
     every = [c for job in jobs for c in job.configurations]
     if not every:
         return owner, none()
@@ -41,16 +41,12 @@ def explicit_configurations(
     ]
     cells = np.array(numbers, dtype=np.float64).T
     gpus, named, servers, passes = cells[:4].astype(np.int64)
+    gpu_type, site = np.array([c.gpu_type for c in every]), np.array([c.site or "" for c in every])
     parts, owners = [], []
     for number, pool in enumerate(everywhere):
-        here = [
-            c.gpu_type == pool.gpu_type
-            and c.site in (None, pool.site)
-            and c.gpus <= pool.capacity
-            and (jobs[j].sites is None or pool.site in jobs[j].sites)
-            for j, c in zip(owner.tolist(), every, strict=True)
-        ]
-        some: IntArray = np.flatnonzero(here)
+        allowed = np.array([job.sites is None or pool.site in job.sites for job in jobs], dtype=bool)
+        here = (gpu_type == pool.gpu_type) & (gpus <= pool.capacity) & allowed[owner]
+        some: IntArray = np.flatnonzero(here & ((site == "") | (site == pool.site)))
         most = requests.per_server[owner[some]]
         nodes = np.where(named[some] > 0, named[some], pool.packed_nodes(gpus[some], most))
         fits = pool.fits(gpus[some], nodes, most, evenly=instance.decides != "counts")
@@ -74,6 +70,9 @@ def explicit_configurations(
 
 def _most_efficient(owner: IntArray, columns: ConfigurationColumns) -> IntArray:
     """Return the numbers, in increasing order, of the most efficient of all ways that are equal but for that."""
+    keys = (owner, columns.pool, columns.gpus, columns.nodes, columns.servers)  # rows are sorted by these
+    if len(run_starts(*keys)) == len(owner):
+        return np.arange(len(owner))
     equal = np.column_stack(
         [
             owner,
