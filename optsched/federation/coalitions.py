@@ -6,9 +6,9 @@ sites. Two coalitions without a common member share nothing, so that together th
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import networkx as nx
 import numpy as np
@@ -37,17 +37,15 @@ class Federation:
         With the reference of every job as it is in the whole federation, so that coalitions measure alike.
     site_owner, job_owner
         Number of the member of each site, by its id, and of each job.
+    problem
+        That of all members together.
     """
 
     members: tuple[str, ...]
     instance: Instance
     site_owner: dict[str, int]
     job_owner: tuple[int, ...]
-
-    @cached_property
-    def problem(self) -> Problem:
-        """All members together."""
-        return build_problem(self.instance)
+    problem: Problem
 
     def restricted(self, mask: int) -> Instance | None:
         """Return the instance of a coalition; None where it has no GPUs or no jobs, and so achieves nothing."""
@@ -117,17 +115,20 @@ def federation_of(instance: Instance) -> Federation:
                 "owners without commas, and without blanks around them", path="$.cluster", value=shown(name)
             )
     _refuse(instance)
-    reference = build_problem(instance).configurations.reference
+    problem = build_problem(instance)
+    reference = problem.configurations.reference.tolist()
     jobs = tuple(
-        replace(job, reference=Reference(goodput=float(goodput)))
+        replace(job, reference=Reference(goodput=goodput))
         for job, goodput in zip(instance.jobs, reference, strict=True)
     )
+    whole = replace(instance, jobs=jobs)
     index = {name: k for k, name in enumerate(members)}
     return Federation(
         members,
-        replace(instance, jobs=jobs),
+        whole,
         {site: index[name] for site, name in owners.items()},
         tuple(index[name] for name in of_job),
+        dataclasses.replace(problem, instance=whole),
     )
 
 
