@@ -6,8 +6,8 @@ sends what still does not fit to a public cloud at a higher price. Utility is wh
 what the utilization rises by.
 
 The paper's clouds have queues with a bound on waiting. Here requests that find no server go to the public cloud at
-once, which is a loss network: its feasible states are coordinate-convex, so that its stationary distribution is a truncated
-product of Poisson terms (Kaufman, IEEE Trans. Commun. 29 (1981)), exactly.
+once, which is a loss network: its feasible states are coordinate-convex, so that its stationary distribution is a
+truncated product of Poisson terms (Kaufman, IEEE Trans. Commun. 29 (1981)), exactly.
 """
 
 from __future__ import annotations
