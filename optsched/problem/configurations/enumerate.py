@@ -35,10 +35,15 @@ def enumerate_configurations(
     """
     requests = Requests.of(jobs)
     groups: dict[tuple[int, str], list[int]] = defaultdict(list)
+    by_site: dict[str, list[int]] = {pool.site: [] for pool in everywhere}
+    for j, job in enumerate(jobs):
+        if not job.configurations:
+            for site in by_site if job.sites is None else by_site.keys() & job.sites:
+                by_site[site].append(j)
     for number, pool in enumerate(everywhere):
-        for j, job in enumerate(jobs):
-            if not job.configurations and pool.gpu_type in job.curves and (job.sites is None or pool.site in job.sites):
-                groups[number, job.curves[pool.gpu_type]].append(j)
+        for j in by_site[pool.site]:
+            if pool.gpu_type in jobs[j].curves:
+                groups[number, jobs[j].curves[pool.gpu_type]].append(j)
     parts = [explicit_configurations(jobs, instance, everywhere, requests)]
     for (number, curve), some in groups.items():
         rater = Rater(instance, requests, number, everywhere[number], instance.curves[curve])
