@@ -203,6 +203,8 @@ def test_a_table_of_arrivals_with_curves(tmp_path):
         curve=curve,
         rows=1,
         error=0.0,
+        unseen_error=None,
+        choice="",
         max_gpus=8,
         gpus_per_node=4,
         local_batches=(1.0, 64.0),

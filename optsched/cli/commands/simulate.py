@@ -64,6 +64,9 @@ def simulate(
     convergence: Annotated[
         Path | None, typer.Option(help="For a CSV of arrivals: table of runs, of which the gradient noise is taken.")
     ] = None,
+    nodes: Annotated[
+        Path | None, typer.Option(help="Nodes (CSV) for a CSV of pods with fractional GPUs; policies are packers then.")
+    ] = None,
     make: Annotated[
         str | None, typer.Option(help="Make a workload: kueue, or synthetic with jobs=160,load=1,... ; see the manual.")
     ] = None,
@@ -83,6 +86,8 @@ def simulate(
 
     if list_policies:
         return _listed(as_json)
+    if nodes is not None:
+        return _packed(workload or [], nodes, policies, _numbers(seeds), as_json)
     for path in (out, html, trace, jobs_csv, resume):
         writable(path, *(workload or []))
     if html is not None:
@@ -192,6 +197,48 @@ def _write(
         from optsched.simulate.page import write_page
 
         write_page(kept, rows, html)
+
+
+def _packed(paths: list[Path], nodes: Path, policies: str, seeds: list[int], as_json: bool) -> int:
+    """Pack pods that arrive, in an order of each seed, until 130 % of the GPUs are asked for."""
+    from optsched.cli.progress import shown_steps
+    from optsched.cli.terminal import console, table
+    from optsched.simulate.packing import PACKERS, arrivals, pack, read_nodes, read_pods
+
+    names = [name.strip() for name in policies.split(",")]
+    for name in names:
+        if name not in PACKERS:
+            raise InputError(f"packers: {', '.join(PACKERS)}", path="--policies", value=shown(name))
+    if len(paths) != 1:
+        raise InputError("one CSV of pods", path="WORKLOAD", value=f"{len(paths)}")
+    room, pods = read_nodes(nodes), read_pods(paths[0])
+    rows: list[dict[str, Any]] = []
+    with shown_steps(quiet=as_json) as report:
+        for seed in seeds:
+            order = arrivals(room, pods, seed)
+            for name in names:
+                if report is not None:
+                    report(f"packing by {name}, seed {seed}")
+                found = pack(room, pods, order, PACKERS[name], seed)
+                rows.append(
+                    {
+                        "policy": name,
+                        "seed": seed,
+                        "allocated_share": found.share,
+                        "pods": len(order),
+                        "refused": found.refused,
+                    }
+                )
+    if as_json:
+        print_json(rows)
+        return 0
+    page = table("packer", "orders", "allocated %", "refused")
+    for name in names:
+        mine = [row for row in rows if row["policy"] == name]
+        means = [sum(row[key] for row in mine) / len(mine) for key in ("allocated_share", "refused")]
+        page.add_row(name, str(len(mine)), f"{100 * means[0]:.2f}", f"{means[1]:.0f}")
+    console().print(page)
+    return 0
 
 
 def _print(rows: list[dict[str, Any]]) -> None:

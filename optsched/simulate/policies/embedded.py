@@ -14,6 +14,10 @@ from optsched.simulate.state import State
 __all__ = ["embedded", "flow_time", "progress"]
 
 
+_MOST_WAITING = 300
+"""Jobs that wait beyond which only the smallest (GPU seconds left) are considered in a decision."""
+
+
 class _Embedded:
     """A scheduler with an objective, which begins with the first decision."""
 
@@ -35,11 +39,11 @@ class _Embedded:
 
             self.scheduler = Scheduler(cluster, self.objective, round_s=max(1.0, state.round_s), gap=2e-3)
         jobs, row_of = self._jobs(state)
-        holds = {jobs[k]["id"] for k in state.running.tolist()}
-        lost = [name for name in self.held if name not in holds and name in {job["id"] for job in jobs}]
+        holds = {job["id"] for job in jobs if "holds" in job}
+        lost = [job["id"] for job in jobs if job["id"] in self.held and job["id"] not in holds]
         plan = self.scheduler.step(now=state.now, jobs=jobs, cluster=cluster, lost=lost)
         chosen = np.full(len(state), -1, dtype=np.int64)
-        position = {tables.jobs[j].id: k for k, j in enumerate(state.job.tolist())}
+        position = {tables.jobs[int(state.job[k])].id: k for k in self._considered(state).tolist()}
         for a in plan.allocations:
             k = position[a.job]
             chosen[k] = row_of[k, a.gpu_type, a.gpus]
@@ -65,34 +69,42 @@ class _Embedded:
         elastic = np.bincount(state.row_job, weights=~tables.row_asked[state.rows], minlength=len(state)) > 0
         offered &= ~(tables.row_asked[state.rows] & elastic[state.row_job]) | state.row_held
         effective = state.remaining[state.row_job] / state.row_time
-        jobs: list[dict[str, Any]] = []
+        jobs: dict[int, dict[str, Any]] = {}
         row_of: dict[tuple[int, str, int], int] = {}
-        for k, j in enumerate(state.job.tolist()):
+        for k in self._considered(state).tolist():
+            j = int(state.job[k])
             job = tables.jobs[j]
-            jobs.append(
-                {
-                    "id": job.id,
-                    "arrival_s": float(tables.arrival[j]),
-                    "restart_s": float(tables.restart[j]),
-                    "restarts": max(0, int(state.restarts[k]) - 1),
-                    "remaining_examples": max(1e-9, float(state.remaining[k])),
-                    "attained_gpu_s": float(state.attained[k]),
-                    "configurations": [],
-                }
-            )
+            jobs[k] = {
+                "id": job.id,
+                "arrival_s": float(tables.arrival[j]),
+                "restart_s": float(tables.restart[j]),
+                "restarts": max(0, int(state.restarts[k]) - 1),
+                "remaining_examples": max(1e-9, float(state.remaining[k])),
+                "attained_gpu_s": float(state.attained[k]),
+                "configurations": [],
+            }
             if np.isfinite(tables.deadline[j]) and tables.deadline[j] > state.now:
-                jobs[-1]["deadline_s"] = float(tables.deadline[j])
+                jobs[k]["deadline_s"] = float(tables.deadline[j])
         columns = (state.row_job, state.row_type, state.row_gpus, effective, state.rows)
         for k, t, gpus, rate, row in zip(*(column[offered].tolist() for column in columns), strict=True):
             name = tables.types[t]
-            if (k, name, gpus) in row_of:
+            if (k, name, gpus) in row_of or k not in jobs:
                 continue
             row_of[k, name, gpus] = row
             jobs[k]["configurations"].append({"gpu_type": name, "gpus": gpus, "throughput": rate})
         for k in state.running.tolist():
             row = int(state.held[k])
             jobs[k]["holds"] = {"gpu_type": tables.types[tables.row_type[row]], "gpus": int(tables.row_gpus[row])}
-        return jobs, row_of
+        return list(jobs.values()), row_of
+
+    def _considered(self, state: State) -> IntArray:
+        """Return the jobs that the scheduler is told of: those that run, and of very many others the smallest."""
+        if len(state.waiting) <= _MOST_WAITING:
+            return np.arange(len(state))
+        sizes = np.full(len(state), np.inf)
+        np.minimum.at(sizes, state.row_job, state.row_gpus * state.row_time)
+        some = state.waiting[np.argsort(sizes[state.waiting], kind="stable")[:_MOST_WAITING]]
+        return np.sort(np.concatenate([state.running, some]))
 
 
 def embedded(objective: str) -> Callable[[State], IntArray]:

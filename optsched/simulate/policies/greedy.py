@@ -22,7 +22,10 @@ class Ladders:
         self.steps: list[dict[int, list[int]]] = [{} for _ in range(len(state))]
         self.rate: dict[tuple[int, int], float] = {}
         self.time: dict[tuple[int, int], float] = {}
-        order = np.lexsort((state.row_gpus, state.row_type, state.row_job))
+        asked = state.tables.row_asked[state.rows]
+        elastic = np.bincount(state.row_job, weights=~asked, minlength=len(state)) > 0
+        order = np.lexsort((-state.row_rate, state.row_gpus, state.row_type, state.row_job))
+        order = order[~(asked & elastic[state.row_job])[order]]  # these policies choose the best batch
         table = (state.rows, state.row_job, state.row_type, state.row_rate, state.row_time)
         for row, job, t, rate, left in zip(*(a[order].tolist() for a in table), strict=True):
             ladder = self.steps[job].setdefault(t, [])
