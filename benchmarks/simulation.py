@@ -6,8 +6,8 @@
     python benchmarks/simulation.py packing DATA [--orders 10]
     python benchmarks/simulation.py philly DATA [--gpus gpu=1000/8]
 
-DATA is a folder with the measured tables (``arrivals_philly_a.csv``, ``throughput.csv``, ``curves.csv``, ``philly.csv``,
-``openb_nodes.csv``, ``openb_pods.csv``).
+DATA is a folder with the measured tables: ``arrivals_philly_a.csv`` and ``_b``, ``throughput.csv``, ``curves.csv``,
+``philly.csv``, ``openb_nodes.csv``, ``openb_pods.csv``.
 """
 
 from __future__ import annotations
