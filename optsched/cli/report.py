@@ -9,12 +9,16 @@ from optsched.checker.placement import found_places
 from optsched.checker.recompute import Truth
 from optsched.checker.traffic import sent_by
 from optsched.cli.terminal import MOST_ROWS, Terminal, console, print_rest, table
+from optsched.cli.wording import clock, percent_up, sentence, times
 from optsched.instance import Instance
 from optsched.instance.pools import pools, resources
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation
 
 __all__ = ["MOST_ROWS", "console", "print_rest", "print_result", "table"]
+
+_MOST_WAITING = 10
+"""Most jobs that wait which are named."""
 
 
 def print_result(instance: Instance, result: Result) -> None:
@@ -23,7 +27,10 @@ def print_result(instance: Instance, result: Result) -> None:
     if result.allocations:
         rated = any(a.gbps is not None for a in result.allocations)
         placed = any(a.placement for a in result.allocations)
-        numbers = ("GPUs", "nodes", "PS", "batch", *(["Gb/s"] if rated else []), "examples/s", "progress")
+        work = _work(instance, result)
+        costs = any(cost for _, cost in work.values())
+        ends = [*(["done in"] if work else []), *(["total cost"] if costs else [])]
+        numbers = ("GPUs", "nodes", "PS", "batch", *(["Gb/s"] if rated else []), "examples/s", "progress", *ends)
         page = table("job", "GPU type", "site", *numbers, left=3)
         if placed:
             page.add_column("GPUs on servers", overflow="fold")
@@ -41,6 +48,7 @@ def print_result(instance: Instance, result: Result) -> None:
                 *rate,
                 f"{a.throughput:.4g}",
                 f"{a.progress:.3f}",
+                *_cells(work.get(a.job), len(ends)),
                 *([_places(a)] if placed else []),
             )
         terminal.print(page)
@@ -49,12 +57,24 @@ def print_result(instance: Instance, result: Result) -> None:
         _print_pools(terminal, instance, result)
         if rated:
             _print_links(terminal, instance, result)
-    for waiting in result.waiting[:MOST_ROWS]:
+    for waiting in result.waiting[:_MOST_WAITING]:
         terminal.print(f"waits: {waiting.job}" + (f" ({waiting.reason})" if waiting.reason else ""))
-    print_rest(terminal, result.waiting, "jobs wait")
+    if (more := len(result.waiting) - _MOST_WAITING) > 0:
+        terminal.print(f"{more} more wait (--json and --out have all)")
     for note in (*_unmeasured(instance), *result.notes):
         terminal.print(f"note: {note}", style="dim")
+    if instance.decides == "counts" and result.allocations:
+        terminal.print(
+            "decided on counts: pools are large enough, and each job has its fewest nodes; that all fit on the servers "
+            'at once is not promised (for that, the instance decides on "placement")',
+            style="dim",
+        )
     _print_summary(terminal, result)
+
+
+def _cells(work: tuple[float, float] | None, columns: int) -> list[str]:
+    """Return when a job is done and what it costs, in as many columns as there are."""
+    return [""] * columns if work is None else [clock(work[0]), f"{work[1]:.2f}"][:columns]
 
 
 def _print_pools(terminal: Terminal, instance: Instance, result: Result) -> None:
@@ -128,14 +148,36 @@ def _print_links(terminal: Terminal, instance: Instance, result: Result) -> None
 
 
 def _print_summary(terminal: Terminal, result: Result) -> None:
-    method = f"{result.formulation} on {result.backend}" if result.backend else result.formulation
-    times = f"build {result.build_s:.2f} s, solve {result.solve_s:.2f} s, in all {result.total_s:.2f} s"
+    head = sentence(result.status, result.gap, result.stopped)
     if result.value is None:
-        terminal.print(f" ({result.stopped}): {result.reason}", head=result.status)
+        terminal.print(f": {result.reason}" if result.reason else "", head=head)
         return
-    proof = "no bound" if result.bound is None else f"bound {result.bound:.6g}, gap {100 * (result.gap or 0):.3g} %"
-    terminal.print(f" ({result.stopped}): {result.objective.name} {result.value:.6g}, {proof}", head=result.status)
+    terminal.print(f": {_proof(result.objective.name, result.value, result.bound)}", head=head)
     for goal in result.goals[1:]:
-        proof = "no bound" if goal.bound is None else f"bound {goal.bound:.6g}, gap {100 * (goal.gap or 0):.3g} %"
-        terminal.print(f"  then {goal.objective.name} {goal.value:.6g}, {proof}")
-    terminal.print(f"{method}; {times}; checked; hash {result.hash}")
+        within = "" if goal.gap is None else f", within {percent_up(goal.gap)}"
+        terminal.print(f"  then {_proof(goal.objective.name, goal.value, goal.bound)}{within}")
+    method = f"{result.formulation} on {result.backend}" if result.backend else result.formulation
+    terminal.print(
+        f"{method}; {times(result.total_s, build=result.build_s, solve=result.solve_s)}; checked; hash {result.hash}"
+    )
+
+
+def _proof(name: str, value: float, bound: float | None) -> str:
+    return f"{name} {value:.6g}" + ("" if bound is None else f", bound {bound:.6g}")
+
+
+def _work(instance: Instance, result: Result) -> dict[str, tuple[float, float]]:
+    """Return the seconds from now until each job ends, and what it costs until then, where its work is known.
+
+    As long as it holds what the plan gives it: work over goodput, and what a restart takes.
+    """
+    truth = Truth(instance)
+    found = {}
+    for a in result.allocations:
+        job = truth.jobs[a.job]
+        goodput = a.throughput * truth.efficiency(job, a)
+        if job.remaining_examples is not None and goodput > 0:
+            seconds = truth.lost_seconds(job, a) + job.remaining_examples / goodput
+            price = truth.prices[a.site].get(a.gpu_type) or 0.0
+            found[a.job] = seconds, price * a.gpus * seconds / 3600
+    return found

@@ -61,11 +61,11 @@ def test_equal_pieces_are_folded_and_unmeasured_curves_named(run: Run, tmp_path:
 
 @pytest.mark.parametrize("kind", ["mps", "lp"])
 def test_export(run: Run, network: Path, tmp_path: Path, kind: str) -> None:
-    written = run("export", network, "--out", f"m.{kind}", "--exclude", "merge, homes", "--encoding", "incremental")
+    written = run("export", network, "--out", f"m.{kind}", "--exclude", "merge, domains", "--encoding", "incremental")
     assert written.returncode == 0, written.stderr
     assert "formulation network" in written.stdout
     text = (tmp_path / f"m.{kind}").read_text()
-    assert "encoding incremental; without homes, merge" in text
+    assert "encoding incremental; without domains, merge" in text
     assert ("x[" if kind == "mps" else "x(") in text
     told = json.loads(run("export", network, "--out", f"m.{kind}", "--json").stdout)
     assert told["factor"] == (-1 if kind == "mps" else 1)

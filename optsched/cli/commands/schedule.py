@@ -89,6 +89,7 @@ def schedule(
 def _print(instance: Instance, made: Schedule) -> None:
     """Print which job runs when with what, who is left out, and what was proven."""
     from optsched.cli.terminal import MOST_ROWS, console, print_rest, table
+    from optsched.cli.wording import clock
 
     terminal = console()
     now = instance.now_s
@@ -105,10 +106,10 @@ def _print(instance: Instance, made: Schedule) -> None:
                 str(run.gpus),
                 str(run.nodes),
                 batch,
-                _clock(run.start_s - now),
-                _clock(run.end_s - now),
-                "" if deadline is None else _clock(deadline - now),
-                "" if deadline is None else _clock(deadline - run.end_s),
+                clock(run.start_s - now),
+                clock(run.end_s - now),
+                "" if deadline is None else clock(deadline - now),
+                "" if deadline is None else clock(deadline - run.end_s),
             )
         terminal.print(page)
         print_rest(terminal, made.runs, "jobs (all are in the file that --out writes)")
@@ -122,21 +123,17 @@ def _print(instance: Instance, made: Schedule) -> None:
     _print_summary(terminal, made)
 
 
-def _clock(seconds: float) -> str:
-    """Return seconds as h:mm:ss, with a sign if they are negative."""
-    whole = round(abs(seconds))
-    sign = "-" if seconds < 0 and whole else ""
-    return f"{sign}{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
-
-
 def _print_summary(terminal: Terminal, made: Schedule) -> None:
-    times = f"build {made.build_s:.2f} s, solve {made.solve_s:.2f} s, in all {made.total_s:.2f} s"
+    from optsched.cli.wording import sentence, times
+
+    head = sentence(made.status, made.gap, made.stopped)
     if made.value is None:
-        terminal.print(f" ({made.stopped}): {made.reason}", head=made.status)
+        terminal.print(f": {made.reason}" if made.reason else "", head=head)
         return
-    proof = "no bound" if made.bound is None else f"bound {made.bound:.6g}, gap {100 * (made.gap or 0):.3g} %"
+    bound = "" if made.bound is None else f", bound {made.bound:.6g}"
     method = f"{made.formulation} on {made.backend}" if made.backend else made.formulation
     if made.tick_s:
         method += f", ticks of {made.tick_s:.3g} s"
-    terminal.print(f" ({made.stopped}): {made.horizon.objective} {made.value:.6g}, {proof}", head=made.status)
-    terminal.print(f"{method}; {times}; checked; hash {made.hash}")
+    terminal.print(f": {made.horizon.objective} {made.value:.6g}{bound}", head=head)
+    parts = times(made.total_s, build=made.build_s, solve=made.solve_s)
+    terminal.print(f"{method}; {parts}; checked; hash {made.hash}")

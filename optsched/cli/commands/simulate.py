@@ -79,7 +79,7 @@ def simulate(
     list_policies: Annotated[bool, typer.Option("--list", help="List the policies, and stop.")] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Simulate scheduling policies on a workload, and compare completion times."""
+    """Simulate scheduling policies on a workload. Completion times side by side."""
     from optsched.cli.progress import shown_steps
     from optsched.simulate.workload import save
     from optsched.simulate.world import Options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from optsched.problem.formulation import ModelOptions
 
 __all__ = ["check", "export", "solve"]
+
+_PACKING = 1.0
+"""Seconds for telling whether a plan of counts fits on the servers."""
 
 
 def solve(
@@ -80,6 +84,12 @@ def solve(
             threads=threads,
             progress=progress,
         )
+    if loaded.decides == "counts" and result.allocations:
+        from optsched.problem.placement.counts import unplaceable
+
+        unpacked = unplaceable(loaded, result.allocations, time.monotonic() + _PACKING)
+        told = (f"{one}; an instance that decides: placement has a plan for its servers" for one in unpacked)
+        result = replace(result, notes=(*result.notes, *told))
     # it is of the instance as it stands in the file, and of what was asked for beside it
     result = replace(result, instance=fingerprint(loaded), limits=limits)
     if out is not None:
