@@ -23,6 +23,7 @@ from optsched.cli.commands.list import formulations, objectives, schema
 from optsched.cli.commands.pareto import pareto
 from optsched.cli.commands.predict import fit, predict, suggest_measurements
 from optsched.cli.commands.schedule import schedule
+from optsched.cli.commands.serve import serve
 from optsched.cli.commands.share import share
 from optsched.cli.commands.simulate import simulate
 from optsched.cli.commands.solve import check, export, solve
@@ -42,6 +43,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     schedule,
     federate,
     simulate,
+    serve,
     fit,
     predict,
     suggest_measurements,

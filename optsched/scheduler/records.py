@@ -51,7 +51,7 @@ class LiveJob(Job, frozen=True):
         return 0.0 if self.checkpoint_interval_s is None else self.checkpoint_interval_s / 2
 
 
-class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What to do with one job. It names what the job shall hold, so that doing it twice is harmless.
 
     allocation

@@ -17,7 +17,7 @@ from optsched.scheduler.records import Kind, LiveJob
 __all__ = ["Flight", "Remembered", "State", "given_up", "held_now", "holding_of", "learned_of", "reported"]
 
 
-class Flight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Flight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """An action whose end is not known yet: what the job held before it, and what it is to hold after it."""
 
     kind: Kind
@@ -25,7 +25,7 @@ class Flight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     after: Holding | None = None
 
 
-class Remembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Remembered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What is remembered of one job.
 
     holds
