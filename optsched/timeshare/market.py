@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, distinct
 from optsched.errors import InputError, shown
 
 __all__ = ["Columns", "Market", "Pairs", "columns", "market", "merged"]
@@ -50,6 +50,8 @@ class Market:
         How many equal jobs each row stands for ("kinds"), shape ``(jobs,)``. All other numbers are of one of them.
     pairs
         Pairs that may share GPUs; None: jobs run alone.
+    pair_kind
+        Of a market that was merged: for each pair of the market it was made from, the pair here that stands for it.
     """
 
     throughput: FloatArray
@@ -58,6 +60,7 @@ class Market:
     weight: FloatArray
     many: FloatArray
     pairs: Pairs | None = None
+    pair_kind: IntArray | None = None
 
     @property
     def jobs(self) -> int:
@@ -205,19 +208,65 @@ def columns(of: Market) -> Columns:
 def merged(of: Market, *data: FloatArray) -> tuple[Market, IntArray, list[FloatArray]]:
     """Return the market with equal jobs as kinds, the kind of each job, and the kinds' rows of the data.
 
-    Jobs are equal whose throughputs, gangs, weights and rows of ``data``, shape ``(jobs,)`` each, are. Equal
-    jobs can swap, so that some optimum treats them equally. A market with pairs, whose kinds its maker
-    has named, and one where hardly any two are equal stay as they are.
+    Jobs are equal whose throughputs, gangs, weights and rows of ``data``, shape ``(jobs,)`` each, are, and that have
+    as many pairs with jobs of every kind, equally fast: a partition that color refinement finds. Some optimum of a
+    linear program treats the members of such a partition equally (Grohe, Kersting, Mladenov and Selman, ESA'14). A
+    market in which hardly any two are equal stays as it is.
     """
     same = np.arange(of.jobs)
-    if of.pairs is not None:
-        return of, same, list(data)
-    table = np.ascontiguousarray(np.column_stack([of.throughput, of.gang, of.weight, *data]) + 0.0)
+    table = np.ascontiguousarray(np.column_stack([of.throughput, of.gang, of.weight, of.many, *data]) + 0.0)
     key = table @ np.random.default_rng(0).random(table.shape[1])  # equal rows have equal keys: sorting one number
     _, example, kind = np.unique(key, return_index=True, return_inverse=True)
+    if of.pairs is not None:
+        kind = _refined(kind, of.pairs)
+        _, example = np.unique(kind, return_index=True)
     if len(example) > of.jobs // 2 or not np.array_equal(table[example][kind], table):
         return of, same, list(data)
     many: FloatArray = np.bincount(kind, weights=of.many).astype(np.float64)
     rows: NDArray[np.int64] = example
     small = Market(of.throughput[rows], of.capacity, of.gang[rows], of.weight[rows], many)
+    if of.pairs is not None:
+        small = _with_kinds_of_pairs(small, of.pairs, kind)
     return small, kind, [d[rows] for d in data]
+
+
+def _equal_rows(table: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return one of each set of equal rows, and the set of each row: by sorting one key where no two sets share it."""
+    key = table @ np.random.default_rng(0).random(table.shape[1])
+    _, example, number = np.unique(key, return_index=True, return_inverse=True)
+    return (example, number) if np.array_equal(table[example][number], table) else distinct(table)
+
+
+def _refined(kind: IntArray, pairs: Pairs) -> IntArray:
+    """Return the coarsest refinement of kinds in which equal jobs have equally many equal pairs with each kind."""
+    first, second = pairs.job.T
+    fast, slow = pairs.throughput.T
+    flipped = np.column_stack([pairs.gpu_type, slow, fast])
+    every = np.concatenate([np.column_stack([pairs.gpu_type, fast, slow]), flipped])
+    _, number = _equal_rows(every)
+    job, other = np.concatenate([first, second]), np.concatenate([second, first])
+    speed = number
+    draw = np.random.default_rng(1)
+    count = int(kind.max(initial=-1)) + 1
+    while True:
+        _, met = np.unique(speed * count + kind[other], return_inverse=True)
+        word = draw.integers(0, 2**63, int(met.max(initial=-1)) + 1, dtype=np.uint64)
+        signature = np.zeros(len(kind), dtype=np.uint64)
+        np.add.at(signature, job, word[met])  # sums of whole numbers: in any order
+        _, digest = np.unique(signature, return_inverse=True)
+        _, finer = np.unique(kind * len(kind) + digest, return_inverse=True)
+        if int(finer.max(initial=-1)) + 1 == count:
+            return kind
+        kind, count = finer, int(finer.max()) + 1
+
+
+def _with_kinds_of_pairs(small: Market, pairs: Pairs, kind: IntArray) -> Market:
+    """Return a market of kinds with one pair for all pairs of two kinds that are equally fast."""
+    both = kind[pairs.job]
+    rates = pairs.throughput
+    turn = (both[:, 0] > both[:, 1]) | ((both[:, 0] == both[:, 1]) & (rates[:, 0] > rates[:, 1]))
+    both, rates = np.where(turn[:, None], both[:, ::-1], both), np.where(turn[:, None], rates[:, ::-1], rates)
+    table = np.column_stack([both, pairs.gpu_type, rates])
+    example, pair_kind = _equal_rows(table)
+    some = Pairs(both[example], pairs.gpu_type[example], rates[example])
+    return replace(small, pairs=some, pair_kind=pair_kind)

@@ -142,11 +142,14 @@ def shares(
     fraction = np.zeros((of.jobs, of.types))
     fraction[ways.first[alone], ways.gpu_type[alone]] = time[alone] / of.many[ways.first[alone]]
     gap = relative(abs(bound - value), value)
+    paired = time[~alone]
+    if of.pair_kind is not None:  # equal pairs share their time evenly
+        paired = (paired / np.bincount(of.pair_kind, minlength=len(paired)))[of.pair_kind]
     return Shares(
         policy,
         "optimal" if gap <= GAP else "feasible",
         fraction[kind],
-        time[~alone],
+        paired,
         now.rate[kind],
         value,
         bound,

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 
-from optsched._util.arrays import FloatArray, IntArray
+from optsched._util.arrays import FloatArray, IntArray, run_starts
 from optsched.errors import SolverError
 from optsched.solvers import Limits, RunContext, highs
 from optsched.solvers.linear import LinearModel
 from optsched.timeshare.linear_program import Needs, Point, Programme
+from optsched.timeshare.market import Columns
 
 __all__ = ["solve"]
 
+_MANY_PAIRS = 4_000
+"""Pairs beyond which columns are generated."""
+_EACH = 4
+"""Pairs of each job to begin with."""
+_GAIN = 1e-10
+"""Gain of a column, relative to the worth of all GPUs, that is rounding."""
 _ROUNDS = 50
 """Linearizations of curved needs, at most; each doubles the digits, four are usual."""
 
@@ -32,7 +41,66 @@ def solve(of: Programme) -> Point:
 
 
 def _linear(of: Programme, needs: Needs, level: float, steps: int) -> Point:
-    """Solve the programme with its needs linearized at a level."""
+    """Solve the programme with its needs linearized at a level, by column generation where there are many pairs.
+
+    Pairs enter where the duals of a smaller program say that they gain (Ford and Fulkerson, Management Science 5
+    (1958)); the end is an optimum of all.
+    """
+    pairs = np.flatnonzero(of.columns.second >= 0)
+    if len(pairs) <= _MANY_PAIRS:
+        return _with_columns(of, needs, level, steps)
+    active = of.columns.second < 0
+    active[pairs[_promising(of, pairs)]] = True
+    while True:
+        kept = np.flatnonzero(active)
+        found = _with_columns(_some(of, kept), needs, level, steps)
+        if found.time is None or len(kept) == len(active):
+            return found if len(kept) == len(active) else _with_columns(of, needs, level, steps)
+        gain = _gains(of, found)
+        gain[active | of.barred] = 0.0
+        better = np.flatnonzero(gain > _GAIN * float(np.abs(found.prices * of.market.capacity).sum() or 1.0))
+        if not len(better):
+            time = np.zeros(len(active))
+            time[kept] = found.time
+            return replace(found, time=time)
+        active[better[np.argsort(-gain[better], kind="stable")[: 2 * of.market.jobs]]] = True
+
+
+def _promising(of: Programme, pairs: IntArray) -> IntArray:
+    """Return which pairs make the most of a GPU for each of their jobs."""
+    ways, fastest = of.columns, of.market.fastest
+    first, second = ways.first[pairs], ways.second[pairs]
+    both = ways.rate_first[pairs] / fastest[first] + ways.rate_second[pairs] / fastest[second]
+    order = np.argsort(-both, kind="stable")
+    chosen = np.zeros(len(pairs), dtype=bool)
+    for who in (first, second):
+        rank = np.argsort(who[order], kind="stable")
+        sorted_ = order[rank]
+        begin = run_starts(who[sorted_])
+        place = np.arange(len(sorted_)) - np.repeat(begin, np.diff(begin, append=len(sorted_)))
+        chosen[sorted_[place < _EACH]] = True
+    return np.flatnonzero(chosen)
+
+
+def _some(of: Programme, kept: IntArray) -> Programme:
+    """Return a programme with some of the columns."""
+    ways = Columns(*(getattr(of.columns, field.name)[kept] for field in fields(Columns)))
+    return replace(of, columns=ways, barred=of.barred[kept])
+
+
+def _gains(of: Programme, point: Point) -> FloatArray:
+    """Return by how much each column would gain at the duals of a point, shape ``(n,)``."""
+    ways = of.columns
+    worth, price = point.pressure + of.worth, point.prices + of.price
+    rents = np.broadcast_to(np.asarray(point.rents), of.market.jobs)
+    gain: FloatArray = worth[ways.first] * ways.rate_first - ways.gang * price[ways.gpu_type] - rents[ways.first]
+    two = np.flatnonzero(ways.second >= 0)
+    gain[two] += worth[ways.second[two]] * ways.rate_second[two] - rents[ways.second[two]]
+    return gain
+
+
+def _with_columns(of: Programme, needs: Needs, level: float, steps: int) -> Point:
+    """Solve the programme with its needs linearized at a level, all columns at once."""
     market, ways = of.market, of.columns
     jobs, types = market.jobs, market.types
     capacity = np.where(market.capacity > 0, market.capacity, 1.0)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optsched.timeshare import Market, Shares, finish_time, hierarchical, makespan, market, max_min, throughput
+from optsched.timeshare import Market, Pairs, Shares, finish_time, hierarchical, makespan, market, max_min, throughput
 from optsched.timeshare.certificate import level_bound, value_bound
 from optsched.timeshare.linear_program import Point
-from optsched.timeshare.market import columns
+from optsched.timeshare.market import columns, merged
 from tests.support.markets import Dense, random_market
 
 few = settings(max_examples=20, deadline=None)
@@ -101,3 +101,57 @@ def test_any_prices_bound(seed: int, pairs: bool, data: st.DataObject) -> None:
     best = dense.best(of.many / of.fastest, np.zeros(of.jobs))
     assert best is not None
     assert value_bound(of, ways, some, np.zeros(of.jobs), 1 / of.fastest, np.zeros(of.types)) >= best[0] * (1 - 1e-9)
+
+
+def apart(of: Market) -> tuple[Market, np.ndarray]:
+    """Return a market whose kinds are single jobs, with a pair for any two of them that their kinds pair."""
+    assert of.pairs is not None
+    each = np.repeat(np.arange(of.jobs), of.many.astype(int))
+    job, where, rates = [], [], []
+    for (a, b), k, (fast, slow) in zip(of.pairs.job, of.pairs.gpu_type, of.pairs.throughput, strict=True):
+        for i in np.flatnonzero(each == a):
+            for j in np.flatnonzero(each == b):
+                if a != b or i < j:
+                    job.append((i, j))
+                    where.append(k)
+                    rates.append((fast, slow))
+                if a == b and i < j and fast != slow:  # either of two copies may be the first
+                    job.append((j, i))
+                    where.append(k)
+                    rates.append((fast, slow))
+    pairs = Pairs(np.array(job), np.array(where), np.array(rates))
+    made = market(of.throughput[each], of.capacity, gang=of.gang[each], weight=of.weight[each], pairs=pairs)
+    return made, each
+
+
+@few
+@given(seed=seeds)
+def test_kinds_with_pairs_are_their_jobs(seed: int) -> None:
+    of = random_market(seed, pairs=True)
+    of = market(of.throughput, of.capacity, gang=of.gang, weight=of.weight, many=3 * of.many, pairs=of.pairs)
+    if of.pairs is None or not len(of.pairs):
+        return
+    single, each = apart(of)
+    assert merged(single)[0].jobs <= of.jobs or single.jobs < 2 * of.jobs
+    for lexicographic in (False, True):
+        found, kinds = max_min(single, lexicographic=lexicographic), max_min(of, lexicographic=lexicographic)
+        fits(single, found)
+        assert found.status == "optimal"
+        assert found.value == pytest.approx(kinds.value, rel=1e-6)
+    assert found.rate == pytest.approx(kinds.rate[each], rel=1e-5)
+
+
+def test_many_pairs_are_generated_as_they_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    from optsched.timeshare import simplex
+
+    for seed in range(12):
+        of = random_market(seed, pairs=True)
+        whole = max_min(of), throughput(of)
+        monkeypatch.setattr(simplex, "_MANY_PAIRS", 0)
+        monkeypatch.setattr(simplex, "_EACH", 1)
+        parts = max_min(of), throughput(of)
+        monkeypatch.undo()
+        for one, other in zip(whole, parts, strict=True):
+            fits(of, other)
+            assert other.value == pytest.approx(one.value, rel=1e-7)
+            assert other.status == one.status == "optimal"
