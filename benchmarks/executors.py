@@ -22,8 +22,8 @@ from rich.table import Table
 from optsched._util.executors import RayExecutor, local_pool
 from optsched.instance.generators.workload import generate
 from optsched.problem.build import build_problem
-from optsched.search.prices.newton import Spread, descend, first_guess
-from optsched.search.prices.table import table_of
+from optsched.search.prices.newton import DistributedTable, descend, first_guess
+from optsched.search.prices.table import price_table
 
 SIZES = (2_000, 10_000, 40_000)
 RUNS = 5
@@ -68,9 +68,9 @@ def main() -> None:
             problem = build_problem(
                 generate(CURVES, {"t4": jobs // 20, "v100": jobs // 40, "a100": jobs // 80}, jobs, seed=1)
             )
-            table, _ = table_of(problem)
+            table, _ = price_table(problem)
             guess = first_guess(table)
-            spreads = {name: Spread(table, executor) for name, executor in sides.items()}
+            spreads = {name: DistributedTable(table, executor) for name, executor in sides.items()}
             times: dict[str, list[float]] = {name: [] for name in ("", *sides)}
             for _ in range(2 if quick else RUNS + 1):
                 prices = {}

@@ -83,7 +83,7 @@ def levels(now: Problem) -> tuple[float, float, int]:
     found = highest_level(now, deadline=None, gap=0.0)
     seconds = time.perf_counter() - began
     value = checked(now, found.rows)
-    return seconds, (found.bound - value) / value, found.questions
+    return seconds, (found.bound - value) / value, found.subproblems
 
 
 def integer(now: Problem) -> tuple[float, float]:
@@ -137,7 +137,7 @@ def main() -> None:
         "rows",
         "GPUs",
         "levels: s, gap",
-        "questions",
+        "subproblems",
         "HiGHS: s, gap",
         "ratio",
         "in order: s, levels",

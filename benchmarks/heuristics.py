@@ -28,7 +28,7 @@ from optsched.search.heuristics.marginal_gain import marginal_gain
 from optsched.search.heuristics.pop import partitioned
 from optsched.search.heuristics.speedup import speed_up
 from optsched.search.max_min import highest_level
-from optsched.search.prices import price, relaxed
+from optsched.search.prices import dual_prices, price
 from optsched.solvers import Limits, RunContext
 
 LIMIT = 20.0
@@ -44,7 +44,7 @@ def until() -> float:
 
 def bettered(now: Problem, seed: int) -> np.ndarray:
     """Return the price-guided greedy plan, bettered around itself."""
-    prices = relaxed(now).prices
+    prices = dual_prices(now).prices
     first = price_greedy(now, prices, until())
     context = RunContext(Limits(until(), seed=seed))
     return neighbourhoods(now, first, context, costs=now.configurations.costs(prices))
@@ -52,7 +52,7 @@ def bettered(now: Problem, seed: int) -> np.ndarray:
 
 SUMS: dict[str, Side] = {
     "prices, 1e-4": lambda now, seed: price(now, deadline=until(), gap=1e-4).rows,
-    "price-greedy": lambda now, seed: price_greedy(now, relaxed(now).prices, until()),
+    "price-greedy": lambda now, seed: price_greedy(now, dual_prices(now).prices, until()),
     "neighbourhoods": bettered,
     "lp-rounding": lambda now, seed: lp_rounding(now, until()),
     "marginal-gain": lambda now, seed: marginal_gain(now, until()),
@@ -104,7 +104,7 @@ def main() -> None:
     for jobs, hosts in ((100, False),) if quick else ((512, False), (512, True), (2_048, False)):
         cases = [problem(jobs, seed=seed, hosts=hosts) for seed in seeds]
         name = f"sum, {jobs:,} jobs{', CPU, memory' * hosts}"
-        tables.append(told(name, cases, SUMS, lambda now: relaxed(now).bound))
+        tables.append(told(name, cases, SUMS, lambda now: dual_prices(now).bound))
     for jobs in (60,) if quick else (256, 1_024):
         cases = [least(problem(jobs, seed=seed)) for seed in seeds]
         tables.append(told(f"max-min, {jobs:,} jobs", cases, LEAST, levelled))

@@ -33,7 +33,7 @@ from optsched.instance.pools import Pool
 from optsched.problem.configurations import ConfigurationColumns, Configurations
 from optsched.problem.problem import Problem
 from optsched.search.heuristics.marginal_gain import marginal_gain
-from optsched.search.prices import price, relaxed
+from optsched.search.prices import dual_prices, price
 
 NODES, EACH = 64, 4
 FLOOR = 0.01
@@ -194,7 +194,7 @@ def runs(jobs: Jobs, seconds: float, seed: int) -> dict[str, tuple[float, float,
         tell(f"prices, gap {gap:g} of the sum", began, placed(some, priced.rows))
     best = found["prices, gap 1e-07 of the sum"][2]
     began = now()
-    bound = 1 / (1 / FLOOR - relaxed(everything).bound / jobs.count)
+    bound = 1 / (1 / FLOOR - dual_prices(everything).bound / jobs.count)
     ended = now()
     found["bound of all matrices"] = ended[0] - began[0], ended[1] - began[1], bound, 0, f"gap {bound / best - 1:.2%}"
     for name, posed in (("marginal gain, sum of speed-ups", summed), ("marginal gain, 1/FLOOR - 1/speed-up", some)):

@@ -23,7 +23,7 @@ from optsched.search.heuristics.marginal_gain import improve, improving_rows, ma
 from optsched.search.heuristics.pop import partitioned, shares, subproblem
 from optsched.search.heuristics.speedup import speed_up
 from optsched.search.max_min import highest_level
-from optsched.search.prices import relaxed
+from optsched.search.prices import dual_prices
 from optsched.search.solve import HEURISTICS
 from optsched.solvers import Limits, RunContext, highs
 from tests.support.builders import cluster, instance, job, listed
@@ -56,7 +56,7 @@ def keeps(problem: Problem, rows: np.ndarray) -> bool:
 @settings(max_examples=100, derandomize=True, deadline=None)
 @given(problem=problems(), parts=st.integers(1, 4))
 def test_plans_keep_the_capacities(problem: Problem, parts: int) -> None:
-    assert keeps(problem, price_greedy(problem, relaxed(problem).prices))
+    assert keeps(problem, price_greedy(problem, dual_prices(problem).prices))
     assert keeps(problem, partitioned(problem, parts, 0))
     assert keeps(problem, speed_up(problem))
     rounded = lp_rounding(problem)
@@ -83,7 +83,7 @@ def test_neighbourhoods_better_a_plan_step_by_step() -> None:
     ]
     problem = problem_of(jobs, [100.0, 40.0])
     first = marginal_gain(problem)
-    prices = relaxed(problem).prices
+    prices = dual_prices(problem).prices
     found = neighbourhoods(problem, first, RunContext(Limits()), costs=problem.configurations.costs(prices))
     assert keeps(problem, found)
     assert problem.total(Plan(first)) < 0.99 * problem.total(Plan(found))
@@ -94,7 +94,7 @@ def test_neighbourhoods_better_a_plan_step_by_step() -> None:
 def test_the_relaxation_bounds_every_plan(problem: Problem) -> None:
     best = optimum(problem)
     if best is not None:
-        assert relaxed(problem).bound >= best - 1e-7 * max(1.0, abs(best))
+        assert dual_prices(problem).bound >= best - 1e-7 * max(1.0, abs(best))
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)

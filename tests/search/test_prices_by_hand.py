@@ -7,10 +7,10 @@ import pytest
 
 from optsched.search.prices import polish as search
 from optsched.search.prices import price
-from optsched.search.prices.dual import dual_bound, look
+from optsched.search.prices.dual import dual_bound, evaluate
 from optsched.search.prices.grouping import grouped
 from optsched.search.prices.newton import descend, first_guess
-from optsched.search.prices.table import table_of
+from optsched.search.prices.table import price_table
 from tests.support.priced_arrays import Row, problem_of
 
 
@@ -67,7 +67,7 @@ def test_prices_prove_that_there_is_no_plan(monkeypatch):
 
 
 def test_a_plan_that_moves_of_single_jobs_do_not_find(monkeypatch):
-    monkeypatch.setattr(search, "repaired", lambda table, seen, units: None)
+    monkeypatch.setattr(search, "repair", lambda table, seen, units: None)
     jobs = [[Row(1, (2, 0)), Row(1.5, (0, 1))], [Row(1, (2, 0)), Row(1.2, (0, 1))]]
     found = price(problem_of(jobs, [2, 1], required=[0, 1]), deadline=None, gap=0)
     assert found.value == found.bound == 2.5
@@ -130,9 +130,9 @@ def random_problem(seed: int, jobs: int, several: bool):
 @pytest.mark.parametrize("several", [False, True])
 def test_a_pass_agrees_with_plain_loops(several):
     problem = random_problem(0, 40, several)
-    table, _ = table_of(problem)
+    table, _ = price_table(problem)
     prices = np.array([0.3, 0.7, 0.05])
-    seen = look(table, prices)
+    seen = evaluate(table, prices)
     own = problem.configurations
     cost = np.zeros(len(own))
     for row, resource, amount in zip(*own.used, strict=True):
@@ -149,12 +149,12 @@ def test_a_pass_agrees_with_plain_loops(several):
 @pytest.mark.parametrize("several", [False, True])
 def test_falling_temperatures_lead_to_the_least_dual(several):
     problem = random_problem(1, 300, several)
-    table, _ = table_of(problem)
+    table, _ = price_table(problem)
     prices = first_guess(table)
     duals = []
     for temperature in (0.1, 0.01, 0.001):
         prices = descend(table, prices, temperature, 20).prices
-        duals.append(look(table, prices).dual)
+        duals.append(evaluate(table, prices).dual)
     assert duals[0] > duals[1] >= duals[2] * (1 - 1e-9)
     found = price(problem, deadline=None, gap=1e-6)
     assert found.gap <= 1e-6

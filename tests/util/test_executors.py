@@ -15,8 +15,8 @@ from optsched.prediction.curves.fitted import load_curves
 from optsched.problem.build import build_problem
 from optsched.search.prices import newton as smoothing
 from optsched.search.prices import price
-from optsched.search.prices.newton import Spread, descend, first_guess
-from optsched.search.prices.table import table_of
+from optsched.search.prices.newton import DistributedTable, descend, first_guess
+from optsched.search.prices.table import price_table
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,10 +69,10 @@ def test_solves_are_work_for_an_executor_like_any_other(case, pool):
 
 @pytest.mark.parametrize("rows", [1, 700, 10**9])
 def test_blocks_come_together_to_the_whole(case, rows):
-    table, _ = table_of(build_problem(case))
+    table, _ = price_table(build_problem(case))
     guess = first_guess(table)
     with ThreadPoolExecutor(1) as threads:
-        spread = Spread(table, threads, rows)
+        spread = DistributedTable(table, threads, rows)
         assert spread.ranges[-1][1] == table.groups
         parts = descend(table, guess, 0.01, 3, spread)
     assert np.allclose(parts.prices, descend(table, guess, 0.01, 3).prices, rtol=1e-9)

@@ -1,4 +1,4 @@
-"""What a plan leaves over is handed out, where nobody loses by it."""
+"""Allocate idle GPUs without reducing any job's value."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from optsched.search.prices import price
 __all__ = ["fill_idle"]
 
 _GAP = 1e-3
-"""Relative gap to which prices hand out."""
+"""Relative gap of the price engine."""
 
 
 def fill_idle(problem: Problem, rows: IntArray, deadline: float | None = None) -> IntArray:
-    """Return a plan that gives no job less than a feasible one does, and leaves nothing that a job could gain by.
+    """Return a plan in which no job has less than in a feasible one, and no job can gain from idle GPUs.
 
-    A minimum says nothing of the jobs above it, so its optima may leave GPUs idle. The rows that give no job less than
-    it has are a problem of prices, for the sum of the jobs' own values; then each job steps up by the gain in its own.
+    A minimum ignores the jobs above it, so an optimal plan may leave GPUs idle. The price engine maximizes the sum of
+    the jobs' own values over the rows that give no job less than it has; marginal gain then fills what is left.
 
     Parameters
     ----------

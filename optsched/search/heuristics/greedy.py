@@ -1,4 +1,4 @@
-"""Price-guided greedy: jobs take their best rows at given prices, in the order of what they are worth by cost."""
+"""Price-guided greedy: jobs take their best rows at given prices, by decreasing ratio of value to cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def price_greedy(problem: Problem, prices: FloatArray, deadline: float | None = 
 
     The greedy by "pseudo-utility" of multi-dimensional knapsacks (Pirkul, Nav. Res. Logist. 34 (1987)), for multiple
     choice: required jobs first, then by value over what the best row costs at prices; each job takes the row of the
-    largest reduced value ``v_c - a_c'p`` that still fits. What is left is handed out by marginal gain.
+    largest reduced value ``v_c - a_c'p`` that still fits. Marginal gain fills the residual capacity.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Large neighbourhoods of counts: some jobs are decided anew by a solver, in the room that the others leave them.
+"""Large neighbourhood search over counts: a solver decides some jobs anew in the residual capacity of the others.
 
 Shaw, "Using constraint programming and local search methods to solve vehicle routing problems" (CP'98), with a
-neighbourhood that grows as long as it is solved to optimality, and shrinks where it is not.
+neighbourhood that grows while it is solved to optimality, and shrinks otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["neighbourhoods"]
 _FIRST, _LEAST = 16, 4
 """Jobs of the first neighbourhood, and of the smallest."""
 _SECONDS = 1.0
-"""Most for one neighbourhood."""
+"""Time limit of one neighbourhood."""
 _PATIENCE = 20
 """Neighbourhoods without a better plan after which the search ends."""
 

@@ -1,4 +1,4 @@
-"""LP rounding: what the LP relaxation decides whole stays, and the rest is handed out by marginal gain."""
+"""LP rounding: fix the integral part of the LP relaxation's solution, and fill the rest by marginal gain."""
 
 from __future__ import annotations
 

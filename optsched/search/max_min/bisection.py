@@ -1,4 +1,4 @@
-"""The highest level that all jobs that count can reach at once."""
+"""The highest level that all counted jobs can reach at once, by bisection."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Plan, Problem
-from optsched.search.max_min.feasible_level import reach
+from optsched.search.max_min.feasible_level import feasible_at_level
 
-__all__ = ["Leveled", "highest_level"]
+__all__ = ["HighestLevel", "highest_level"]
 
 
 @dataclass(frozen=True)
-class Leveled:
-    """What a level search found.
+class HighestLevel:
+    """The result of the bisection.
 
     rows
-        A plan of that least value, the row of each job, shape ``(jobs,)``; None where none was found.
+        A plan of that minimum, the row of each job, shape ``(jobs,)``; None if none was found.
     bound
-        Proven: no plan has a greater least value.
+        Proven upper bound on the minimum of any plan.
     questions
-        How often it was asked whether all jobs can reach a level.
+        How many subproblems were solved: can all jobs reach a level?
     """
 
     rows: IntArray | None
     bound: float
-    questions: int
+    subproblems: int
 
 
 def highest_level(
@@ -38,20 +38,20 @@ def highest_level(
     gap: float,
     known: IntArray | None = None,
     tell: Callable[[float | None, float], None] | None = None,
-) -> Leveled:
-    """Find the greatest least value of the jobs that count, each a party of its own, by bisection over all values.
+) -> HighestLevel:
+    """Maximize the minimum value of the counted jobs, each a party of its own, by bisection over all values.
 
-    Whether all can reach a level is a problem of prices: each takes what costs it least among the rows that
-    reach it, and the dual proves where there is not enough for all. An optimum is one of the rows' values, and once
-    the next one is refused it is proven, without the loose relaxation of ``z <= sum v x``. Bisection over a bottleneck
+    Whether all can reach a level is a subproblem for the price engine: each job takes the cheapest of its rows that
+    reach it, and the dual proves where capacity does not suffice. The optimum is one of the rows' values, and is proven
+    once the next value is refuted, without the loose relaxation of ``z <= sum v x``. Bisection over a bottleneck
     objective: Edmonds and Fulkerson, J. Comb. Theory 8 (1970).
 
     Parameters
     ----------
     known
-        A feasible plan, shape ``(jobs,)``, from whose level the search goes up.
+        A feasible plan, shape ``(jobs,)``: the search starts above its level.
     tell
-        Called with the best level and the bound after each answer.
+        Called with the best level and the bound after each subproblem.
     """
     counted = problem.party >= 0
     jobs = int(counted.sum())
@@ -60,11 +60,11 @@ def highest_level(
     if known is not None and len(values):
         low = int(np.searchsorted(values, problem.total(Plan(known)) * (1 + 1e-12), side="right")) - 1
     proven = len(values)  # the number of the least level that is refused
-    high, questions, prices = proven, 0, None
+    high, subproblems, prices = proven, 0, None
     while high - low > 1 and (low < 0 or values[high - 1] > values[low] * (1 + gap)):
         middle = (low + high) // 2
-        found = reach(problem, counted, float(values[middle]), jobs, deadline=deadline, prices=prices)
-        prices, questions = found.prices, questions + 1
+        found = feasible_at_level(problem, counted, float(values[middle]), jobs, deadline=deadline, prices=prices)
+        prices, subproblems = found.prices, subproblems + 1
         if found.rows is not None and found.count == jobs:
             low, rows = middle, found.rows
             low = int(np.searchsorted(values, problem.total(Plan(rows)) * (1 + 1e-12), side="right")) - 1
@@ -73,7 +73,7 @@ def highest_level(
             proven = middle if found.most < jobs else proven
         if tell is not None:
             tell(None if low < 0 else float(values[low]), _bound(values, proven))
-    return Leveled(rows, _bound(values, proven), questions)
+    return HighestLevel(rows, _bound(values, proven), subproblems)
 
 
 def _bound(values: FloatArray, proven: int) -> float:
@@ -81,7 +81,7 @@ def _bound(values: FloatArray, proven: int) -> float:
 
 
 def candidates(problem: Problem) -> FloatArray:
-    """Return the values that the least value can have, increasing; none where some job that counts cannot run."""
+    """Return the possible values of the minimum, increasing; empty if some counted job cannot run."""
     table, counted = problem.configurations, problem.party >= 0
     if not counted.any() or np.any(np.diff(table.first)[counted] == 0):
         return np.empty(0)

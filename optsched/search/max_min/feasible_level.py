@@ -1,4 +1,4 @@
-"""How many jobs can reach a level at once: a sum over jobs, which the price engine solves."""
+"""Which levels are feasible: how many jobs can reach a level at once, a sum over jobs for the price engine."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from optsched.problem.problem import Plan, Problem
 from optsched.search.prices import price
 from optsched.solvers import Limits, RunContext
 
-__all__ = ["Reach", "reach"]
+__all__ = ["LevelFeasibility", "feasible_at_level"]
 
 _WHOLE = 1e-6
 """What a bound on a number of jobs may be off by rounding."""
 _LARGE = 200_000
-"""Rows up to which HiGHS takes on what prices leave open."""
+"""Rows up to which HiGHS decides what prices leave open."""
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How many jobs reach their levels.
+class LevelFeasibility:
+    """How many jobs can reach their levels.
 
     rows
-        A plan of ``count`` such jobs, the row of each job, shape ``(jobs,)``; None where no plan was found.
+        A plan in which ``count`` jobs do, the row of each job, shape ``(jobs,)``; None if no plan was found.
     most
         Proven bound on the number in any plan; -1 if there is no plan.
     prices
-        For the next question.
+        Start of the next subproblem.
     """
 
     rows: IntArray | None
@@ -45,7 +45,7 @@ class Reach:
         return self.most == (self.count if self.rows is not None else -1)
 
 
-def reach(
+def feasible_at_level(
     problem: Problem,
     who: NDArray[np.bool_],
     level: FloatArray | float,
@@ -53,8 +53,8 @@ def reach(
     *,
     deadline: float | None,
     prices: FloatArray | None = None,
-) -> Reach:
-    """Find a plan in which as many jobs as possible reach a level, until ``wanted`` do or it is proven that none has.
+) -> LevelFeasibility:
+    """Maximize the number of jobs that reach a level, until ``wanted`` do or no plan is proven to have so many.
 
     Parameters
     ----------
@@ -63,19 +63,19 @@ def reach(
     level
         Value to reach, of all or of each job.
     wanted
-        A number that is enough, or to have refused; more than there are for the most that is possible.
+        The number that suffices; more than there are jobs for the maximum.
     """
     job = problem.configurations.job
     levels = np.broadcast_to(np.asarray(level, dtype=np.float64), len(who))
     value = (who[job] & (problem.value >= levels[job])).astype(np.float64)
-    keep = _telling(problem, value)
+    keep = _relevant_rows(problem, value)
     table, value = some_rows(problem.configurations, keep, ""), value[keep]
     asked = replace(problem.summed, configurations=table, value=value)
     # 0.4 of a job: with that gap, a bound is below the next whole number
     jobs = int(who.sum())
     gap = 0.4 / max(1, jobs)
     found = price(asked, deadline=deadline, gap=gap, start=prices, enough=None if wanted > jobs else wanted - 0.5)
-    answer = _reach(found.rows, value, found.bound, found.prices)
+    answer = _feasibility(found.rows, value, found.bound, found.prices)
     if not (answer.exact or answer.count >= wanted or answer.most < wanted or len(value) > _LARGE):
         answer = _by_integers(asked, answer, found.bound, RunContext(Limits(deadline, gap)))
     if answer.rows is None:
@@ -83,8 +83,8 @@ def reach(
     return replace(answer, rows=np.where(answer.rows >= 0, np.flatnonzero(keep)[answer.rows], -1))
 
 
-def _by_integers(asked: Problem, answer: Reach, bound: float, context: RunContext) -> Reach:
-    """Return the answer that HiGHS gives, where prices left it open."""
+def _by_integers(asked: Problem, answer: LevelFeasibility, bound: float, context: RunContext) -> LevelFeasibility:
+    """Decide by HiGHS what prices left open."""
     from optsched.solvers import highs
 
     built = formulation("configuration").forms["linear"](asked, DEFAULT)
@@ -94,10 +94,10 @@ def _by_integers(asked: Problem, answer: Reach, bound: float, context: RunContex
         return replace(answer, rows=None, count=0, most=-1)
     rows = answer.rows if outcome.values is None else built.read(outcome.values).rows
     bound = bound if outcome.bound is None else min(bound, outcome.bound)
-    return _reach(rows, asked.value, bound, answer.prices)
+    return _feasibility(rows, asked.value, bound, answer.prices)
 
 
-def _telling(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
+def _relevant_rows(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
     """Return the rows that an answer may need, shape ``(n,)``.
 
     Without those that count nothing where their job may as well wait, and those that take no less than the first of
@@ -123,9 +123,9 @@ def _telling(problem: Problem, value: FloatArray) -> NDArray[np.bool_]:
     return keep
 
 
-def _reach(rows: IntArray | None, value: FloatArray, bound: float, prices: FloatArray | None) -> Reach:
+def _feasibility(rows: IntArray | None, value: FloatArray, bound: float, prices: FloatArray | None) -> LevelFeasibility:
     count = 0 if rows is None else round(float(value[rows[rows >= 0]].sum()))
     most = (
         -1 if bound == -np.inf else len(value) if bound == np.inf else int(np.floor(bound + _WHOLE * max(1.0, bound)))
     )
-    return Reach(rows, count, max(most, count) if rows is not None else most, prices)
+    return LevelFeasibility(rows, count, max(most, count) if rows is not None else most, prices)

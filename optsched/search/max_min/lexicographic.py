@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.configurations import some_rows, with_resource
 from optsched.problem.problem import Problem
-from optsched.search.max_min.feasible_level import Reach, reach
+from optsched.search.max_min.feasible_level import LevelFeasibility, feasible_at_level
 
 __all__ = ["Lexicographic", "lexicographic"]
 
@@ -69,7 +69,7 @@ class _State:
         rows = self.rows[self.open]
         return np.sort(np.where(rows >= 0, self.problem.value[rows], 0.0))
 
-    def ask(self, level: float, wanted: int, deadline: float | None, forced: int | None = None) -> Reach:
+    def ask(self, level: float, wanted: int, deadline: float | None, forced: int | None = None) -> LevelFeasibility:
         """Ask how many open jobs can reach a level, one of them perhaps by force; rows are the problem's."""
         keep, must = self.keep, self.must
         job = self.problem.configurations.job
@@ -85,7 +85,7 @@ class _State:
         if self.prices is not None:  # limits have been added since
             prices = np.zeros(len(table.capacity))
             prices[: len(self.prices)] = self.prices
-        found = reach(asked, self.open, level, wanted, deadline=deadline, prices=prices)
+        found = feasible_at_level(asked, self.open, level, wanted, deadline=deadline, prices=prices)
         if found.rows is None:
             return found
         of_row = np.flatnonzero(keep)

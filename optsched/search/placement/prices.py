@@ -14,7 +14,7 @@ from optsched.problem.configurations import repeated, some_rows
 from optsched.problem.problem import Problem
 from optsched.search.placement.domains import PlacementDomains, placement_domains
 from optsched.search.placement.reduced_costs import Columns, ReducedCosts, dual_of, loss_of
-from optsched.search.prices import price, relaxed
+from optsched.search.prices import dual_prices, price
 
 __all__ = ["RowPrices", "price_domains", "price_pools"]
 
@@ -103,7 +103,7 @@ def price_domains(problem: Problem, deadline: float | None, error: float = _ERRO
         if dual < least:
             best, least = prices, dual
         columns = columns.joined(costs.columns(*((6, _WIDE) if number < 2 else (3, _NARROW))))
-        found = relaxed(_of_columns(problem, domains, columns), deadline, prices)
+        found = dual_prices(_of_columns(problem, domains, columns), deadline, prices)
         prices = found.prices
         if least - found.bound <= _CLOSE * abs(least) or (deadline is not None and time.monotonic() > deadline):
             break
@@ -132,7 +132,7 @@ def _first_prices(problem: Problem, deadline: float | None) -> FloatArray:
     keep = np.zeros(len(table), dtype=bool)
     keep[order[run_starts(*(of[order] for of in (table.job, columns.pool, columns.gpus, columns.servers)))]] = True
     part = replace(problem, configurations=some_rows(table, keep, ""), value=problem.value[keep])
-    return relaxed(part, deadline).prices
+    return dual_prices(part, deadline).prices
 
 
 def _of_columns(problem: Problem, domains: PlacementDomains, columns: Columns) -> Problem:

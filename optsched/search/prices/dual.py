@@ -1,4 +1,4 @@
-"""Passes over the table at given prices: the Lagrangian dual, and how far each row is from its job's best."""
+"""Evaluate the Lagrangian dual at given prices, and the loss of each row against its job's best row."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Problem
-from optsched.search.prices.table import ROOM, Table, relieved
+from optsched.search.prices.table import ROOM, PriceTable, relieved
 
-__all__ = ["BLOCK", "Look", "dual_bound", "look", "spans"]
+__all__ = ["BLOCK", "DualPoint", "dual_bound", "evaluate", "spans"]
 
 BLOCK = 32_768
 """Rows at a time: their few temporary arrays of 8 bytes stay in a second-level cache."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What one pass sees.
+class DualPoint:
+    """The Lagrangian dual at given prices.
 
     prices
-        Shape ``(resources,)``, per unit of ``Table.scale``.
+        Shape ``(resources,)``, per unit of ``PriceTable.scale``.
     dual
-        The Lagrangian dual in units of ``Table.scale``.
+        The Lagrangian dual in units of ``PriceTable.scale``.
     loss
-        The best reduced value of its group, less the row's own, >= 0: shape ``(n,)``.
+        Best reduced value of the row's group less its own, >= 0: shape ``(n,)``.
     best
         A row of each group without loss, shape ``(groups,)``.
     used
-        What all units take on those rows, shape ``(resources,)``.
+        What all units use on those rows, shape ``(resources,)``.
     """
 
     prices: FloatArray
@@ -39,14 +39,14 @@ class Look:
     used: FloatArray
 
 
-def spans(table: Table, rows: int = BLOCK) -> list[tuple[int, int]]:
-    """Return ranges of groups of about so many rows each."""
+def spans(table: PriceTable, rows: int = BLOCK) -> list[tuple[int, int]]:
+    """Return ranges of groups of about ``rows`` rows each."""
     cuts = np.searchsorted(table.first, np.arange(0, len(table) + rows, rows))
     cuts = np.unique(np.minimum(np.append(cuts, table.groups), table.groups))
     return list(zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True))
 
 
-def look(table: Table, prices: FloatArray, loss: FloatArray | None = None) -> Look:
+def evaluate(table: PriceTable, prices: FloatArray, loss: FloatArray | None = None) -> DualPoint:
     """Evaluate the dual ``b'p + sum_g m_g max_c (v_c - a_c'p)`` and its argmax.
 
     Parameters
@@ -70,7 +70,7 @@ def look(table: Table, prices: FloatArray, loss: FloatArray | None = None) -> Lo
         owner = np.repeat(np.arange(begin, end), size)[ties] if len(ties) > end - begin else np.arange(begin, end)[::-1]
         best[owner] = ties + low
         dual += float(table.many[begin:end] @ most)
-    return Look(prices, dual, loss, best, table.used(best, table.many))
+    return DualPoint(prices, dual, loss, best, table.used(best, table.many))
 
 
 def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float:
@@ -84,7 +84,7 @@ def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float
     prices
         Of the resources, shape ``(resources,)``; those without a limit are priced at 0.
     move_price
-        Of one more move; 0 where moves are not limited.
+        Price of one more reallocation; 0 where reallocations are not limited.
     """
     table = problem.configurations
     limited = np.isfinite(table.capacity)

@@ -1,4 +1,4 @@
-"""The price engine: prices, a plan near them, and a proof of how good it is."""
+"""The engine behind sums over jobs: shadow prices, a plan near them, and a proven bound."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray
 from optsched._util.numeric import relative
 from optsched.problem.problem import Plan, Problem
-from optsched.search.prices.dual import Look, dual_bound, look
+from optsched.search.prices.dual import DualPoint, dual_bound, evaluate
 from optsched.search.prices.grouping import Groups
-from optsched.search.prices.newton import Descent, Spread, descend, first_guess
-from optsched.search.prices.polish import State, greedy, impossible, kernels, polished
-from optsched.search.prices.table import Table, table_of
+from optsched.search.prices.newton import Descent, DistributedTable, descend, first_guess
+from optsched.search.prices.polish import State, polish, prove_infeasible, repair_and_fill, solve_kernels
+from optsched.search.prices.table import PriceTable, price_table
 
-__all__ = ["Priced", "price", "relaxed"]
+__all__ = ["Priced", "dual_prices", "price"]
 
 COLD: tuple[float, ...] = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
-"""Temperatures as parts of a job's best value: from one at which all compete to one at which few do.
+"""Temperatures as fractions of a job's best value: from one at which all rows compete to one at which few do.
 Newton's method converges in two to four steps when the temperature falls by about three."""
 WARM: tuple[float, ...] = (0.01, 0.001, 0.0003)
-"""From prices that are known to a few percent."""
+"""The same from prices that are known to a few percent."""
 STEPS = 8
-"""Newton steps at one temperature, at most."""
+"""Limit on the Newton steps at one temperature."""
 SAMPLE = 2048
-"""Groups that the first temperatures look at: the error of their prices, about 1/sqrt(SAMPLE), is less
-than the next temperatures have to bridge anyway."""
+"""Groups that the first temperatures sample: the error of their prices, about 1/sqrt(SAMPLE), is less than the next
+temperatures have to bridge anyway."""
 SAMPLED_FROM = 0.03
-"""Temperatures from which a sample does."""
+"""Lowest temperature at which a sample suffices."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Priced:
     prices
         Objective per unit of each resource, shape ``(resources,)``.
     move_price
-        Objective per move more; 0 where moves are not limited.
+        Objective per additional reallocation; 0 where reallocations are not limited.
     passes
-        Passes over the table (those over samples are not counted).
+        Passes over the table, not counting those over samples.
     notes
-        What was done, for people.
+        What was done.
     """
 
     rows: IntArray | None
@@ -80,22 +80,22 @@ def price(
     enough: float | None = None,
     executor: Executor | None = None,
 ) -> Priced:
-    """Find a plan of a sum objective, and bound all others.
+    """Find a plan for a sum objective, and a bound on all plans.
 
     Parameters
     ----------
     deadline
         On the clock of ``time.monotonic``; None: no limit.
     gap
-        Relative gap that is good enough, >= 0.
+        Relative gap that is accepted, >= 0.
     start
         Prices to begin from, e.g. the last round's: shape ``(resources,)``, nan for what has none yet.
     start_move
-        Price of a move to begin from, where ``start`` is given and moves are limited.
+        Price of a reallocation to begin from, where ``start`` is given and reallocations are limited.
     enough
-        A value that ends the search once a plan has it, or once it is proven that none has.
+        End the search once a plan has this value, or once no plan is proven to have it.
     executor
-        Passes over the table, in blocks; None: this process does.
+        Evaluates the dual in blocks; None: this process does.
 
     Raises
     ------
@@ -105,14 +105,14 @@ def price(
     if problem.objective.aggregate != "sum":
         raise ValueError(f"prices serve sums over jobs, and {problem.objective.name} is none")
     nothing = np.zeros(len(problem.configurations.capacity))
-    table, groups = table_of(problem)
+    table, groups = price_table(problem)
     if np.any(np.diff(table.first) == 0):
         return Priced(None, None, -np.inf, nothing, notes=("a required job has no configuration that fits",))
     if table.groups == 0:
         return Priced(np.empty(0, dtype=np.int64), 0.0, 0.0, nothing)
     known = None if start is None else np.append(start, start_move)
     found, note = _descent(table, known, deadline, executor)
-    seen = look(table, found.prices)
+    seen = evaluate(table, found.prices)
     state = State(
         table,
         seen,
@@ -125,18 +125,20 @@ def price(
     state = state.noting(note) if note else state
     if groups.merged:
         state = state.noting(f"{problem.configurations.jobs} jobs are {groups.count} kinds")
-    state = greedy(state, _at_best(table, seen))
+    state = repair_and_fill(state, _at_best(table, seen))
     if state.units is None:
-        state = impossible(state)
+        state = prove_infeasible(state)
     if not state.done:
-        state = polished(state)
+        state = polish(state)
     if not state.done:
-        state = kernels(state)
+        state = solve_kernels(state)
     return _priced(problem, groups, state)
 
 
-def relaxed(problem: Problem, deadline: float | None = None, start: FloatArray | None = None) -> Priced:
-    """Find prices near the least dual, and the bound that they prove, without a plan; parameters as of :func:`price`.
+def dual_prices(problem: Problem, deadline: float | None = None, start: FloatArray | None = None) -> Priced:
+    """Find prices near the minimum of the dual, and the bound that they prove, without a plan.
+
+    Parameters as of :func:`price`.
 
     Raises
     ------
@@ -145,20 +147,20 @@ def relaxed(problem: Problem, deadline: float | None = None, start: FloatArray |
     """
     if problem.objective.aggregate != "sum":
         raise ValueError(f"prices serve sums over jobs, and {problem.objective.name} is none")
-    table, groups = table_of(problem)
+    table, groups = price_table(problem)
     if np.any(np.diff(table.first) == 0) or table.groups == 0:
         return price(problem, deadline=deadline, gap=0.0)
     found, _ = _descent(table, None if start is None else np.append(start, 0.0), deadline, None)
-    seen = look(table, found.prices)
+    seen = evaluate(table, found.prices)
     return _priced(problem, groups, State(table, seen, deadline, 0.0, bound=seen.dual, passes=found.passes + 1))
 
 
 def _descent(
-    table: Table, start: FloatArray | None, deadline: float | None, executor: Executor | None
+    table: PriceTable, start: FloatArray | None, deadline: float | None, executor: Executor | None
 ) -> tuple[Descent, str]:
-    """Return prices near the least dual, and a note: temperatures fall, the first of them over a sample.
+    """Return prices near the minimum of the dual, and a note: temperatures fall, the first of them over a sample.
 
-    From known prices, the last temperature alone is tried first: Newton's method settles there where they are near.
+    From known prices, the last temperature is tried first: Newton's method converges there if they are close.
     """
     prices, temperatures, sample = first_guess(table), COLD, table
     warm = start is not None and not np.isnan(start).all()
@@ -170,16 +172,19 @@ def _descent(
         # any fixed seed does: equal input gives an equal sample
         groups = np.random.default_rng(0).choice(table.groups, SAMPLE, replace=False)
         sample = table.take(np.sort(groups))
-    spread = None if executor is None else Spread(table, executor)
-    passes, note = 0, "" if spread is None else f"passes over {len(spread.ranges)} blocks on {type(executor).__name__}"
+    distributed = None if executor is None else DistributedTable(table, executor)
+    passes, note = (
+        0,
+        "" if distributed is None else f"passes over {len(distributed.ranges)} blocks on {type(executor).__name__}",
+    )
     for number, temperature in enumerate(temperatures):
         rough = temperature >= SAMPLED_FROM and sample is not table
         try:
-            found = descend(sample if rough else table, prices, temperature, STEPS, None if rough else spread)
-        except Exception as error:  # whatever befalls an executor: the table is here, too
-            if spread is None:
+            found = descend(sample if rough else table, prices, temperature, STEPS, None if rough else distributed)
+        except Exception as error:  # an executor may fail in any way; this process has the table, too
+            if distributed is None:
                 raise
-            spread, note = None, f"the executor failed ({type(error).__name__}: {error}); passes in this process"
+            distributed, note = None, f"the executor failed ({type(error).__name__}: {error}); passes in this process"
             found = descend(table, prices, temperature, STEPS)
         prices = found.prices
         passes += 0 if rough else found.passes
@@ -189,15 +194,15 @@ def _descent(
     return Descent(prices, passes), note
 
 
-def _at_best(table: Table, seen: Look) -> IntArray:
-    """Return the plan, seldom feasible, of every unit on a row of its group without loss."""
+def _at_best(table: PriceTable, seen: DualPoint) -> IntArray:
+    """Return the plan, rarely feasible, with every unit on a row of its group without loss."""
     units = np.zeros(len(table), dtype=np.int64)
     units[seen.best] = table.many
     return units
 
 
 def _priced(problem: Problem, groups: Groups, state: State) -> Priced:
-    """Return what was found in the terms of the problem, with the bound recomputed."""
+    """Return the result in terms of the problem, with the bound recomputed."""
     table = state.table
     prices = np.zeros(len(problem.configurations.capacity) + 1)
     prices[table.number] = state.seen.prices * table.scale
@@ -216,7 +221,7 @@ def _priced(problem: Problem, groups: Groups, state: State) -> Priced:
     return Priced(rows, value, float(max(bound, value)), prices[:-1], move_price, state.passes, state.notes)
 
 
-def _expanded(problem: Problem, groups: Groups, table: Table, units: IntArray) -> IntArray:
+def _expanded(problem: Problem, groups: Groups, table: PriceTable, units: IntArray) -> IntArray:
     """Return the row of each job: the first jobs of a group take its first rows."""
     held = np.flatnonzero(units)
     offset = np.repeat(table.offset[held], units[held])  # by group, as the jobs are below

@@ -1,4 +1,4 @@
-"""The kernel: the few rows between which a best plan must choose, as small linear or integer programs."""
+"""The kernel: the few rows among which an optimal plan chooses, as small linear or integer programs."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray, components, positions
-from optsched.search.prices.dual import Look
-from optsched.search.prices.table import ROOM, Table
+from optsched.search.prices.dual import DualPoint
+from optsched.search.prices.table import ROOM, PriceTable
 from optsched.solvers import highs
 from optsched.solvers.base import Limits, RunContext
 from optsched.solvers.linear import LinearModel
 
-__all__ = ["Kernel", "Solved", "kernel", "largest_part", "relaxed", "solved"]
+__all__ = ["Kernel", "KernelSolution", "kernel", "largest_part", "solve_integer", "solve_relaxation"]
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """Groups with one row left stay on it; the others choose among ``rows``.
+    """Groups with a single row left are fixed; the others choose among ``rows``.
 
     rows
         Shape ``(k,)``, increasing.
@@ -50,15 +50,15 @@ class Kernel:
 
 
 @dataclass(frozen=True)
-class Solved:
-    """What a kernel's program says.
+class KernelSolution:
+    """The solution of a kernel's program.
 
     units
         The plan, whole for an integer program, with parts for a linear one: shape ``(n,)``; None where there is none.
     prices
         Duals of the capacities of a linear program, shape ``(resources,)``; None for an integer one.
     bound
-        On the value of the plans of the kernel, in units of ``Table.scale``; None where there is none.
+        On the value of the plans of the kernel, in units of ``PriceTable.scale``; None where there is none.
     infeasible
         Whether the kernel is proven to hold no plan.
     """
@@ -69,7 +69,7 @@ class Solved:
     infeasible: bool = False
 
 
-def kernel(table: Table, seen: Look, most: float, units: IntArray | None) -> Kernel:
+def kernel(table: PriceTable, seen: DualPoint, most: float, units: IntArray | None) -> Kernel:
     """Return the kernel of all rows of a loss of at most ``most``, and of those that a plan holds.
 
     Each unit takes exactly one row, so that a row's value can be counted from the best reduced value
@@ -155,27 +155,27 @@ def largest_part(core: Kernel) -> int:
     return int(np.bincount(part[core.place]).max(initial=0))
 
 
-def relaxed(core: Kernel, deadline: float | None) -> Solved:
+def solve_relaxation(core: Kernel, deadline: float | None) -> KernelSolution:
     """Solve the linear relaxation of a kernel."""
     if _overfull(core):
-        return Solved(infeasible=True)
+        return KernelSolution(infeasible=True)
     if len(core.rows) == 0:
-        return Solved(core.fixed.astype(np.float64), None, core.fixed_value)
+        return KernelSolution(core.fixed.astype(np.float64), None, core.fixed_value)
     model, _ = _model(core, np.ones(len(core.many), dtype=bool), core.fixed_value)
     outcome = highs.solve(model, RunContext(Limits(deadline, 0.0)), relaxed=True)
     if outcome.values is None or outcome.duals is None:
-        return Solved(infeasible=outcome.status == "infeasible")
+        return KernelSolution(infeasible=outcome.status == "infeasible")
     units = core.fixed.astype(np.float64)
     units[core.rows] = outcome.values
-    return Solved(units, np.maximum(0.0, outcome.duals[: len(core.left)]), outcome.objective)
+    return KernelSolution(units, np.maximum(0.0, outcome.duals[: len(core.left)]), outcome.objective)
 
 
-def solved(core: Kernel, units: IntArray | None, deadline: float | None, gap: float) -> Solved:
+def solve_integer(core: Kernel, units: IntArray | None, deadline: float | None, gap: float) -> KernelSolution:
     """Solve a kernel to a relative gap, from a plan of it; parts that share nothing are solved on their own."""
     if _overfull(core):
-        return Solved(infeasible=True)
+        return KernelSolution(infeasible=True)
     if len(core.rows) == 0:
-        return Solved(core.fixed.astype(np.float64), None, core.fixed_value)
+        return KernelSolution(core.fixed.astype(np.float64), None, core.fixed_value)
     count, part = _parts(core)
     found = core.fixed.astype(np.float64)
     bound: float | None = core.fixed_value
@@ -191,10 +191,10 @@ def solved(core: Kernel, units: IntArray | None, deadline: float | None, gap: fl
             until = now + (deadline - now) / (count - number)
         outcome = highs.solve(model, RunContext(Limits(until, gap)), start=start)
         if outcome.status == "infeasible":
-            return Solved(infeasible=True)
+            return KernelSolution(infeasible=True)
         chosen = start if outcome.values is None else outcome.values
         if chosen is None:
-            return Solved()
+            return KernelSolution()
         found[core.rows[columns]] = np.rint(chosen)
         bound = None if bound is None or outcome.bound is None else bound + outcome.bound - share
-    return Solved(found, None, bound)
+    return KernelSolution(found, None, bound)

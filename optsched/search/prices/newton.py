@@ -18,27 +18,27 @@ from optsched._util.arrays import FloatArray
 from optsched._util.executors import Blocks
 from optsched._util.newton import Local, minimize
 from optsched.search.prices.dual import spans
-from optsched.search.prices.table import Table
+from optsched.search.prices.table import PriceTable
 
-__all__ = ["Descent", "Spread", "descend", "first_guess"]
+__all__ = ["Descent", "DistributedTable", "descend", "first_guess"]
 
 _NEGLIGIBLE = 30.0
-"""Rows this many temperatures below the best have a weight of e^-30 and are left out."""
+"""Rows this many temperatures below the best have a weight below e^-30 and are skipped."""
 
 SPREAD = 200_000
-"""Rows of a block that travels: a few MB, which take no longer to send than some passes over them."""
+"""Rows of a block on another process: a few MB, which are sent in the time of some evaluations."""
 
 
 @dataclass(frozen=True)
 class Descent:
-    """Prices, shape ``(resources,)``, the passes that they took, and whether Newton's method came to rest."""
+    """Prices, shape ``(resources,)``, the number of evaluations, and whether Newton's method converged."""
 
     prices: FloatArray
     passes: int
     settled: bool = True
 
 
-def first_guess(table: Table) -> FloatArray:
+def first_guess(table: PriceTable) -> FloatArray:
     """Return half the mean value per unit of each resource, over the rows that use it."""
     value, count = np.zeros(table.resources), np.zeros(table.resources)
     rows = np.arange(0, len(table), max(1, len(table) // 20_000))
@@ -50,23 +50,25 @@ def first_guess(table: Table) -> FloatArray:
     return 0.5 * value / np.maximum(count, 1.0)
 
 
-def descend(table: Table, prices: FloatArray, temperature: float, steps: int, spread: Spread | None = None) -> Descent:
-    """Minimize the smoothed dual over prices >= 0 by at most so many Newton steps.
+def descend(
+    table: PriceTable, prices: FloatArray, temperature: float, steps: int, distributed: DistributedTable | None = None
+) -> Descent:
+    """Minimize the smoothed dual over prices >= 0 in at most ``steps`` Newton steps.
 
     Parameters
     ----------
     temperature
-        As a part of each group's best value.
-    spread
-        The table in blocks on other processes, which pass over them.
+        As a fraction of each group's best value.
+    distributed
+        The table in blocks on other processes, which evaluate them.
     """
     best = np.maximum.reduceat(table.value, table.first[:-1])
     heat = temperature * np.where(best > 0, best, 1.0)
-    # the longest step; a price that nothing tells of may rise by a mean job's best value
+    # the longest step; a price that no row informs may rise by a mean job's best value
     roof = 4.0 * np.maximum(first_guess(table), prices)
     roof[roof == 0] = 1.0
     found = minimize(
-        lambda at: _evaluate(table, at, heat, spread),
+        lambda at: _evaluate(table, at, heat, distributed),
         prices,
         steps=steps,
         tolerance=1e-9,
@@ -76,20 +78,20 @@ def descend(table: Table, prices: FloatArray, temperature: float, steps: int, sp
     return Descent(found.point, found.evaluations, found.settled)
 
 
-class Spread:
-    """A table in blocks on an executor, each of about so many rows."""
+class DistributedTable:
+    """A table in blocks of about ``rows`` rows on an executor."""
 
-    def __init__(self, table: Table, executor: Executor, rows: int = SPREAD) -> None:
+    def __init__(self, table: PriceTable, executor: Executor, rows: int = SPREAD) -> None:
         self.ranges = spans(table, rows)
         self._blocks = Blocks(executor, [table.part(begin, end) for begin, end in self.ranges])
 
     def collect(self, prices: FloatArray, heat: FloatArray) -> list[Local]:
-        """Return what a pass collects of each block."""
+        """Evaluate the smoothed dual of each block."""
         return self._blocks.map(_collect, [(prices, heat[begin:end]) for begin, end in self.ranges])
 
 
-def _evaluate(table: Table, prices: FloatArray, heat: FloatArray, spread: Spread | None) -> Local:
-    parts = [_collect(table, prices, heat)] if spread is None else spread.collect(prices, heat)
+def _evaluate(table: PriceTable, prices: FloatArray, heat: FloatArray, distributed: DistributedTable | None) -> Local:
+    parts = [_collect(table, prices, heat)] if distributed is None else distributed.collect(prices, heat)
     return Local(
         float(table.capacity @ prices) + sum(part.value for part in parts),
         table.capacity - np.sum([part.gradient for part in parts], axis=0),
@@ -97,8 +99,8 @@ def _evaluate(table: Table, prices: FloatArray, heat: FloatArray, spread: Spread
     )
 
 
-def _collect(table: Table, prices: FloatArray, heat: FloatArray) -> Local:
-    """Return what the units of a table add to the smoothed dual, what they use, and the covariance of that."""
+def _collect(table: PriceTable, prices: FloatArray, heat: FloatArray) -> Local:
+    """Return the smoothed dual of a table's units, what they use, and the covariance of what they use."""
     resources = table.resources
     value = 0.0
     used, squares = np.zeros(resources), np.zeros((resources, resources))

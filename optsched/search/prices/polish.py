@@ -9,39 +9,39 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched._util.numeric import relative
-from optsched.search.prices.dual import Look, look
-from optsched.search.prices.kernel import Kernel, Solved, kernel, largest_part, relaxed, solved
-from optsched.search.prices.repair import feasible, filled, repaired, value_of
-from optsched.search.prices.table import Table
+from optsched.search.prices.dual import DualPoint, evaluate
+from optsched.search.prices.kernel import Kernel, KernelSolution, kernel, largest_part, solve_integer, solve_relaxation
+from optsched.search.prices.repair import feasible, fill, repair, value_of
+from optsched.search.prices.table import PriceTable
 
-__all__ = ["State", "greedy", "impossible", "kernels", "polished"]
+__all__ = ["State", "polish", "prove_infeasible", "repair_and_fill", "solve_kernels"]
 
 KERNELS = (300, 2_000, 20_000)
-"""Rows of the kernels, tried in turn: from what HiGHS solves in milliseconds to the most that it can carry."""
+"""Rows of the kernels, tried in turn: from what HiGHS solves in milliseconds to the largest that it can handle."""
 KERNEL_SECONDS = 10.0
-"""A kernel that proves nothing is worth no more than this, or a third of the time left."""
+"""Time limit of a kernel that proves nothing, besides a third of the time left."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What is known so far; values in units of ``Table.scale``.
+    """What is known so far; values in units of ``PriceTable.scale``.
 
     seen
-        The pass at the prices of the least dual.
+        The dual at the best prices.
     deadline, gap
         When to stop: a time on the clock of ``time.monotonic``, a relative gap.
     units
         The best plan, shape ``(n,)``; None where there is none.
     value, bound
-        Its value, and the least proven bound.
+        Its value, and the best proven bound.
     infeasible
         Whether it is proven that there is no plan.
     enough
-        A value that is enough to have, or to have refused; None: none is.
+        End once a plan has this value, or none is proven to have it; None: no such value.
     """
 
-    table: Table
-    seen: Look
+    table: PriceTable
+    seen: DualPoint
     deadline: float | None
     gap: float
     units: IntArray | None = None
@@ -54,12 +54,12 @@ class State:
 
     @property
     def late(self) -> bool:
-        """Whether the time is over."""
+        """Whether the deadline has passed."""
         return self.deadline is not None and time.monotonic() > self.deadline
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to do, or no time for it."""
+        """Whether the gap is proven, or the deadline has passed."""
         # sums in another order differ in their last digits
         proven = self.units is not None and relative(self.bound - self.value, self.value) <= self.gap + 1e-13
         enough = self.enough is not None and (self.value >= self.enough or self.bound < self.enough)
@@ -71,8 +71,8 @@ class State:
             return self
         return replace(self, units=units, value=value)
 
-    def looked(self, seen: Look) -> State:
-        """Return the state with another pass, if its dual is less."""
+    def looked(self, seen: DualPoint) -> State:
+        """Return the state with the dual at other prices, if it is lower."""
         better = seen if seen.dual < self.seen.dual else self.seen
         return replace(self, seen=better, bound=min(self.bound, seen.dual), passes=self.passes + 1)
 
@@ -81,23 +81,23 @@ class State:
         return replace(self, notes=(*self.notes, note))
 
 
-def greedy(state: State, units: IntArray) -> State:
-    """Return the state with a plan repaired and filled."""
-    kept = repaired(state.table, state.seen, units)
-    return state if kept is None else state.offered(filled(state.table, state.seen, kept))
+def repair_and_fill(state: State, units: IntArray) -> State:
+    """Return the state with a plan repaired, and idle capacity filled."""
+    kept = repair(state.table, state.seen, units)
+    return state if kept is None else state.offered(fill(state.table, state.seen, kept))
 
 
-def impossible(state: State) -> State:
-    """Return the state with the proof, if its prices give one, that there is no plan.
+def prove_infeasible(state: State) -> State:
+    """Return the state with a proof that there is no plan, if prices give one.
 
     No plan is worth less than its units' least values, nor more than the dual at any prices. Where
-    the dual has no least value, its descent has led in a direction in which it falls for ever.
+    the dual is unbounded below, its descent has led along a direction in which it falls without limit.
     """
     table = state.table
     least = float(table.many @ np.minimum.reduceat(table.value, table.first[:-1]))
     prices = state.seen.prices
     for _ in range(6):
-        seen = look(table, prices)
+        seen = evaluate(table, prices)
         if seen.dual < least - 1e-6 * (abs(least) + float(table.many.sum())):
             return replace(state, infeasible=True)
         prices = 8 * prices
@@ -105,7 +105,7 @@ def impossible(state: State) -> State:
 
 
 def _fixing(state: State) -> float:
-    """Return the loss beyond which no row is in a better plan than the best so far.
+    """Return the loss beyond which no row is in a plan better than the best so far.
 
     A plan's value is the dual at any prices, less its units' losses, less what it leaves of priced
     resources (reduced-cost fixing: Dantzig, Fulkerson and Johnson, Oper. Res. 2 (1954)).
@@ -114,8 +114,8 @@ def _fixing(state: State) -> float:
     return most + 1e-9 * abs(state.seen.dual)
 
 
-def _reach(state: State, rows: int) -> tuple[float, bool]:
-    """Return the loss up to which there are about so many rows to choose from, and whether no others matter."""
+def _loss_limit(state: State, rows: int) -> tuple[float, bool]:
+    """Return the loss that leaves about ``rows`` rows to choose from, and whether no other rows matter."""
     loss, most = state.seen.loss, _fixing(state)
     matter = loss[loss <= most]
     wanted = state.table.groups + rows  # each group has a row without loss, which alone is no choice
@@ -124,21 +124,21 @@ def _reach(state: State, rows: int) -> tuple[float, bool]:
     return float(np.partition(matter, wanted)[wanted]), False
 
 
-def polished(state: State) -> State:
+def polish(state: State) -> State:
     """Improve the prices by the duals of a kernel's linear program, and the plan by its rounding.
 
     The linear program knows the dual exactly where no row outside the kernel is the best of its
     group: a trust region of prices. It grows where it held no plan, or where the duals left it.
     """
     for rows in KERNELS[1:]:
-        most, whole = _reach(state, rows)
-        answer = relaxed(kernel(state.table, state.seen, most, state.units), state.deadline)
+        most, whole = _loss_limit(state, rows)
+        answer = solve_relaxation(kernel(state.table, state.seen, most, state.units), state.deadline)
         if answer.infeasible and whole and state.units is None:
             return replace(state, infeasible=True)
         if answer.units is not None:
             if answer.prices is not None:
-                state = state.looked(look(state.table, answer.prices))
-            state = greedy(state, _rounded(state.table, answer.units))
+                state = state.looked(evaluate(state.table, answer.prices))
+            state = repair_and_fill(state, _rounded(state.table, answer.units))
             # a kernel's relaxation is no more than that of all rows, which is no more than any dual
             left = np.inf if answer.bound is None else state.seen.dual - answer.bound
             if left <= state.gap / 4 * abs(state.seen.dual):
@@ -148,7 +148,7 @@ def polished(state: State) -> State:
     return state
 
 
-def _rounded(table: Table, units: FloatArray) -> IntArray:
+def _rounded(table: PriceTable, units: FloatArray) -> IntArray:
     """Return whole units near a plan with parts: units left over go to the rows of the largest parts of their group."""
     units = np.where(np.abs(units - np.rint(units)) < 1e-6, np.rint(units), units)
     whole = np.floor(units).astype(np.int64)
@@ -160,16 +160,16 @@ def _rounded(table: Table, units: FloatArray) -> IntArray:
     return whole
 
 
-def kernels(state: State) -> State:
+def solve_kernels(state: State) -> State:
     """Solve the integer programs of growing kernels, the last over all rows that matter, if HiGHS can carry it."""
     for rows in KERNELS:
-        most, whole = _reach(state, rows)
+        most, whole = _loss_limit(state, rows)
         core = kernel(state.table, state.seen, most, state.units)
         state = _tried(state, core, whole)
         if whole or state.done:
             return state
     # what is too much at once may fall into parts that share nothing, at most one for each resource
-    if _reach(state, KERNELS[-1] * state.table.resources)[1]:
+    if _loss_limit(state, KERNELS[-1] * state.table.resources)[1]:
         core = kernel(state.table, state.seen, _fixing(state), state.units)
         if largest_part(core) <= KERNELS[-1]:
             return _tried(state, core, True)
@@ -183,13 +183,13 @@ def _tried(state: State, core: Kernel, whole: bool) -> State:
         now = time.monotonic()
         spell = np.inf if deadline is None else (deadline - now) / 3
         deadline, gap = now + min(KERNEL_SECONDS, spell), gap / 2
-    answer = solved(core, state.units, deadline, gap)
+    answer = solve_integer(core, state.units, deadline, gap)
     rows = len(core.rows)
     note = f"kernel of all {rows} rows that matter" if whole else f"kernel of {rows} rows"
     return _concluded(state, answer, whole).noting(note)
 
 
-def _concluded(state: State, answer: Solved, whole: bool) -> State:
+def _concluded(state: State, answer: KernelSolution, whole: bool) -> State:
     """Return the state after a kernel: with its plan, and its bound where all better plans lie in it."""
     before = state.value
     if whole and answer.infeasible and state.units is None:
@@ -198,7 +198,7 @@ def _concluded(state: State, answer: Solved, whole: bool) -> State:
         found = answer.units.astype(np.int64)
         state = state.offered(found)
         if feasible(state.table, found):
-            state = state.offered(filled(state.table, state.seen, found))
+            state = state.offered(fill(state.table, state.seen, found))
     if whole and answer.bound is not None and np.isfinite(answer.bound):
         # what lies outside the kernel is no better than the plan that fixed it
         state = replace(state, bound=min(state.bound, max(answer.bound, before, state.value)))

@@ -1,4 +1,4 @@
-"""Plans near given prices: repair what is overfull, then fill what is left.
+"""Plans near given prices: repair exceeded capacities, then fill the residual capacity.
 
 A plan is the number of units on each row of a table, shape ``(n,)``. Moves of one unit from a row
 to another of its group are weighed by their loss, so that what a move takes from other resources
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray, offsets, stretches
-from optsched.search.prices.dual import Look
-from optsched.search.prices.table import ROOM, Table
+from optsched.search.prices.dual import DualPoint
+from optsched.search.prices.table import ROOM, PriceTable
 
-__all__ = ["feasible", "filled", "repaired", "value_of"]
+__all__ = ["feasible", "fill", "repair", "value_of"]
 
 _MOVES = 4096
 """Moves tried one by one, in order, before they are listed anew."""
@@ -34,23 +34,23 @@ class _Moves:
     loss: FloatArray
 
 
-def value_of(table: Table, units: IntArray) -> float:
-    """Return the value of a plan, in units of ``Table.scale``."""
+def value_of(table: PriceTable, units: IntArray) -> float:
+    """Return the value of a plan, in units of ``PriceTable.scale``."""
     held = np.flatnonzero(units)
     return float(table.value[held] @ units[held])
 
 
-def feasible(table: Table, units: IntArray) -> bool:
+def feasible(table: PriceTable, units: IntArray) -> bool:
     """Return whether a plan keeps every capacity."""
     held = np.flatnonzero(units)
     return bool(np.all(table.used(held, units[held]) <= _limit(table)))
 
 
-def _limit(table: Table) -> FloatArray:
+def _limit(table: PriceTable) -> FloatArray:
     return table.capacity + ROOM * np.abs(table.capacity)
 
 
-def _moves(table: Table, seen: Look, held: IntArray, target: IntArray) -> _Moves:
+def _moves(table: PriceTable, seen: DualPoint, held: IntArray, target: IntArray) -> _Moves:
     """Return all moves from rows that are held to some rows, both in increasing order."""
     owner = table.group_of(held)
     count = np.bincount(owner, minlength=table.groups)
@@ -63,20 +63,20 @@ def _moves(table: Table, seen: Look, held: IntArray, target: IntArray) -> _Moves
     return _Moves(origin, target, seen.loss[target] - seen.loss[origin])
 
 
-def repaired(table: Table, seen: Look, units: IntArray) -> IntArray | None:
-    """Return a plan that keeps all capacities, by moves of least loss per relief; None where none was found."""
+def repair(table: PriceTable, seen: DualPoint, units: IntArray) -> IntArray | None:
+    """Return a plan that respects all capacities, by moves of least loss per relief; None if none was found."""
     units = units.copy()
     limit = _limit(table)
     held = np.flatnonzero(units)
     used = table.used(held, units[held])
     size = np.maximum(np.abs(table.capacity), 1.0)
-    # were losses even, so far would reach to four lists of moves
-    reach = float(np.mean(seen.loss)) * min(1.0, 4 * _MOVES / len(table))
+    # if losses were uniform, four lists of moves would lie within this radius
+    radius = float(np.mean(seen.loss)) * min(1.0, 4 * _MOVES / len(table))
     for _ in range(_ROUNDS):
         if np.all(used <= limit):
             return units
         weight = np.where(used > limit, 1.0 / size, 0.0)
-        moves = _moves(table, seen, np.flatnonzero(units), np.flatnonzero(seen.loss <= reach))
+        moves = _moves(table, seen, np.flatnonzero(units), np.flatnonzero(seen.loss <= radius))
         relief = _price(table, moves.origin, weight) - _price(table, moves.target, weight)
         useful = np.flatnonzero(relief > 0)
         before = used.copy()
@@ -90,22 +90,22 @@ def repaired(table: Table, seen: Look, units: IntArray) -> IntArray | None:
             useful = useful[np.argsort(score, kind="stable")]
             used = _relieve(table, units, used, limit, moves.origin[useful], moves.target[useful])
         if np.array_equal(used, before):
-            if reach == np.inf:
+            if radius == np.inf:
                 return None
-            reach = reach * 8 if reach < float(seen.loss.max()) and reach > 0 else np.inf
+            radius = radius * 8 if radius < float(seen.loss.max()) and radius > 0 else np.inf
     return None
 
 
-def _price(table: Table, rows: IntArray, weight: FloatArray) -> FloatArray:
+def _price(table: PriceTable, rows: IntArray, weight: FloatArray) -> FloatArray:
     if table.matrix is None:
         return np.asarray(weight[table.resource[rows]] * table.amount[rows])
     return np.asarray(table.matrix[rows] @ weight, dtype=np.float64)
 
 
 def _relieve(
-    table: Table, units: IntArray, used: FloatArray, limit: FloatArray, origin: IntArray, target: IntArray
+    table: PriceTable, units: IntArray, used: FloatArray, limit: FloatArray, origin: IntArray, target: IntArray
 ) -> FloatArray:
-    """Make the moves that lower an excess and make no other, in their order; change units, return what is used."""
+    """Make the moves that lower an excess and cause no other, in order; change units, return what is used."""
     change = table.dense(target) - table.dense(origin)
     for k, (held, new) in enumerate(zip(origin.tolist(), target.tolist(), strict=True)):
         here = int(units[held])
@@ -130,8 +130,8 @@ def _relieve(
     return used
 
 
-def filled(table: Table, seen: Look, units: IntArray) -> IntArray:
-    """Return a plan in which no single unit can gain from what is free, starting from a feasible one."""
+def fill(table: PriceTable, seen: DualPoint, units: IntArray) -> IntArray:
+    """Return a plan in which no single unit can gain from residual capacity, starting from a feasible one."""
     units = units.copy()
     limit = _limit(table)
     part = 1 / 64  # moves of small loss first: they are few, and use up most of what is free
@@ -139,12 +139,12 @@ def filled(table: Table, seen: Look, units: IntArray) -> IntArray:
         held = np.flatnonzero(units)
         free = np.maximum(limit - table.used(held, units[held]), 0.0)
         # a move that fits what is free and gains loses less than what is free is worth
-        reach = part * float(seen.prices @ free) * (1 + 1e-9) + 1e-12
-        near = seen.loss <= reach
-        near[_near(table, seen, held[seen.loss[held] > 0], reach)] = True
+        radius = part * float(seen.prices @ free) * (1 + 1e-9) + 1e-12
+        near = seen.loss <= radius
+        near[_near(table, seen, held[seen.loss[held] > 0], radius)] = True
         moves = _moves(table, seen, held, np.flatnonzero(near))
         gain = table.value[moves.target] - table.value[moves.origin]
-        useful = np.flatnonzero((gain > 1e-12) & (moves.loss <= reach))
+        useful = np.flatnonzero((gain > 1e-12) & (moves.loss <= radius))
         useful = useful[_fits(table, moves.origin[useful], moves.target[useful], free)]
         if len(useful) == 0:
             if part == 1:
@@ -163,16 +163,16 @@ def filled(table: Table, seen: Look, units: IntArray) -> IntArray:
     return units
 
 
-def _near(table: Table, seen: Look, held: IntArray, reach: float) -> IntArray:
-    """Return the rows, of the groups of rows that are held, that lose at most ``reach`` more than those."""
+def _near(table: PriceTable, seen: DualPoint, held: IntArray, radius: float) -> IntArray:
+    """Return the rows, of the groups of rows that are held, that lose at most ``radius`` more than those."""
     group = table.group_of(held)
     size = table.first[group + 1] - table.first[group]
     rows = stretches(table.first[group], size)
-    return np.asarray(rows[seen.loss[rows] <= np.repeat(seen.loss[held], size) + reach])
+    return np.asarray(rows[seen.loss[rows] <= np.repeat(seen.loss[held], size) + radius])
 
 
 def _take_up(units: IntArray, free: FloatArray, origin: IntArray, target: IntArray, change: FloatArray) -> None:
-    """Make the moves that still fit, in their order; change units and what is free."""
+    """Make the moves that still fit, in order; change units and the residual capacity."""
     begin = 0
     while begin < len(origin):
         part = slice(begin, begin + _WINDOW)
@@ -189,8 +189,8 @@ def _take_up(units: IntArray, free: FloatArray, origin: IntArray, target: IntArr
         begin = k + 1
 
 
-def _fits(table: Table, origin: IntArray, target: IntArray, free: FloatArray) -> np.typing.NDArray[np.bool_]:
-    """Return which moves take no more than what is free."""
+def _fits(table: PriceTable, origin: IntArray, target: IntArray, free: FloatArray) -> np.typing.NDArray[np.bool_]:
+    """Return which moves fit the residual capacity."""
     if table.matrix is None:
         same = table.resource[origin] == table.resource[target]
         wanted = table.amount[target] - np.where(same, table.amount[origin], 0.0)

@@ -1,4 +1,4 @@
-"""The table that the price engine passes over: groups of equal jobs, and exactly one row for each unit.
+"""The table of the price engine: groups of identical jobs, each unit of which takes exactly one row.
 
 Against the configurations of a problem: a row of no value and no use stands for "does not run", so
 that every job takes exactly one row; rows that no plan can hold are gone; equal jobs are one group.
@@ -19,14 +19,14 @@ from optsched.search.prices.grouping import Groups, grouped
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-__all__ = ["ROOM", "Table", "relieved", "table_of"]
+__all__ = ["ROOM", "PriceTable", "price_table", "relieved"]
 
 ROOM = 1e-9
 """Relative tolerance of capacities, far below the checker's: sums of a million terms differ by less."""
 
 
 @dataclass(frozen=True)
-class Table:
+class PriceTable:
     """Rows ``first[g]:first[g + 1]`` are the ways to run one unit of group ``g``; each unit takes exactly one.
 
     value
@@ -101,12 +101,12 @@ class Table:
         return some, self.resource[rows[some]], self.amount[rows[some]]
 
     def used(self, rows: IntArray, units: IntArray) -> FloatArray:
-        """Return what so many units on rows take in all, shape ``(resources,)``."""
+        """Return what units on rows use in total, shape ``(resources,)``."""
         place, resource, amount = self.entries(rows)
         used = np.bincount(resource, weights=amount * units[place], minlength=self.resources)
         return np.asarray(used, dtype=np.float64)
 
-    def part(self, begin: int, end: int) -> Table:
+    def part(self, begin: int, end: int) -> PriceTable:
         """Return groups ``begin:end`` as a table of their own, with the whole capacity."""
         rows = slice(int(self.first[begin]), int(self.first[end]))
         return replace(
@@ -120,12 +120,12 @@ class Table:
             offset=self.offset[rows],
         )
 
-    def take(self, groups: IntArray) -> Table:
+    def take(self, groups: IntArray) -> PriceTable:
         """Return a sample: some of the groups (in increasing order), and the same share of the capacity."""
         size = np.diff(self.first)[groups]
         rows = stretches(self.first[groups], size)
         share = self.many[groups].sum() / self.many.sum()
-        return Table(
+        return PriceTable(
             self.value[rows],
             offsets(size),
             self.many[groups],
@@ -139,7 +139,7 @@ class Table:
         )
 
 
-def table_of(problem: Problem) -> tuple[Table, Groups]:
+def price_table(problem: Problem) -> tuple[PriceTable, Groups]:
     """Return the table of a problem, and which jobs its groups stand for.
 
     A job without a row that could be held is in no group. If it is required there is no plan, which
@@ -175,10 +175,10 @@ def table_of(problem: Problem) -> tuple[Table, Groups]:
 
         matrix = csr_array((amount, (row, resource)), shape=(total, len(capacity)))
         none, nothing = np.empty(0, dtype=np.int64), np.empty(0)
-        return Table(value, first, groups.many, none, nothing, matrix, capacity, number, offset, scale), groups
+        return PriceTable(value, first, groups.many, none, nothing, matrix, capacity, number, offset, scale), groups
     single, taken = np.zeros(total, dtype=np.int64), np.zeros(total)
     single[row], taken[row] = resource, amount
-    return Table(value, first, groups.many, single, taken, None, capacity, number, offset, scale), groups
+    return PriceTable(value, first, groups.many, single, taken, None, capacity, number, offset, scale), groups
 
 
 def _scale(value: FloatArray, first: IntArray) -> float:
@@ -210,7 +210,7 @@ def _resources(problem: Problem) -> tuple[tuple[IntArray, IntArray, FloatArray],
         amount = np.concatenate([amount, np.full(len(kept), -1.0)])
         capacity = np.append(capacity, float(-fewest))
         number = np.append(number, len(table.capacity))
-    if len(capacity) == 0:  # nothing is limited: a resource that nobody uses, so that there is a price
+    if len(capacity) == 0:  # nothing is limited: an unused resource, so that there is a price
         capacity, number = np.ones(1), np.full(1, -1)
     return (row, resource, amount), capacity, number
 
@@ -218,7 +218,7 @@ def _resources(problem: Problem) -> tuple[tuple[IntArray, IntArray, FloatArray],
 def _usable(
     problem: Problem, entries: tuple[IntArray, IntArray, FloatArray], capacity: FloatArray
 ) -> NDArray[np.bool_]:
-    """Return which rows a best plan may need: they fit, and are worth more than nothing or must be there."""
+    """Return which rows an optimal plan may use: they fit, and have a value or belong to a required job."""
     row, resource, amount = entries
     usable = (problem.value > 0) | problem.required[problem.configurations.job]
     usable[row[amount < 0]] = True  # what a floor counts, as the limit on moves counts what is kept

@@ -1,4 +1,4 @@
-"""Stages that formulate, solve, and take up what the checker confirms."""
+"""Stages that build a model, solve it by a backend, and accept the plans that the checker confirms."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def solve_model(
     share: float = 1.0,
     ends: Sequence[float] = (),
 ) -> Search:
-    """Formulate, solve and take up what the checker confirms, in a share of the time left.
+    """Build a model and solve it in a share of the time left; accept the plan if the checker confirms it.
 
     Where rows are few, those of several network rates become rows in intervals of rates, which end at ``ends``.
     """
@@ -116,7 +116,7 @@ def solve_model(
 def with_fallback(
     search: Search, first: Callable[[Search], Search], then: Callable[[Search], Search], context: RunContext
 ) -> Search:
-    """Ask a second solver where the first one failed."""
+    """Run a second solver if the first one failed."""
     search = first(search)
     if search.stopped != "failed" or context.limits.left() <= 0 or context.stopping():
         return search

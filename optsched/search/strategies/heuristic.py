@@ -1,4 +1,4 @@
-"""Stages that build no model of the whole: first plans, prices, levels, and what is left over."""
+"""Stages without a model of the whole problem: heuristics, the price engine, max-min levels, idle GPUs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optsched._util.arrays import IntArray
 from optsched.problem.formulation import DEFAULT, formulation
 from optsched.problem.problem import Plan, Problem, rows_of
 from optsched.search.heuristics.marginal_gain import marginal_gain
-from optsched.search.max_min import highest_level, lexicographic, reach
+from optsched.search.max_min import feasible_at_level, highest_level, lexicographic
 from optsched.search.strategies.state import Search, bounded
 from optsched.solvers import RunContext
 
@@ -40,19 +40,19 @@ HEURISTICS = {
     "prices": "a plan from one price for each resource, for sums over up to a million jobs",
     "levels": "the highest level that all jobs reach, or all their levels in lexicographic order, by prices",
 }
-"""What can stand in place of a formulation: a plan without proof, and a proven bound beside it."""
+"""Heuristics that can replace a formulation: a plan, and a proven bound on its gap."""
 
 PARTS = {"pop-4": 4, "pop-16": 16}
 """Parts of the partitions."""
 
 
 def by_heuristic(search: Search, context: RunContext, name: str, gap: float, backend: str = "highs") -> Search:
-    """Take up the plan of a heuristic, in a half of the time left: the other half is the bound's."""
+    """Run a heuristic in half of the time left; the other half is for the bound."""
     from optsched.search.heuristics.greedy import price_greedy
     from optsched.search.heuristics.lp_rounding import lp_rounding
     from optsched.search.heuristics.pop import partitioned
     from optsched.search.heuristics.speedup import speed_up
-    from optsched.search.prices import relaxed
+    from optsched.search.prices import dual_prices
 
     began, problem = time.monotonic(), search.problem
     deadline = None if context.limits.deadline is None else began + context.limits.left() / 2
@@ -66,7 +66,7 @@ def by_heuristic(search: Search, context: RunContext, name: str, gap: float, bac
     elif name == "speed-up":
         rows = speed_up(problem, deadline)
     elif name == "price-greedy":
-        rows = price_greedy(problem, relaxed(problem, deadline).prices, deadline)
+        rows = price_greedy(problem, dual_prices(problem, deadline).prices, deadline)
     else:
         rows = marginal_gain(problem, deadline)
     search = replace(search, solve_s=time.monotonic() - began)
@@ -74,15 +74,15 @@ def by_heuristic(search: Search, context: RunContext, name: str, gap: float, bac
 
 
 def _by_neighbourhoods(problem: Problem, context: RunContext, deadline: float | None, backend: str) -> IntArray:
-    """Return a greedy plan, by prices if the objective is a sum, bettered around itself."""
+    """Return a greedy plan, by prices if the objective is a sum, improved by large neighbourhood search."""
     from optsched.search.heuristics.greedy import price_greedy
     from optsched.search.heuristics.lns import neighbourhoods
-    from optsched.search.prices import relaxed
+    from optsched.search.prices import dual_prices
 
     limited = replace(context, limits=replace(context.limits, deadline=deadline))
     if problem.objective.aggregate != "sum":
         return neighbourhoods(problem, marginal_gain(problem, deadline), limited, backend=backend)
-    prices = relaxed(problem, deadline).prices
+    prices = dual_prices(problem, deadline).prices
     first = price_greedy(problem, prices, deadline)
     return neighbourhoods(problem, first, limited, costs=problem.configurations.costs(prices), backend=backend)
 
@@ -91,10 +91,10 @@ def by_dual(search: Search, context: RunContext) -> Search:
     """Bound a heuristic's plan: by prices where the objective is a sum, by the LP relaxation elsewhere."""
     if search.problem.objective.aggregate != "sum" or search.plan is None:  # which may prove that there is none
         return by_relaxation(search, context)
-    from optsched.search.prices import named, relaxed
+    from optsched.search.prices import dual_prices, named
 
     began = time.monotonic()
-    found = relaxed(search.problem, context.limits.deadline)
+    found = dual_prices(search.problem, context.limits.deadline)
     search = replace(search, solve_s=search.solve_s + time.monotonic() - began, prices=named(search.problem, found))
     return bounded(search, found.bound, 1.0, "prices")
 
@@ -108,7 +108,7 @@ def nothing_to_decide(search: Search) -> Search:
 
 
 def by_marginal_gain(search: Search, context: RunContext) -> Search:
-    """Find a plan in little time, if none is known."""
+    """Find a plan by marginal gain, if there is no incumbent."""
     if search.plan is not None:
         return search
     return search.offered(Plan(marginal_gain(search.problem, context.limits.deadline)), "marginal gain")
@@ -141,7 +141,7 @@ def by_levels(search: Search, context: RunContext, gap: float, share: float) -> 
         search.problem, deadline=deadline, gap=gap, tell=lambda value, bound: context.progress("levels", value, bound)
     )
     search = replace(search, solve_s=time.monotonic() - began, stopped=_stopped(context))
-    search = search.noting(f"levels: asked {found.questions} times whether all jobs can reach a level")
+    search = search.noting(f"levels: asked {found.subproblems} times whether all jobs can reach a level")
     if found.rows is not None:
         search = search.offered(Plan(found.rows), "levels")
     search = bounded(search, found.bound, 1.0, "levels")
@@ -156,7 +156,7 @@ def in_order(search: Search, context: RunContext) -> Search:
     """Go on from the least value to the next, in lexicographic order."""
     problem, began, deadline = search.problem, time.monotonic(), context.limits.deadline
     if search.plan is None:  # any plan is a start
-        start = reach(problem, problem.party >= 0, 0.0, problem.configurations.jobs, deadline=deadline)
+        start = feasible_at_level(problem, problem.party >= 0, 0.0, problem.configurations.jobs, deadline=deadline)
         if start.rows is None:
             gone = start.most < 0
             return replace(search, infeasible=gone, stopped="infeasible" if gone else _stopped(context))

@@ -1,4 +1,4 @@
-"""A least value of jobs, where places are decided, by sums of what it compares.
+"""Maximize the minimum over jobs where placement is decided, by sums of the compared values.
 
 Of a least value itself, prices say little: most jobs are above it in most plans. If all jobs reach a level, the sum of
 their values, cut off there, is as many times the level: prices of racks and links refute levels. The greatest

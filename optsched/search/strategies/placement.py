@@ -1,4 +1,4 @@
-"""Stages for plans that decide on places and network rates."""
+"""Stages that decide placement on servers and network rates."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _with_rows(search: Search, keep: NDArray[np.bool_], what: str) -> Search:
 
 
 def by_rack_prices(search: Search, context: RunContext) -> Search:
-    """Leave out what other rows make needless, and bound what is left by prices, where the objective is a sum.
+    """Filter dominated rows, and bound the rest by prices of racks and links if the objective is a sum.
 
     Of many rows, prices leave few at a fraction of the time.
     """
@@ -167,7 +167,7 @@ def by_rack_prices(search: Search, context: RunContext) -> Search:
     from optsched.search.placement.prices import price_domains
 
     if len(search.problem.configurations) < _MANY:
-        search = _with_rows(search, non_dominated(search.problem), "needless")
+        search = _with_rows(search, non_dominated(search.problem), "dominated")
     problem = search.problem
     if problem.objective.aggregate != "sum" or problem.instance.max_moves is not None:
         return search
