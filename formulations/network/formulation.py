@@ -88,8 +88,9 @@ With classes of one server each (without ``merge``) the model is exact: C13 and 
 of the piece that stands there. With equal servers merged it is a relaxation, exact in GPUs (but for pieces of one
 job that meet on a server), and ``read`` deals the pieces out to servers. Named parts that can be left out:
 ``merge`` (equal servers as classes: symmetry), ``domains`` (options split by domain), ``patterns`` (C8),
-``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``filled`` (C23), ``meetings`` (C24). Where all
-rates are given, C8 knows them, and what is relaxed is only that pieces of several jobs may find too few servers apart.
+``two-links`` (C21), ``pools`` (C2 for pools and sites, implied by C7), ``full-servers`` (C23), ``colocation`` (C24).
+Where all rates are given, C8 knows them, and what is relaxed is only that pieces of several jobs may find too few
+servers apart.
 
 Sources: the piecewise parts, see :mod:`optsched.problem.piecewise`; patterns: Gilmore and Gomory (Operations Research
 9, 1961), dealing out: Gale (Pacific J. of Mathematics 7, 1957); disjunctions: Balas (Annals of Discrete Mathematics
@@ -130,5 +131,5 @@ FORMULATION = Formulation(
     supports=supports,
     forms={"linear": build, "pyomo": _pyomo},
     encodings=("auto", *ENCODINGS),
-    cuts=("merge", "domains", "patterns", "two-links", "pools", "filled", "meetings"),
+    cuts=("merge", "domains", "patterns", "two-links", "pools", "full-servers", "colocation"),
 )

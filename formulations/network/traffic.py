@@ -76,7 +76,7 @@ def add_network(
     workers = np.array([kind.gpus > 0 for kind in o.kinds], dtype=bool)[o.kind]
     pieces = np.bincount(o.option[workers], o.count[workers], len(o.row)).astype(np.int64)
     link = _links(model, problem, o, columns, pairs, rate, pieces, sent, rack_column, options)
-    if "meetings" not in options.exclude:
+    if "colocation" not in options.exclude:
         add_meetings(model, o, problem.configurations.job[o.row], pieces, rate)
     return Traffic(rate, option, value, sent, link, fill, error, notes)
 
@@ -169,7 +169,7 @@ def _sent(
         np.concatenate([tau, columns.z[known]]),
         np.concatenate([np.ones(len(pair)), given[pairs.kind[known]]]),
     )
-    _networks(model, o, columns, pairs, sent, filled="filled" not in options.exclude)
+    _networks(model, o, columns, pairs, sent, filled="full-servers" not in options.exclude)
     return sent
 
 

@@ -15,7 +15,7 @@ from optsched._util.files import decode, read_bytes
 from optsched.errors import InputError, shown
 from optsched.instance import ObjectiveSpec
 from optsched.prediction.curves.base import Name, Positive
-from optsched.problem.formulation import Formulation, formulations
+from optsched.problem.formulation import Formulation, current_names, formulations
 from optsched.search.solve import HEURISTICS
 from optsched.solvers import BACKENDS, MOST_SEED, MOST_THREADS, form_of
 
@@ -111,6 +111,7 @@ def load_spec(path: Path) -> Spec:
 def methods(spec: Spec) -> list[Method]:
     """Return the methods of a grid, each once; raise InputError for a name that nobody knows."""
     known = formulations()
+    excluded = [current_names(names) for names in spec.without]
     wanted = [*known, *HEURISTICS] if ALL in spec.formulations else list(spec.formulations)
     backends = list(BACKENDS) if ALL in spec.backends else list(spec.backends)
     for name in wanted:
@@ -120,7 +121,7 @@ def methods(spec: Spec) -> list[Method]:
     for name in backends:
         if name != "auto" and form_of(name) is None:
             raise InputError(f"one of {ALL}, auto, {', '.join(BACKENDS)} or pyomo:SOLVER", path="backends", value=name)
-    for kind, field, mine in (("encoding", spec.encodings, "encodings"), ("cut", sum(spec.without, ()), "without")):
+    for kind, field, mine in (("encoding", spec.encodings, "encodings"), ("cut", sum(excluded, ()), "without")):
         there = {x for f in known.values() for x in (f.encodings if kind == "encoding" else f.cuts)} | {"auto", ALL}
         for name in field:
             if name not in there:
@@ -131,7 +132,7 @@ def methods(spec: Spec) -> list[Method]:
             found[Method(name)] = None
             continue
         encodings = (known[name].encodings or ("auto",)) if ALL in spec.encodings else spec.encodings
-        for backend, encoding, without in product(backends, encodings, spec.without):
+        for backend, encoding, without in product(backends, encodings, excluded):
             if encoding == "pyomo" and ALL in spec.encodings and form_of(backend) != "pyomo":
                 continue
             if encoding != "auto" and ALL in spec.encodings and form_of(backend) not in (*_LOWERED, None):

@@ -31,7 +31,7 @@ PlanFile = Annotated[
 CurvesFile = Annotated[Path, typer.Argument(help="Curves (optsched-curves/1).", metavar="CURVES")]
 Encoding = Annotated[str, typer.Option(help="How piecewise-linear functions become rows: see `optsched formulations`.")]
 Exclude = Annotated[
-    str, typer.Option(help="Parts of the model to leave out, e.g. homes,merge: see `optsched formulations`.")
+    str, typer.Option(help="Parts of the model to leave out, e.g. domains,merge: see `optsched formulations`.")
 ]
 Limits = Annotated[
     list[str] | None, typer.Option("--limit", help="Another objective's bound, e.g. 'cost<=50'; may be given again.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -42,6 +42,10 @@ class Support(NamedTuple):
     reason: str = ""
 
 
+_RENAMED = {"homes": "domains", "filled": "full-servers", "meetings": "colocation"}
+"""Parts of models that had another name before."""
+
+
 @dataclass(frozen=True)
 class ModelOptions:
     """What a builder may be told, for those who compare models; the default leaves everything to it.
@@ -54,6 +58,19 @@ class ModelOptions:
 
     encoding: str = "auto"
     exclude: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exclude", frozenset(current_names(self.exclude)))
+
+
+def current_names(names: Iterable[str]) -> tuple[str, ...]:
+    """Return parts of models to leave out by their names of today; those of earlier versions are deprecated."""
+    found = []
+    for name in names:
+        if name in _RENAMED:
+            warnings.warn(f"{name} is now {_RENAMED[name]}", DeprecationWarning, stacklevel=3)
+        found.append(_RENAMED.get(name, name))
+    return tuple(found)
 
 
 DEFAULT = ModelOptions()

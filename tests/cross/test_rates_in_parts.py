@@ -141,7 +141,7 @@ def test_a_full_server_leaves_its_network(seed):
         return
     bounds = [
         highs.solve(build(problem, ModelOptions(exclude=frozenset({"merge", *left_out}))).model, context()).bound
-        for left_out in ((), ("filled",))
+        for left_out in ((), ("full-servers",))
     ]
     assert bounds[0] == pytest.approx(bounds[1], rel=1e-5, abs=1e-9)
 

@@ -28,13 +28,13 @@ def made(random):
     return Room(classes, tuple(crossings)), servers
 
 
-def stands(home, homes):
+def stands(domain, domains):
     """Yield every set of classes of a home that lies within no smaller one."""
-    inside = np.flatnonzero(home)
-    smaller = [other for other in homes if not (other & ~home).any() and (home & ~other).any()]
+    inside = np.flatnonzero(domain)
+    smaller = [other for other in domains if not (other & ~domain).any() and (domain & ~other).any()]
     for count in range(1, len(inside) + 1):
         for chosen in combinations(inside.tolist(), count):
-            used = np.isin(np.arange(len(home)), chosen)
+            used = np.isin(np.arange(len(domain)), chosen)
             if all((used & ~other).any() for other in smaller):
                 yield used
 
@@ -42,11 +42,11 @@ def stands(home, homes):
 @pytest.mark.parametrize("seed", range(60))
 def test_rings_cross_at_least_what_is_said_and_what_is_certain(seed):
     room, servers = made(np.random.default_rng(seed))
-    homes, _ = room.homes()
-    for home in homes:
-        parted = Parted.of(home, homes, room.crossings, servers)
+    domains, _ = room.domains()
+    for domain in domains:
+        parted = Parted.of(domain, domains, room.crossings, servers)
         certain = set(parted.links[parted.surely].tolist())
-        for used in stands(home, homes):
+        for used in stands(domain, domains):
             crossed = {e for e, c in enumerate(room.crossings) if (used & c.below).any() and (used & ~c.below).any()}
             assert crossed <= set(parted.links.tolist())
             assert certain <= crossed
@@ -66,7 +66,7 @@ def test_of_racks_with_uplinks_as_many_are_crossed_as_it_takes():
 
 def test_of_two_racks_both_uplinks_are_certain():
     sides = tuple(Crossing(f"uplink {r}", "site", 1.0, np.arange(3) == r) for r in range(3))
-    homes = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=bool)  # the third rack has other GPUs
-    parted = Parted.of(homes[2], homes, sides, np.array([4, 4, 4]))
+    domains = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]], dtype=bool)  # the third rack has other GPUs
+    parted = Parted.of(domains[2], domains, sides, np.array([4, 4, 4]))
     assert parted.links.tolist() == [0, 1]
     assert parted.surely.all()

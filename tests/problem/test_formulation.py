@@ -6,7 +6,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from optsched.problem.formulation import Formulation, Support, installed
+from optsched.problem.formulation import Formulation, ModelOptions, Support, installed
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,11 @@ def test_our_own_names_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     there = installed("a.group", Formulation)
     assert there.found["configuration"] is not SAME
     assert list(there.broken) == ["a = tests.problem.test_formulation:SAME"]
+
+
+def test_parts_of_models_keep_their_former_names() -> None:
+    with pytest.warns(DeprecationWarning, match="homes is now domains"):
+        assert ModelOptions(exclude=frozenset({"homes", "merge"})).exclude == {"domains", "merge"}
 
 
 SAME = Formulation("configuration", "the same name", lambda problem: Support(True), {})
