@@ -18,6 +18,7 @@ from math import isnan
 
 import networkx as nx
 
+from optsched.checker.copies import hourly_cost
 from optsched.checker.recompute import Truth, close, keeps
 from optsched.instance import Instance, Job, ObjectiveSpec, link_graph
 from optsched.instance.objectives import objective
@@ -248,6 +249,13 @@ class _Way:
         return self.goodput / _reference(self.truth, self.job)
 
     @property
+    def cost(self) -> Fraction:
+        """Price of the GPUs per hour, and of copying the data (as the float that the checker finds)."""
+        gpus = self.a.gpus * _number(self.truth.prices[self.a.site][self.a.gpu_type])
+        copies = hourly_cost(self.truth, self.job, self.a)
+        return gpus if close(float(gpus), copies) else Fraction(copies)
+
+    @property
     def weight(self) -> Fraction:
         return _number(self.job.weight)
 
@@ -258,7 +266,8 @@ _VALUES: dict[str, Callable[[_Way], Fraction]] = {
     "goodput": lambda way: way.goodput,
     "running": lambda way: Fraction(1),
     "max-min": lambda way: way.progress / (way.weight or 1),
-    "cost": lambda way: way.a.gpus * _number(way.truth.prices[way.a.site][way.a.gpu_type]),
+    "cost": lambda way: way.cost,
+    "profit": lambda way: way.weight * way.progress - way.cost,
 }
 
 

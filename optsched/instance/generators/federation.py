@@ -42,7 +42,7 @@ def generate_federation(
     gbps
         Of each site's link.
     worth
-        Of progress 1.0 of a job of weight 1 (currency per hour).
+        Of progress 1.0 of a common job (currency per hour), which becomes its weight.
     """
     if jobs < len(sites):
         raise InputError("at least as many jobs as sites", path="jobs", value=shown(jobs))
@@ -65,7 +65,12 @@ def generate_federation(
                 if n
             ]
     made = tuple(
-        replace(job, home=names[number % len(names)], data_gb=float(random.choice([5, 10, 20, 50, 100])))
+        replace(
+            job,
+            weight=worth * job.weight,
+            home=names[number % len(names)],
+            data_gb=float(random.choice([5, 10, 20, 50, 100])),
+        )
         for number, job in enumerate(base.jobs)
     )
     cluster = Cluster(
@@ -77,5 +82,4 @@ def generate_federation(
             Link(id=f"link of {s}", ends=(s, "exchange"), capacity_gbps=gbps, price_per_gb=0.001) for s in names
         ),
     )
-    spec = ObjectiveSpec(name="profit", parameters={"worth": worth})
-    return validate(replace(base, cluster=cluster, jobs=made, objective=spec))
+    return validate(replace(base, cluster=cluster, jobs=made, objective=ObjectiveSpec(name="profit")))
