@@ -77,7 +77,7 @@ def _ways(truth: Facts, number: int, job: Job, site: str, gpu: str) -> list[_Way
     noise, reference = (job.efficiency.noise_scale, job.efficiency.reference_batch) if job.efficiency else (0.0, 0.0)
     ps = job.parameter_servers
     helpers = range(ps.minimum, ps.maximum + 1) if ps else (0,)
-    whole = bool(job.global_batches)
+    whole, affinity = bool(job.global_batches), job.affinity.get(site, 1.0)
     ways: list[_Way] = []
     for gpus in range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
         nodes = truth.fewest_nodes(job, site, gpu, gpus)
@@ -92,5 +92,7 @@ def _ways(truth: Facts, number: int, job: Job, site: str, gpu: str) -> list[_Way
             examples = local * passes * gpus
             known = job.efficiency is not None and examples == examples
             part = min(1.0, (noise + reference) / (noise + examples)) if known else 1.0
-            ways += [(number, (site, gpu, gpus), float(nodes), local, passes, float(n), part) for n in helpers]
+            ways += [
+                (number, (site, gpu, gpus), float(nodes), local, passes, float(n), part * affinity) for n in helpers
+            ]
     return ways

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from optsched.checker.recompute import TOLERANCE, Truth
 from optsched.checker.violation import Violation
 from optsched.instance import ServerGroup
-from optsched.instance.server_names import Server, server_of, split
+from optsched.instance.server_names import Server, plain, server_of
 from optsched.instance.solution import Allocation
 
 __all__ = ["Places", "capacity_rules", "found_places", "place_rules"]
@@ -69,7 +69,7 @@ def _workers_rules(truth: Truth, a: Allocation, places: Places) -> Iterator[Viol
     if a.placement is None:
         yield Violation("placement", a.job, "names no servers")
         return
-    gpus, nodes = sum(a.placement.values()), len(set(map(split, a.placement)))
+    gpus, nodes = sum(a.placement.values()), len(set(map(plain, a.placement)))
     if (gpus, nodes) != (a.gpus, a.nodes):
         yield Violation("placement", a.job, f"names {gpus} GPUs on {nodes} servers for {a.gpus} on {a.nodes}")
     for name in a.placement:

@@ -15,7 +15,7 @@ from optsched.checker.extremes import best_goodputs
 from optsched.checker.memory import Memory
 from optsched.instance import Configuration, Instance, Job
 from optsched.instance.objectives import Base
-from optsched.instance.server_names import split
+from optsched.instance.server_names import plain
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves import Points
 
@@ -48,7 +48,7 @@ def _same(held: dict[str, int] | None, named: dict[str, int] | None) -> bool:
     """Tell whether two mean the same servers, or one of them none that is known."""
     if held is None or named is None:
         return True
-    return {split(name): count for name, count in held.items()} == {split(n): count for n, count in named.items()}
+    return {plain(name): count for name, count in held.items()} == {plain(n): count for n, count in named.items()}
 
 
 class Truth:
@@ -102,7 +102,7 @@ class Truth:
             job = self.jobs[a.job]
             if (listed := self.listed(job, a)) is not None:
                 rates[number] = listed.throughput
-            elif a.gpu_type in job.curves:
+            elif a.gpu_type in job.curves and (a.local_batch is None or 0 < a.local_batch < np.inf):
                 by_curve[job.curves[a.gpu_type]].append(number)
         for name, numbers in by_curve.items():
             chosen = [allocations[n] for n in numbers]
@@ -114,7 +114,8 @@ class Truth:
                 servers=[a.servers for a in chosen],
                 gbps=[a.gbps if a.gbps is not None and 0 < a.gbps < np.inf else np.nan for a in chosen],
             )
-            rates[numbers] = self.instance.curves[name].throughput(points)
+            with np.errstate(all="ignore"):  # any plan may come here, e.g. one without the batch that its curve needs
+                rates[numbers] = self.instance.curves[name].throughput(points)
         return rates
 
     def listed(self, job: Job, a: Allocation) -> Configuration | None:
@@ -216,7 +217,7 @@ class Truth:
         """Return the goodput that an objective measures each job by (see :data:`optsched.instance.objectives.Base`)."""
         if base == "reference":
             return self.references(jobs)
-        there = sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs)
+        there = max(1, sum(other.arrival_s <= self.instance.now_s for other in self.instance.jobs))
         keys = [(base, there if base == "isolated" else 0, self._kind(job)) for job in jobs]
         waiting = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._references}
         best = best_goodputs(self, list(waiting.values()))
@@ -231,7 +232,8 @@ class Truth:
     def dominant_share(self, job: Job, a: Allocation) -> float:
         """Return the largest part that an allocation takes of its pool's GPUs and of its site's cores and memory."""
         ps = job.parameter_servers
-        parts = [a.gpus / self.gpus(a.site, a.gpu_type)]
+        there = self.gpus(a.site, a.gpu_type)
+        parts = [a.gpus / there if there else np.inf]
         for field, per_gpu, per_server in (
             ("cpu_cores", job.cpu_cores_per_gpu, ps.cpu_cores if ps else 0.0),
             ("memory_gb", job.memory_gb_per_gpu, ps.memory_gb if ps else 0.0),
@@ -239,8 +241,8 @@ class Truth:
             each = [(s.count, getattr(s, field)) for s in self.instance.cluster.servers if s.site == a.site]
             wanted = per_gpu * a.gpus + per_server * a.servers
             if wanted > 0 and all(x is not None for _, x in each):
-                there = sum(count * x for count, x in each)
-                parts.append(wanted / there if there > 0 else np.inf)
+                total = sum(count * x for count, x in each)
+                parts.append(wanted / total if total > 0 else np.inf)
         return float(max(parts))
 
     def _pools_of_reference(self, job: Job) -> list[tuple[str, str]]:

@@ -32,10 +32,8 @@ def own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Itera
     yield from rate_rule(truth, job, a)
     if not job.configurations:
         yield from _curve_rules(truth, job, a)
-    fewest = truth.fewest_nodes(job, a.site, a.gpu_type, a.gpus)
-    most = min(a.gpus, truth.servers(a.site, a.gpu_type))
-    if fewest <= most and not fewest <= a.nodes <= most:
-        yield broken("nodes", f"{a.gpus} GPUs on {a.nodes} nodes, and {fewest} to {most} are possible")
+    if how := _wrong_nodes(truth, job, a):
+        yield broken("nodes", how)
     if job.remaining_examples is not None:
         seconds = job.remaining_examples / (throughput * truth.efficiency(job, a))
         end = now + truth.lost_seconds(job, a) + seconds
@@ -44,6 +42,26 @@ def own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Itera
         cost = truth.prices.get(a.site, {}).get(a.gpu_type, 0.0) * a.gpus * seconds / 3600
         if job.budget is not None and cost > job.budget * (1 + TOLERANCE):
             yield broken("budget", f"costs {cost:g}, more than {job.budget:g}")
+
+
+def _wrong_nodes(truth: Truth, job: Job, a: Allocation) -> str:
+    """Return what is wrong with the number of nodes; empty where nothing is.
+
+    Where a plan decides on counts only, a job of curves runs on the fewest nodes, or on as many as it holds now.
+    """
+    fewest = truth.fewest_nodes(job, a.site, a.gpu_type, a.gpus)
+    most = min(a.gpus, truth.servers(a.site, a.gpu_type))
+    if a.gpus > truth.gpus(a.site, a.gpu_type):
+        return ""  # the capacity of the pool says it
+    if fewest > most:
+        limit = "" if job.max_gpus_per_server is None else f", at most {job.max_gpus_per_server} on each"
+        return f"{a.gpus} GPUs fit on no {a.gpu_type} servers in {a.site}{limit}"
+    if not fewest <= a.nodes <= most:
+        return f"{a.gpus} GPUs on {a.nodes} nodes, and {fewest} to {most} are possible"
+    stays = job.holds is not None and job.holds.nodes == a.nodes and keeps(job, a)
+    if truth.instance.decides == "counts" and not job.configurations and a.nodes != fewest and not stays:
+        return f"{a.gpus} GPUs on {a.nodes} nodes, and a plan by counts takes the fewest, {fewest}"
+    return ""
 
 
 def _curve_rules(truth: Truth, job: Job, a: Allocation) -> Iterator[Violation]:

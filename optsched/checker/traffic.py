@@ -47,7 +47,9 @@ def rate_rule(truth: Truth, job: Job, a: Allocation) -> Iterator[Violation]:
     if not needed and a.gbps is not None:
         yield Violation("rate", job.id, f"names {a.gbps:g} Gb/s, and needs no network")
     elif needed:
-        least = LEAST_RATE * max(group.network_gbps or 0.0 for group in truth.groups.values() if group.site == a.site)
+        least = LEAST_RATE * max(
+            (group.network_gbps or 0.0 for group in truth.groups.values() if group.site == a.site), default=0.0
+        )
         if a.gbps is None or not least * (1 - TOLERANCE) <= a.gbps < np.inf:
             yield Violation("rate", job.id, f"needs a network rate of at least {least:g} Gb/s, and names {a.gbps}")
 

@@ -106,7 +106,8 @@ def _folded(names: Sequence[str]) -> str:
     """Return names of servers, neighbours of a group as one: ``a/0..2 a/5 b``."""
     runs: list[tuple[str, int, int]] = []
     for group, slash, number in sorted(
-        (group, slash, int(number or 0)) for group, slash, number in (name.partition("/") for name in names)
+        (group, slash, int(number)) if number.isdecimal() else (group + slash + number, "", 0)
+        for group, slash, number in (name.rpartition("/") for name in names)
     ):
         head = group + slash
         if slash and runs and runs[-1][0] == head and runs[-1][2] == number - 1:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from optsched._util.arrays import IntArray
 from optsched.instance import Holding, Instance, ServerGroup
 from optsched.instance.network import link_graph
+from optsched.instance.server_names import group_of
 
 __all__ = ["Crossing", "Parted", "Room", "ServerClass", "canonical", "crossings", "lawful", "server_classes"]
 
@@ -209,9 +210,9 @@ def _names(group: ServerGroup) -> Iterator[str]:
 
 def canonical(instance: Instance, name: str) -> str:
     """Return the name of a server as plans write it: ``group/0`` is ``group`` where it is the only one."""
-    group, slash, _ = name.partition("/")
+    group, slash, number = name.rpartition("/")
     alone = any(g.id == group and g.count == 1 for g in instance.cluster.servers)
-    return group if slash and alone else name
+    return group if slash and number == "0" and alone else name
 
 
 def crossings(instance: Instance, classes: tuple[ServerClass, ...]) -> tuple[Crossing, ...]:
@@ -253,4 +254,4 @@ def lawful(instance: Instance, holds: Holding) -> bool:
     if servers is None:
         return True
     apart = all(count == 1 for count in servers.values()) and not set(servers) & set(gpus or ())
-    return apart and len({rack_of.get(name.partition("/")[0]) for name in servers}) == 1
+    return apart and len({rack_of.get(group_of(name, rack_of)) for name in servers}) == 1

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from optsched.errors import InputError, shown
 from optsched.instance.network import link_graph, places
 from optsched.instance.records import Cluster, Configuration, Instance, Job, ServerGroup
-from optsched.instance.server_names import Server, server_of, split
+from optsched.instance.server_names import Server, clash, group_of, server_of
+from optsched.instance.spelling import same_spelling
 
 __all__ = ["validate"]
 
@@ -58,7 +59,8 @@ def _check_unique(names: Iterable[str], path: str, what: str) -> None:
 def _check_known(name: str | None, known: Iterable[str], what: str, path: str) -> None:
     if name is not None and name not in known:
         listed = ", ".join(sorted(known)[:8]) or "none is declared"
-        raise InputError(f"the id of a {what} ({listed})", path=path, value=shown(name))
+        alike = next((f"; {other!r} is spelled differently" for other in known if same_spelling(other, name)), "")
+        raise InputError(f"the id of a {what} ({listed}){alike}", path=path, value=shown(name))
 
 
 def _check_cluster(cluster: Cluster) -> None:
@@ -78,8 +80,12 @@ def _check_cluster(cluster: Cluster) -> None:
         for gpu in one.hourly_prices:
             _check_known(gpu, types, "GPU type", f"$.cluster.sites[{number}].hourly_prices")
     site_of_rack: dict[str, str] = {}
+    groups = {group.id for group in cluster.servers}
     for number, group in enumerate(cluster.servers):
         path = f"$.cluster.servers[{number}]"
+        if other := clash(group.id, groups):
+            expected = f"an id that cannot be read as a server of the group {other!r}"
+            raise InputError(expected, path=f"{path}.id", value=shown(group.id))
         _check_known(group.site, sites, "site", f"{path}.site")
         _check_known(group.gpu_type, types, "GPU type", f"{path}.gpu_type")
         if (group.gpu_type is None) != (group.gpus == 0):
@@ -98,6 +104,13 @@ def _check_cluster(cluster: Cluster) -> None:
             raise InputError(f"at most {_MOST} {noun}", path="$.cluster.servers", value=f"{total} {noun} in all")
     if not sum(counts[1]):
         raise InputError("at least one server with GPUs", path="$.cluster.servers", value="0 GPUs in all")
+    pools: dict[str, tuple[str, str]] = {}
+    for number, group in enumerate(cluster.servers):
+        if group.gpu_type is not None:
+            pool = group.gpu_type, group.site
+            if pools.setdefault("@".join(pool), pool) != pool:
+                expected = "GPU types and sites of which no two pools are called the same"
+                raise InputError(expected, path=f"$.cluster.servers[{number}]", value=shown("@".join(pool)))
     _check_links(cluster)
 
 
@@ -218,7 +231,7 @@ def _check_servers(named: Iterable[str], groups: Mapping[str, ServerGroup], path
     """Return the servers' groups; refuse names that are no server's, or that are another name of the same server."""
     seen: dict[Server, str] = {}
     for name in named:
-        group = split(name)[0]
+        group = group_of(name, groups)
         _check_known(group, groups, "server group", path)
         if (server := server_of(name, groups)) is None:
             count = groups[group].count

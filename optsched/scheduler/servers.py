@@ -9,7 +9,7 @@ import msgspec
 
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, Holding, ServerGroup
-from optsched.instance.server_names import server_of
+from optsched.instance.server_names import group_of, server_of
 
 __all__ = ["available", "check_servers", "goes_on"]
 
@@ -23,7 +23,7 @@ def check_servers(cluster: Cluster, failed: Mapping[str, int], draining: Collect
             if found is None and name not in groups:
                 raise InputError("the name of a server or of a server group", path=path, value=shown(name))
     for name, gpus in failed.items():
-        most = groups[name.partition("/")[0]].gpus
+        most = groups[group_of(name, groups)].gpus
         if not 0 <= gpus <= most:
             raise InputError(f"0 (all) to {most} failed GPUs", path=f'$.failed["{name}"]', value=shown(gpus))
 

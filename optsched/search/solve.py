@@ -25,6 +25,7 @@ from optsched.instance.objectives import objective as objective_of
 from optsched.instance.objectives import objectives_of
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation, Waiting, allocations_hash
+from optsched.instance.spelling import similar_ids
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, ModelOptions, renamed
 from optsched.problem.incumbent import Incumbent
@@ -225,7 +226,7 @@ def _result(
         build_s=0.0 if search is None else search.build_s,
         solve_s=0.0 if search is None else search.solve_s,
         total_s=time.monotonic() - request.began,
-        notes=notes,
+        notes=(*notes, *similar_ids(request.instance)),
         prices={} if search is None else dict(search.prices),
         **found,
     )

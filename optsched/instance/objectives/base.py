@@ -17,6 +17,9 @@ __all__ = ["Base", "Objective", "Rates"]
 Base = Literal["reference", "least", "most", "isolated"]
 """The goodput of a job that its others are measured by.
 
+Whatever a plan decides on, it is that of configurations on the fewest servers that hold their GPUs in the empty pool
+(listed ones on as many as they name), at the nominal network rate, also where a deadline or a budget forbids them.
+
 reference
     What progress 1.0 means (``Job.reference``).
 least

@@ -40,11 +40,10 @@ def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurat
     some, kind_of = kinds(instance.jobs)
     listed_ways = enumerate_configurations if memory is None else memory.enumerated
     columns, first, notes = listed_ways(some, instance, everywhere)
-    if instance.decides == "counts":
-        reference = reference_goodputs(some, columns, first, everywhere)
-    else:  # progress is measured by what was measured: packed, and without a rate
-        packed = enumerate_configurations(some, msgspec.structs.replace(instance, decides="counts"), everywhere)
-        reference = reference_goodputs(some, packed[0], packed[1], everywhere)
+    packed = columns, first
+    if instance.decides != "counts":  # jobs are measured by what was measured: packed, and without a rate
+        packed = enumerate_configurations(some, msgspec.structs.replace(instance, decides="counts"), everywhere)[:2]
+    reference = reference_goodputs(some, *packed, everywhere)
     job, within = members(np.diff(first)[kind_of])
     rows = columns if len(some) == len(instance.jobs) else columns.take(first[kind_of[job]] + within)
     job, rows = with_current(instance, everywhere, job, rows)
@@ -94,7 +93,7 @@ def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurat
         resource_names=tuple(r.name for r in shared),
         reasons=reasons | why,
         able=count > 0,
-        extremes={base: found[kind_of] for base, found in extremes(columns, first).items()},
+        extremes={base: found[kind_of] for base, found in extremes(*packed).items()},
     )
 
 

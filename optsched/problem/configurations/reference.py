@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray, run_starts
@@ -19,18 +20,20 @@ def measured_by(instance: Instance, base: Base) -> FloatArray:
     """Return the least, the most or the isolated goodput of each job, shape ``(jobs,)``.
 
     See :data:`optsched.instance.objectives.Base`.
-    Of all its ways, also those that its deadline or its budget forbids; 1 where it has none.
+    Of all its packed ways, whatever the instance decides, also those that its deadline or its budget forbids; 1 where
+    it has none.
     """
     everywhere = pools(instance)
     there = max(1, sum(job.arrival_s <= instance.now_s for job in instance.jobs))
     part = np.array([pool.capacity for pool in everywhere]) / there
     some, kind_of = kinds(instance.jobs)
-    columns, first, _ = enumerate_configurations(some, instance, everywhere)
+    packed = msgspec.structs.replace(instance, decides="counts")
+    columns, first, _ = enumerate_configurations(some, packed, everywhere)
     return _extreme(columns, first, base, part if base == "isolated" else None)[kind_of]
 
 
 def extremes(columns: ConfigurationColumns, first: IntArray) -> dict[Base, FloatArray]:
-    """Return the least and the most goodput of each of some jobs, whose ways begin at ``first``."""
+    """Return the least and the most goodput of each of some jobs, whose packed ways begin at ``first``."""
     return {base: _extreme(columns, first, base) for base in ("least", "most")}
 
 
