@@ -11,7 +11,7 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, Job, admit
-from optsched.prediction.curves.measurements import read_table
+from optsched.prediction.tables import read_table
 from optsched.problem.configurations import Configurations, some_rows, tabulate
 from optsched.timeshare.market import Market, Pairs, market
 from optsched.timeshare.shares import Shares
@@ -177,26 +177,22 @@ def with_pairs(read: Read, path: Path | str) -> Read:
     table = read_table(path, ["job", "other", "gpu_type", "throughput", "other_throughput"])
     number = {job.id: j for j, job in enumerate(read.jobs)}
     job, where, rates = [], [], []
-    for line, row in enumerate(table.iter_rows(named=True), start=2):
+    both = np.stack([table.numbers(name, equal=True) for name in ("throughput", "other_throughput")], axis=1)
+    for row in range(len(table)):
         for name in ("job", "other"):
-            if str(row[name]) not in number:
-                raise InputError(
-                    "a job of the market", path=f"line {line}, column {name}", value=shown(row[name]), file=file
-                )
-        if row["gpu_type"] not in read.gpu_types:
-            expected = f"a GPU type ({', '.join(dict.fromkeys(read.gpu_types))})"
-            raise InputError(expected, path=f"line {line}, column gpu_type", value=shown(row["gpu_type"]), file=file)
+            if table.columns[name][row] not in number:
+                raise table.wrong(row, name, "a job of the market")
+        if (wanted := table.columns["gpu_type"][row]) not in read.gpu_types:
+            raise table.wrong(row, "gpu_type", f"a GPU type ({', '.join(dict.fromkeys(read.gpu_types))})")
         for k, gpu_type in enumerate(read.gpu_types):
-            if gpu_type == row["gpu_type"]:
-                job.append((number[str(row["job"])], number[str(row["other"])]))
+            if gpu_type == wanted:
+                job.append((number[table.columns["job"][row]], number[table.columns["other"][row]]))
                 where.append(k)
-                rates.append((row["throughput"], row["other_throughput"]))
+                rates.append(both[row])
     of = read.market
     try:
         pairs = Pairs(np.array(job), np.array(where), np.array(rates, dtype=np.float64))
         paired = market(of.throughput, of.capacity, gang=of.gang, weight=of.weight, pairs=pairs)
     except InputError as error:
         raise error.within(file=file) from None
-    except (TypeError, ValueError):
-        raise InputError("numbers in the columns throughput and other_throughput", file=file) from None
     return replace(read, market=paired)

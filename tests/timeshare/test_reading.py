@@ -80,9 +80,9 @@ def test_gangs_of_an_instance() -> None:
     [
         ("job-9,job-1,v100,1,1", "line 2, column job"),
         ("job-0,job-1,t4,1,1", "line 2, column gpu_type"),
-        ("job-0,job-1,v100,x,1", "numbers in the columns"),
+        ("job-0,job-1,v100,x,1", "line 2, column throughput: found 'x', expected a number >= 0"),
         ("job-0,job-0,v100,1,1", "two jobs"),
-        ("job-0,job-1,v100,-1,1", "finite numbers >= 0"),
+        ("job-0,job-1,v100,-1,1", "line 2, column throughput: found '-1', expected a number >= 0"),
     ],
 )
 def test_wrong_pairs(row: str, says: str, tmp_path: Path) -> None:

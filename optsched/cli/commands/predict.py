@@ -165,7 +165,7 @@ def predict(
         added += [pl.Series(header, column) for header, column in further.items()]
     elif target is not None or loss:
         raise InputError("--convergence, without which --target and --loss mean nothing", path="predict")
-    print_table(csv_bytes(table.with_columns(added)), out)
+    print_table(csv_bytes(table.frame().with_columns(added)), out)
     return 0
 
 

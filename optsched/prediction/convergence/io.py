@@ -13,7 +13,7 @@ from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
 from optsched.prediction.convergence.efficiency import efficiency, noise_scale
 from optsched.prediction.convergence.runs import Run
-from optsched.prediction.curves.measurements import read_table
+from optsched.prediction.tables import TextTable, read_table
 
 __all__ = ["read_runs"]
 
@@ -40,40 +40,26 @@ def read_runs(path: Path | str, smaller_is_better: Collection[str] = ()) -> dict
         With the line and the column of what is wrong.
     """
     file = str(path)
-    table = read_table(path, _COLUMNS).with_row_index("line", offset=2)
-    for name in (*_COLUMNS[1:], "examples", "iteration"):
-        if name in table.columns:
-            table = table.with_columns(_numbers(table, name, file))
-    for line, model in zip(table["line"], table["model"].cast(pl.String), strict=True):
-        if not model:
-            raise InputError("a name", path=f"line {line}, column model", value="nothing", file=file)
-    models = table["model"].cast(pl.String).unique().sort().to_list()
+    text = read_table(path, _COLUMNS)
+    found = {name: _numbers(text, name) for name in (*_COLUMNS[1:], "examples", "iteration") if name in text}
+    table = pl.DataFrame({"line": text.lines, "model": text.names("model"), **found})
+    models = table["model"].unique().sort().to_list()
     for name in smaller_is_better:
         if name not in models:
             expected = f"one of the models {', '.join(models[:12])}"
             raise InputError(expected, path="smaller_is_better", value=shown(name), file=file)
     runs: dict[str, tuple[Run, ...]] = {}
     for model in models:
-        rows = table.filter(pl.col("model").cast(pl.String) == model).sort("global_batch", "epoch")
+        rows = table.filter(pl.col("model") == model).sort("global_batch", "epoch")
         base, sign = float(rows["global_batch"].item(0)), -1.0 if model in smaller_is_better else 1.0
         runs[model] = tuple(_run(part, base, sign, file) for part in rows.partition_by("global_batch"))
         _check_direction(model, runs[model], file)
     return runs
 
 
-def _numbers(table: pl.DataFrame, name: str, file: str) -> pl.Series:
+def _numbers(table: TextTable, name: str) -> FloatArray:
     """Return a column as numbers: any finite ones for the metric, >= 0 for a variance, else > 0."""
-    numbers = table[name].cast(pl.Float64, strict=False)
-    values = numbers.to_numpy()
-    right, expected = np.isfinite(values), "a finite number"
-    if name == "grad_var":
-        right, expected = right & (values >= 0), "a number >= 0"
-    elif name != "metric":
-        right, expected = right & (values > 0), "a number > 0"
-    if not right.all():
-        row = int(np.argmin(right))
-        raise InputError(expected, path=f"line {row + 2}, column {name}", value=shown(table[name][row]), file=file)
-    return numbers
+    return table.numbers(name, least=-np.inf if name == "metric" else 0.0, equal=name == "grad_var")
 
 
 def _run(rows: pl.DataFrame, base: float, sign: float, file: str) -> Run:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray
-from optsched.errors import InputError, shown
+from optsched.errors import InputError
 from optsched.prediction.curves.configurations import Points
+from optsched.prediction.tables import TextTable, read_table
 
-__all__ = ["Configured", "Measurements", "read_configurations", "read_measurements", "read_table"]
+__all__ = ["Configured", "Measurements", "read_configurations", "read_measurements"]
 
 
 @dataclass(frozen=True)
@@ -69,61 +69,14 @@ class Measurements:
         return Measurements(self.configured.take(rows), self.throughput[rows], self.sync_s[rows])
 
 
-def read_table(path: Path | str, needed: Sequence[str]) -> pl.DataFrame:
-    """Read a CSV file that must have some columns; raise InputError where it does not."""
-    try:
-        table = pl.read_csv(path, infer_schema_length=None)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = str(error).partition("\n")[0]
-        raise InputError(f"a readable CSV table ({reason[:200]})", file=str(path)) from None
-    _require(table, needed, str(path))
-    if table.height == 0:
-        raise InputError("at least one row of data", path="line 2", file=str(path))
-    return table
-
-
-def _require(table: pl.DataFrame, needed: Sequence[str], file: str) -> None:
-    for name in needed:
-        if name not in table.columns:
-            there = ", ".join(shown(column, 40) for column in table.columns[:12])
-            parted = ": commas part columns, and line ends rows" if table.width == 1 else ""
-            expected = f"a column {name!r}; there are {there}{parted}"
-            raise InputError(expected, path="line 1", file=file)
-
-
-def _numbers(table: pl.DataFrame, name: str, file: str, *, whole: bool = False, gaps: bool = False) -> FloatArray:
-    """Return a column of positive numbers; raise InputError with the line of the first that is none.
-
-    ``gaps``: nothing may stand there, which becomes nan.
-    """
-    column = table[name]
-    numbers = column.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().astype(np.float64)
-    wrong = ~(np.isfinite(numbers) & (numbers > 0))
-    if whole:
-        wrong |= numbers != np.rint(numbers)
-    if gaps:
-        wrong &= ~(column.is_null() | (column.cast(pl.String) == "")).fill_null(True).to_numpy()
-    if wrong.any():
-        line = int(np.flatnonzero(wrong)[0])
-        expected = "a whole number > 0" if whole else "a number > 0"
-        raise InputError(expected, path=f"line {line + 2}, column {name}", value=shown(column[line]), file=file)
-    return numbers
-
-
-def _names(table: pl.DataFrame, name: str, file: str) -> list[str]:
-    names = table[name].cast(pl.String).to_list()
-    for line, value in enumerate(names):
-        if not value:
-            raise InputError("a name", path=f"line {line + 2}, column {name}", value="nothing", file=file)
-    return names
-
-
-def read_configurations(path: Path | str) -> tuple[pl.DataFrame, Configured]:
+def read_configurations(path: Path | str) -> tuple[TextTable, Configured]:
     """Read a table of configurations; return it as it stands, and what it says.
 
+    Names are text: ``1.10`` is not ``1.1``.
+
     Columns for all-reduce: ``model, gpu_type, nodes, gpus, local_batch``. Optional: ``placement`` (GPUs on
-    each node, one digit each) or ``max_per_node``; ``accumulation``; ``gbps`` and ``rdma`` of the network;
-    ``arch`` and ``method``, which tell variants of a model apart.
+    each node, one digit each, or all of them for one node) or ``max_per_node``; ``accumulation``; ``gbps`` and
+    ``rdma`` of the network; ``arch`` and ``method``, which tell variants of a model apart.
 
     Columns for parameter servers: ``model, n_ps, n_workers``, and ``global_batch`` (examples a step of all
     workers) or ``local_batch``; 1 where neither stands. Optional: ``gpu_type``; ``mode`` (sync or async).
@@ -133,72 +86,77 @@ def read_configurations(path: Path | str) -> tuple[pl.DataFrame, Configured]:
     InputError
         With the line and the column of what is wrong.
     """
-    file = str(path)
     table = read_table(path, ["model"])
-    if "n_ps" in table.columns:
-        _require(table, ["n_ps", "n_workers"], file)
-        return table, _with_servers(table, file)
-    _require(table, ["gpu_type", "nodes", "gpus", "local_batch"], file)
-    nodes, gpus = (_numbers(table, name, file, whole=True) for name in ("nodes", "gpus"))
-    if np.any(nodes > gpus):
-        line = int(np.flatnonzero(nodes > gpus)[0])
-        expected = f"at most as many nodes as GPUs ({gpus[line]:g})"
-        raise InputError(expected, path=f"line {line + 2}, column nodes", value=f"{nodes[line]:g}", file=file)
-    passes = _numbers(table, "accumulation", file, whole=True) if "accumulation" in table.columns else 1.0
+    if "n_ps" in table:
+        table.require(["n_ps", "n_workers"])
+        return table, _with_servers(table)
+    table.require(["gpu_type", "nodes", "gpus", "local_batch"])
+    nodes, gpus = table.whole("nodes"), table.whole("gpus")
+    for row in np.flatnonzero(nodes > gpus)[:1].tolist():
+        raise table.wrong(row, "nodes", f"at most as many nodes as GPUs ({gpus[row]:g})")
     points = Points.of(
         gpus,
         nodes=nodes,
-        local_batch=_numbers(table, "local_batch", file),
-        accumulation=passes,
-        gbps=_numbers(table, "gbps", file, gaps=True) if "gbps" in table.columns else np.nan,
-        max_per_node=_crowding(table, file),
+        local_batch=table.numbers("local_batch"),
+        accumulation=table.whole("accumulation") if "accumulation" in table else 1.0,
+        gbps=table.numbers("gbps", gaps=True) if "gbps" in table else np.nan,
+        max_per_node=_crowding(table, gpus, nodes),
     )
     variant = [""] * len(points)
     for name in ("arch", "method"):
-        if name in table.columns:
-            variant = [f"{v}/{x}".strip("/") for v, x in zip(variant, _names(table, name, file), strict=True)]
-    return table, Configured(
-        _names(table, "model", file), _names(table, "gpu_type", file), variant, points, _truths(table, "rdma")
-    )
+        if name in table:
+            variant = [f"{v}/{x}".strip("/") for v, x in zip(variant, table.names(name), strict=True)]
+    return table, Configured(table.names("model"), table.names("gpu_type"), variant, points, _truths(table, "rdma"))
 
 
-def _with_servers(table: pl.DataFrame, file: str) -> Configured:
+def _with_servers(table: TextTable) -> Configured:
     """Return the configurations of a table of parameter servers."""
-    servers, workers = (_numbers(table, name, file, whole=True) for name in ("n_ps", "n_workers"))
+    servers, workers = table.whole("n_ps"), table.whole("n_workers")
     batch = np.ones(len(workers))
-    if "local_batch" in table.columns:
-        batch = _numbers(table, "local_batch", file)
-    elif "global_batch" in table.columns:
-        batch = _numbers(table, "global_batch", file) / workers
+    if "local_batch" in table:
+        batch = table.numbers("local_batch")
+    elif "global_batch" in table:
+        batch = table.numbers("global_batch") / workers
     points = Points.of(workers, nodes=workers, local_batch=batch, servers=servers)
-    gpu_types = _names(table, "gpu_type", file) if "gpu_type" in table.columns else ["any"] * len(workers)
-    modes = _names(table, "mode", file) if "mode" in table.columns else ["sync"] * len(workers)
-    for line, mode in enumerate(modes):
+    gpu_types = table.names("gpu_type") if "gpu_type" in table else ["any"] * len(workers)
+    modes = table.names("mode") if "mode" in table else ["sync"] * len(workers)
+    for row, mode in enumerate(modes):
         if not mode.endswith("sync"):
-            raise InputError("sync or async", path=f"line {line + 2}, column mode", value=shown(mode), file=file)
+            raise table.wrong(row, "mode", "sync or async")
     modes = ["async" if mode.endswith("async") else "sync" for mode in modes]
-    return Configured(_names(table, "model", file), gpu_types, modes, points, np.zeros(len(workers), dtype=bool))
+    return Configured(table.names("model"), gpu_types, modes, points, np.zeros(len(workers), dtype=bool))
 
 
-def _crowding(table: pl.DataFrame, file: str) -> FloatArray | float:
+def _crowding(table: TextTable, gpus: FloatArray, nodes: FloatArray) -> FloatArray | float:
     """Return the most GPUs on one node, nan where the table does not say."""
-    if "max_per_node" in table.columns:
-        return _numbers(table, "max_per_node", file, whole=True, gaps=True)
-    if "placement" not in table.columns:
+    if "max_per_node" in table:
+        most = table.whole("max_per_node", gaps=True)
+        for row in np.flatnonzero((most > gpus) | (most * nodes < gpus))[:1].tolist():
+            low, high = np.ceil(gpus[row] / nodes[row]), gpus[row]
+            raise table.wrong(
+                row, "max_per_node", f"{low:g} to {high:g}, for {gpus[row]:g} GPUs on {nodes[row]:g} nodes"
+            )
+        return most
+    if "placement" not in table:
         return np.nan
-    most = []
-    for line, text in enumerate(table["placement"].cast(pl.String).fill_null("").to_list()):
-        if not (text == "" or text.isdecimal()):
-            expected = "the GPUs on each node, one digit each"
-            raise InputError(expected, path=f"line {line + 2}, column placement", value=shown(text), file=file)
-        most.append(float(max(text)) if text else np.nan)
-    return np.array(most)
+    found = np.full(len(table), np.nan)
+    for row, text in enumerate(table.columns["placement"]):
+        if not text:
+            continue
+        digits = [int(digit) for digit in text] if text.isascii() and text.isdecimal() else []
+        if (len(digits), sum(digits)) == (nodes[row], gpus[row]) and min(digits) > 0:
+            found[row] = max(digits)
+        elif digits and nodes[row] == 1 and int(text) == gpus[row]:
+            found[row] = gpus[row]
+        else:
+            expected = f"the GPUs on each node, one digit each: {gpus[row]:g} GPUs on {nodes[row]:g} nodes"
+            raise table.wrong(row, "placement", expected)
+    return found
 
 
-def _truths(table: pl.DataFrame, name: str) -> NDArray[np.bool_]:
-    if name not in table.columns:
-        return np.zeros(table.height, dtype=bool)
-    return table[name].cast(pl.String).str.to_lowercase().is_in(["true", "1", "yes"]).fill_null(False).to_numpy()
+def _truths(table: TextTable, name: str) -> NDArray[np.bool_]:
+    cells = table.columns.get(name, [""] * len(table))
+    return np.array([cell.lower() in ("true", "1", "yes") for cell in cells], dtype=bool)
 
 
 def read_measurements(path: Path | str) -> Measurements:
@@ -216,19 +174,19 @@ def read_measurements(path: Path | str) -> Measurements:
     file = str(path)
     table, configured = read_configurations(path)
     rates = []
-    if "throughput_examples_s" in table.columns:
-        rates.append(_numbers(table, "throughput_examples_s", file))
-    if "step_time_s" in table.columns:
-        rates.append(configured.points.examples() / _numbers(table, "step_time_s", file))
-    if "throughput_steps_s" in table.columns and not rates:
+    if "throughput_examples_s" in table:
+        rates.append(table.numbers("throughput_examples_s"))
+    if "step_time_s" in table:
+        rates.append(configured.points.examples() / table.numbers("step_time_s"))
+    if "throughput_steps_s" in table and not rates:
         # a step of an asynchronous worker trains on its own batch alone
-        rates.append(_numbers(table, "throughput_steps_s", file) * configured.points.local_batch)
+        rates.append(table.numbers("throughput_steps_s") * configured.points.local_batch)
     if not rates:
         raise InputError("a column 'throughput_examples_s' or 'step_time_s'", path="line 1", file=file)
     if len(rates) == 2 and (ratio := float(np.median(rates[0] / rates[1]))) and not 0.8 < ratio < 1.25:
         expected = f"throughput_examples_s = gpus x local_batch / step_time_s; it is {ratio:.3g} times that (units?)"
         raise InputError(expected, path="column throughput_examples_s", file=file)
     sync = np.full(len(configured.points), np.nan)
-    if "sync_time_s" in table.columns:
-        sync = table["sync_time_s"].cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy().astype(np.float64)
+    if "sync_time_s" in table:
+        sync = table.numbers("sync_time_s", least=0.0, equal=True, gaps=True)
     return Measurements(configured, rates[0], sync)
