@@ -20,9 +20,12 @@ from optsched.errors import InputError, shown
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TextTable", "read_table"]
+__all__ = ["TextTable", "read_table", "read_text_table"]
 
 _SEPARATORS = ",;\t|"
+_NAMES = {"id", "job", "model", "gpu_type", "tenant", "user", "arch", "method", "mode", "placement"}
+"""Columns of names, which are text whatever they look like."""
+
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -112,7 +115,7 @@ class TextTable:
         return pl.DataFrame(cells, schema=dict.fromkeys(self.columns, pl.String))
 
 
-def read_table(path: Path | str, needed: Sequence[str]) -> TextTable:
+def read_text_table(path: Path | str, needed: Sequence[str]) -> TextTable:
     """Read a CSV file in UTF-8 with a line of column names, of which some must be there.
 
     Columns are parted by commas, semicolons, tabs or bars, as the first line has them. A byte order mark, empty lines
@@ -148,6 +151,20 @@ def read_table(path: Path | str, needed: Sequence[str]) -> TextTable:
     if not table.lines:
         raise InputError("at least one row of data", path="line 2", file=file)
     return table
+
+
+def read_table(path: Path | str, needed: Sequence[str]) -> pl.DataFrame:
+    """Read a table as :func:`read_text_table` does, and columns that hold numbers alone as numbers, but for names."""
+    import polars as pl
+
+    table = read_text_table(path, needed)
+    frame = table.frame()
+    for name, cells in table.columns.items():
+        known = [cell for cell in cells if cell]
+        if name not in _NAMES and known and all(map(_NUMBER.fullmatch, known)):
+            whole = all(re.fullmatch(r"[-+]?\d{1,18}", cell) for cell in known)
+            frame = frame.with_columns(pl.col(name).cast(pl.Int64 if whole else pl.Float64))
+    return frame
 
 
 def _records(text: str, file: str) -> Iterator[tuple[int, list[str]]]:

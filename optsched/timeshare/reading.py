@@ -11,7 +11,7 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, Job, admit
-from optsched.prediction.tables import read_table
+from optsched.prediction.tables import read_text_table
 from optsched.problem.configurations import Configurations, some_rows, tabulate
 from optsched.timeshare.market import Market, Pairs, market
 from optsched.timeshare.shares import Shares
@@ -174,7 +174,7 @@ def with_pairs(read: Read, path: Path | str) -> Read:
     market's units. A GPU type stands for all its pools.
     """
     file = str(path)
-    table = read_table(path, ["job", "other", "gpu_type", "throughput", "other_throughput"])
+    table = read_text_table(path, ["job", "other", "gpu_type", "throughput", "other_throughput"])
     number = {job.id: j for j, job in enumerate(read.jobs)}
     job, where, rates = [], [], []
     both = np.stack([table.numbers(name, equal=True) for name in ("throughput", "other_throughput")], axis=1)

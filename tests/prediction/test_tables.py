@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optsched.errors import InputError
 from optsched.prediction.curves.fit import fit
 from optsched.prediction.curves.measurements import read_configurations, read_measurements
-from optsched.prediction.tables import read_table
+from optsched.prediction.tables import read_text_table
 
 HEADER = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s"
 
@@ -115,7 +115,7 @@ def test_what_was_written_is_read(tmp_path_factory, cells, end):
     writer.writerow(["one", "two", "three"])
     writer.writerows([("x" + a, b, c) for a, b, c in cells])
     file = written(tmp_path_factory.mktemp("t"), stream.getvalue())
-    table = read_table(file, ["two"])
+    table = read_text_table(file, ["two"])
     assert [(a, b, c) for a, b, c in zip(*table.columns.values(), strict=True)] == [
         ("x" + a, b, c) for a, b, c in cells
     ]

@@ -13,7 +13,7 @@ from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
 from optsched.prediction.convergence.efficiency import efficiency, noise_scale
 from optsched.prediction.convergence.runs import Run
-from optsched.prediction.tables import TextTable, read_table
+from optsched.prediction.tables import TextTable, read_text_table
 
 __all__ = ["read_runs"]
 
@@ -40,7 +40,7 @@ def read_runs(path: Path | str, smaller_is_better: Collection[str] = ()) -> dict
         With the line and the column of what is wrong.
     """
     file = str(path)
-    text = read_table(path, _COLUMNS)
+    text = read_text_table(path, _COLUMNS)
     found = {name: _numbers(text, name) for name in (*_COLUMNS[1:], "examples", "iteration") if name in text}
     table = pl.DataFrame({"line": text.lines, "model": text.names("model"), **found})
     models = table["model"].unique().sort().to_list()

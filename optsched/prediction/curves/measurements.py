@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError
 from optsched.prediction.curves.configurations import Points
-from optsched.prediction.tables import TextTable, read_table
+from optsched.prediction.tables import TextTable, read_table, read_text_table
 
-__all__ = ["Configured", "Measurements", "read_configurations", "read_measurements"]
+__all__ = ["Configured", "Measurements", "read_configurations", "read_measurements", "read_table"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def read_configurations(path: Path | str) -> tuple[TextTable, Configured]:
     InputError
         With the line and the column of what is wrong.
     """
-    table = read_table(path, ["model"])
+    table = read_text_table(path, ["model"])
     if "n_ps" in table:
         table.require(["n_ps", "n_workers"])
         return table, _with_servers(table)
