@@ -9,6 +9,7 @@ from optsched.timeshare.hierarchical import hierarchical
 from optsched.timeshare.makespan import makespan
 from optsched.timeshare.market import Market, Pairs, market
 from optsched.timeshare.maxmin import max_min
+from optsched.timeshare.proportional import proportional
 from optsched.timeshare.shares import Shares
 from optsched.timeshare.throughput import cost, first_in_first_out, throughput
 
@@ -23,5 +24,6 @@ __all__ = [
     "makespan",
     "market",
     "max_min",
+    "proportional",
     "throughput",
 ]

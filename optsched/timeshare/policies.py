@@ -12,6 +12,7 @@ from optsched.timeshare.finish_time import finish_time
 from optsched.timeshare.hierarchical import hierarchical
 from optsched.timeshare.makespan import makespan
 from optsched.timeshare.maxmin import max_min
+from optsched.timeshare.proportional import proportional
 from optsched.timeshare.reading import Read
 from optsched.timeshare.shares import Shares
 from optsched.timeshare.throughput import cost, first_in_first_out, throughput
@@ -83,6 +84,7 @@ POLICIES: dict[str, Policy] = {
     "fifo": _fifo,
     "cost": _cost,
     "hierarchical": _hierarchical,
+    "proportional": lambda instance, read: proportional(read.market),
 }
 
 

@@ -23,7 +23,7 @@ __all__ = ["share"]
 def share(
     instance: InstanceFile,
     policy: Annotated[
-        str, typer.Option(help="max-min, makespan, finish-time, throughput, fifo, cost, hierarchical.")
+        str, typer.Option(help="max-min, makespan, finish-time, throughput, fifo, cost, hierarchical, proportional.")
     ] = "max-min",
     lexicographic: Annotated[bool, typer.Option(help="max-min: go on to the lexicographic optimum.")] = False,
     pairs: Annotated[
