@@ -60,7 +60,7 @@ def run_kueue() -> None:
     print("published", PUBLISHED)
     for name, options in (
         ("kueue", Options()),
-        ("kueue", Options(round_s=0.66, restart_s=0.6)),
+        ("kueue", Options(round_s=0.58, restart_s=0.6)),
         ("fifo", Options()),
         ("backfill", Options()),
         ("flow-time", Options()),
@@ -99,7 +99,9 @@ def run_philly(data: Path, gpus: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("arrivals", "synthetic", "kueue", "packing", "philly"))
+    parser.add_argument(
+        "what", nargs="?", default="synthetic", choices=("arrivals", "synthetic", "kueue", "packing", "philly")
+    )
     parser.add_argument("data", nargs="?", type=Path, default=Path())
     parser.add_argument("--policies", default=POLICIES)
     parser.add_argument("--seeds", type=int, default=1, help="how many")
@@ -107,6 +109,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=10)
     parser.add_argument("--noise", type=float, default=0.0)
     parser.add_argument("--gpus", default="gpu=1000/8")
+    parser.add_argument("--quick", action="store_true", help="ten jobs")
     given = parser.parse_args()
     policies, seeds = given.policies.split(","), list(range(1, given.seeds + 1))
     options = Options(round_s=60, noise=given.noise)
@@ -122,7 +125,9 @@ def main() -> None:
         compared({name: denser(one, given.load) for name, one in tables.items()}, policies, seeds, options)
     elif given.what == "synthetic":
         dials = [(load, elasticity) for load in (0.5, 1.5) for elasticity in (0.5, 0.9)]
-        made = [synthetic(load=load, elasticity=e, jobs=100, hours=5, seed=1) for load, e in dials]
+        jobs, hours = (10, 0.5) if given.quick else (100, 5)
+        policies = ["fifo", "sia"] if given.quick else policies
+        made = [synthetic(load=load, elasticity=e, jobs=jobs, hours=hours, seed=1) for load, e in dials]
         compared({one.name: one for one in made}, policies, seeds, options)
     elif given.what == "kueue":
         run_kueue()

@@ -37,6 +37,10 @@ def test_solving(script: str) -> None:
     assert "HiGHS" in (out := run(script)) or "Pyomo" in out
 
 
+def test_simulation() -> None:
+    assert "over fifo: average" in run("simulation.py")
+
+
 def test_trust() -> None:
     assert "without a checked plan: 0" in run("deadline.py")
     assert "start of its process" in run("deadline.py", "--costs")

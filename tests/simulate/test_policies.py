@@ -113,9 +113,12 @@ def test_gavel_uses_the_type_that_is_best_for_each():
 
 
 def test_shockwave_deals_a_window():
-    outcome = play(rigid((0, 1, 1200), (0, 1, 1200), gpus=1), "shockwave", round_s=60.0)
-    assert max(outcome.finish) == 2400
-    assert min(outcome.finish) > 1200  # shared, and not one after the other
+    """Of a window of 20 rounds of two minutes each of two equal jobs gets ten, which follow each other."""
+    outcome = play(rigid((0, 1, 2400), (0, 1, 2400), gpus=1), "shockwave", round_s=60.0)
+    assert max(outcome.finish) == 4800
+    assert min(outcome.finish) > 2400  # shared, and not one after the other
+    turns = [segment.end - segment.begin for segment in outcome.segments]
+    assert 1200 in turns
 
 
 def test_kueue_borrows_and_gives_back():

@@ -176,7 +176,9 @@ def _swept(
 
     if not names:
         raise InputError("at least one policy", path="--policies")
-    if keeps:  # what is drawn must be simulated here
+    if keeps and (resume is not None or workers > 1):
+        raise InputError("no --resume or --workers with --html, --trace or --jobs, which need every simulation itself")
+    if keeps:
         return list(sweep(loads, names, seeds, options, tell=report, keep=kept.append))
     if workers == 1:
         return list(sweep(loads, names, seeds, options, resume=resume, tell=report))

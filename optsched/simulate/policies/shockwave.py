@@ -34,7 +34,8 @@ def shockwave(state: State) -> IntArray:
     if memory.get("of") != key or memory["turns"] <= 0:
         memory["of"], memory["turns"], memory["due"] = key, WINDOW, _plan(state, left)
     due: FloatArray = memory["due"]
-    chosen = pack(state, np.lexsort((-left, -due)).tolist())
+    goes_on = (state.held >= 0) & (due > 0)  # the rounds of a job follow each other, so that it restarts less
+    chosen = pack(state, np.lexsort((-left, -due, ~goes_on, due <= 0)).tolist())
     due[chosen >= 0] -= 1.0
     memory["turns"] -= 1
     return chosen
