@@ -27,6 +27,7 @@ from optsched.instance.result import Result
 from optsched.instance.solution import Allocation, Waiting, allocations_hash
 from optsched.instance.spelling import similar_ids
 from optsched.problem.build import build_problem
+from optsched.problem.configurations.build import SLOWEST
 from optsched.problem.formulation import DEFAULT, ModelOptions, renamed
 from optsched.problem.incumbent import Incumbent
 from optsched.problem.infeasibility import impossible, why_infeasible
@@ -233,13 +234,19 @@ def _result(
 
 
 def _gap(value: float, bound: float, problem: Problem | None) -> float:
-    """Return the relative gap; 0 where value and bound are both far below what any job is worth.
+    """Return the relative gap.
 
-    There, only the solver's tolerance tells them apart.
+    Where the incumbent is worth nothing, the gap is 0 if the bound is below the least that any better plan is worth: of
+    values that are not negative, that is the least positive one of any row, of which a hundredth is left at the slowest
+    network rate.
     """
-    negligible = 0.0 if problem is None else 1e-6 * float(problem.value.max(initial=0.0)) + 1e-11
     difference = max(0.0, bound - value)
-    return 0.0 if abs(value) <= negligible and difference <= negligible else relative(difference, value)
+    if value == 0.0 and problem is not None and problem.value.min(initial=0.0) >= 0.0:
+        least = float(problem.value[problem.value > 0].min(initial=np.inf))
+        least /= 1.0 if problem.instance.decides != "network" else SLOWEST
+        if difference < 0.9 * least:
+            return 0.0
+    return relative(difference, value)
 
 
 def _waiting(instance: Instance, allocations: tuple[Allocation, ...], reasons: dict[int, str]) -> tuple[Waiting, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched.solvers.base import Outcome, RunContext, Status, Stopped
+from optsched.solvers.scaling import TOLERANCE, Scaling, scaled
 
 if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what makes them
     from optsched._util.arrays import FloatArray, IntArray
@@ -21,6 +22,8 @@ _AGGREGATOR = 1 << 12
 """A rule of the presolve of HiGHS 1.12 and 1.13 by which it calls points optimal that are not (tests/solvers)."""
 _LARGE = 20_000
 """Columns from which HiGHS's presolve costs more on multiple-choice knapsacks than it saves: up to 40 times."""
+_INFINITE = 1e29
+"""Bounds from which on HiGHS means that it has none."""
 _FEASIBLE = 1e-5
 """Largest violation of a row or a bound, relative to the row's terms: HiGHS's own tolerance is 1e-6 of its scaling."""
 
@@ -212,6 +215,7 @@ def run(request: Request, context: RunContext) -> Outcome:
     for name, option in options.items():
         solver.setOptionValue(name, option)
     began = time.monotonic()
+    request, by = scaled(request)
     pass_model(solver, request)
     handover = time.monotonic() - began
     if request.point is not None:
@@ -220,10 +224,11 @@ def run(request: Request, context: RunContext) -> Outcome:
         solver.setSolution(point)
 
     def on_better(event: Any) -> None:
-        context.incumbent(np.array(event.data_out.mip_solution))
+        context.incumbent(by.point(np.array(event.data_out.mip_solution)))
 
     def on_log(event: Any) -> None:
-        context.progress("HiGHS", event.data_out.mip_primal_bound, event.data_out.mip_dual_bound)
+        found, bound = event.data_out.mip_primal_bound, event.data_out.mip_dual_bound
+        context.progress("HiGHS", *(x if abs(x) > _INFINITE else x / by.objective for x in (found, bound)))
 
     def on_check(event: Any) -> None:
         if context.stopping():
@@ -245,7 +250,19 @@ def run(request: Request, context: RunContext) -> Outcome:
             solver.setOptionValue("time_limit", context.limits.left())
         solver.run()
     seconds = time.monotonic() - began
-    return replace(_outcome(solver, highspy, integral, seconds), handover_s=handover)
+    return replace(_in_own_units(_outcome(solver, highspy, integral, seconds), by, integral), handover_s=handover)
+
+
+def _in_own_units(outcome: Outcome, by: Scaling, integral: bool) -> Outcome:
+    """Return an outcome in the units of the model, and the bound of an integer program rounded outward."""
+    slack = TOLERANCE if integral else 0.0
+    return replace(
+        outcome,
+        values=None if outcome.values is None else by.point(outcome.values),
+        objective=None if outcome.objective is None else outcome.objective / by.objective,
+        bound=None if outcome.bound is None else (outcome.bound + slack) / by.objective,
+        duals=None if outcome.duals is None else by.duals(outcome.duals),
+    )
 
 
 def _unlooked(solver: Any, highspy: Any) -> bool:

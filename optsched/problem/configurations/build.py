@@ -21,7 +21,7 @@ from optsched.problem.configurations.reference import extremes
 from optsched.problem.configurations.remembered import Remembered
 from optsched.problem.configurations.table import ConfigurationColumns, Configurations, throughputs
 
-__all__ = ["tabulate"]
+__all__ = ["SLOWEST", "tabulate"]
 
 SLOWEST = 100
 """The fastest network rate of a configuration over the slowest that it may be assigned."""

@@ -91,7 +91,7 @@ class Search:
         """Return whether the incumbent is within a relative gap of the dual bound."""
         if self.incumbent is None or self.bound is None:
             return False
-        return relative(self.bound - self.value, self.value) <= gap
+        return relative(self.bound - self.value, self.value) <= gap + 1e-9
 
     def tell(self, context: RunContext, stage: str) -> None:
         """Report incumbent and dual bound to the caller of ``solve``."""
