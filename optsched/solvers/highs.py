@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from optsched.solvers.base import Outcome, RunContext, Status, Stopped
+from optsched.solvers.request import Request
 from optsched.solvers.scaling import TOLERANCE, Scaling, scaled
 
 if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what makes them
-    from optsched._util.arrays import FloatArray, IntArray
+    from optsched._util.arrays import FloatArray
     from optsched.solvers.linear import LinearModel
 
 __all__ = ["Request", "confirmed", "dense", "dual_bound", "pass_model", "prepare", "request_of", "run", "solve"]
@@ -26,23 +26,6 @@ _INFINITE = 1e29
 """Bounds from which on HiGHS means that it has none."""
 _FEASIBLE = 1e-5
 """Largest violation of a row or a bound, relative to the row's terms: HiGHS's own tolerance is 1e-6 of its scaling."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """A linear model as arrays: maximize ``offset + cost x``; rows ``start[i]:start[i + 1]`` of the matrix."""
-
-    offset: float
-    cost: FloatArray
-    lower: FloatArray
-    upper: FloatArray
-    integer: NDArray[np.bool_]
-    start: IntArray
-    column: IntArray
-    coefficient: FloatArray
-    row_lower: FloatArray
-    row_upper: FloatArray
-    point: FloatArray | None
 
 
 def solve(

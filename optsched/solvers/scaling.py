@@ -13,7 +13,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from optsched._util.arrays import FloatArray
-    from optsched.solvers.highs import Request
+    from optsched.solvers.request import Request
 
 __all__ = ["TOLERANCE", "Scaling", "scaled"]
 
