@@ -10,7 +10,7 @@ from optsched.prediction.curves import Curve
 
 __all__ = ["Memory"]
 
-_MOST = 50_000
+_MOST = 10_000
 """Numbers that are remembered."""
 
 

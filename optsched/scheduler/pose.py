@@ -124,7 +124,7 @@ def instance_of(
             sizes[group.site, group.gpu_type] += group.count * group.gpus
     asked, idle, fixed, numbers, warnings = [], {}, set(), [], []
     guess = _usual_work(jobs)
-    room = Counter(sizes)
+    room, seen = Counter(sizes), dict[tuple[object, ...], str]()
     for number, job in enumerate(jobs):
         for gpu, name in job.curves.items():
             if name not in curves:
@@ -137,7 +137,10 @@ def instance_of(
             if wanted:
                 warnings.append(f"pinned job {job.id!r} cannot keep what it holds: the cluster has less than that now")
             record = _record(job)
-            if reason := _fits_nowhere(record, sizes):
+            key = tuple(record.curves), record.configurations, record.min_gpus, record.sites
+            if (reason := seen.get(key)) is None:
+                reason = seen[key] = _fits_nowhere(record, sizes)
+            if reason:
                 idle[job.id] = reason
                 if record.required:
                     warnings.append(f"required job {job.id!r} cannot run: {reason}")

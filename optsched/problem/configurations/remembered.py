@@ -17,7 +17,7 @@ from optsched.problem.configurations.table import ConfigurationColumns, stacked
 
 __all__ = ["Remembered"]
 
-_MOST = 5000
+_MOST = 3000
 """Kinds that are remembered."""
 
 _Found = tuple[ConfigurationColumns, IntArray, tuple[str, ...]]
