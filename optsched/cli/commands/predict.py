@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +31,10 @@ def fit(
     family: Annotated[
         str | None, typer.Option(help="allreduce, monotone or amdahl; default: by cross-validation.")
     ] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--map", help="OURS=THEIRS: what a column is called in the table, e.g. gpu_type=GPU; repeatable."),
+    ] = None,
     plot: Plot = None,
     as_json: AsJson = False,
 ) -> int:
@@ -44,7 +51,11 @@ def fit(
     before = None if earlier is None else load_curves(earlier)
     if _holds_plans(measurements):
         return _fit_language_models(measurements, out, before, as_json)
-    read = read_measurements(measurements)
+    with _in_our_names(measurements, names or [], before) as table:
+        try:
+            read = read_measurements(table)
+        except InputError as error:
+            raise error.within(file=str(measurements)) from None
     with shown_steps(quiet=as_json) as report:
         file = fitted(read, source=measurements.name, earlier=before, family=family, report=report)
     save_curves(file, out)
@@ -58,6 +69,29 @@ def fit(
     else:
         _print_fits(file)
     return 0
+
+
+@contextmanager
+def _in_our_names(measurements: Path, names: Sequence[str], before: CurveFile | None) -> Iterator[Path]:
+    """Yield a table with our names of columns and GPU types, and say what was taken for what."""
+    from optsched._util.files import read_bytes
+    from optsched.prediction.curves.columns import translated
+
+    mapping = dict(name.partition("=")[::2] for name in names)
+    known = () if before is None else tuple(fitted.gpu_type for fitted in before.curves)
+    try:
+        found = translated(read_bytes(measurements), mapping, known)
+    except InputError as error:
+        raise error.within(file=str(measurements)) from None
+    for note in found.notes:
+        say(f"note: {note}", error=True)
+    if not found.notes:
+        yield measurements
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / measurements.name
+        table.write_bytes(found.content)
+        yield table
 
 
 def _holds_plans(path: Path) -> bool:
