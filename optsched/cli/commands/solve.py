@@ -23,8 +23,12 @@ from optsched.cli.output import print_checked, print_json, say, say_broken, writ
 from optsched.errors import InputError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from optsched.instance import Instance
+    from optsched.instance.result import Result
     from optsched.problem.formulation import ModelOptions
+    from optsched.solvers import Progress
 
 __all__ = ["check", "export", "solve"]
 
@@ -53,6 +57,10 @@ def solve(
     gap: Gap = 1e-4,
     seed: Seed = 0,
     threads: Threads = 1,
+    what_if: Annotated[
+        list[str] | None,
+        typer.Option(help="Solve a changed instance, too: '+4 a100', 'job ID weight=2', 'without job ID'; repeatable."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the result here (optsched-result/1).")] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -61,6 +69,7 @@ def solve(
 
     from optsched import load, save_result
     from optsched.cli.progress import shown_progress
+    from optsched.cli.what_if import differences, print_differences
     from optsched.instance import fingerprint
     from optsched.search.multiobjective import in_order, limit_of, objectives_of
 
@@ -70,9 +79,15 @@ def solve(
     options = _choices(loaded, formulation, encoding, exclude)
     wanted = objectives_of(objective) if objective else (loaded.objective,)
     limits = tuple(map(limit_of, limit or ()))
-    with shown_progress(time_limit, quiet=as_json) as progress:
-        result = in_order(
-            replace(loaded, limits=(*loaded.limits, *limits)),
+    changed = {}
+    if what_if:
+        from optsched.explain.what_if import edited
+
+        changed = {change: edited(loaded, change) for change in what_if}
+
+    def solved(one: Instance, progress: Callable[[Progress], None] | None) -> Result:
+        return in_order(
+            replace(one, limits=(*one.limits, *limits)),
             wanted,
             tolerance=tolerance,
             formulation=formulation,
@@ -84,6 +99,10 @@ def solve(
             threads=threads,
             progress=progress,
         )
+
+    with shown_progress(time_limit, quiet=as_json) as progress:
+        result = solved(loaded, progress)
+        others = {change: solved(one, progress) for change, one in changed.items()}
     if loaded.decides == "counts" and result.allocations:
         from optsched.problem.placement.counts import unplaceable
 
@@ -94,12 +113,15 @@ def solve(
     result = replace(result, instance=fingerprint(loaded), limits=limits)
     if out is not None:
         save_result(result, out)
+    beside = differences(result, others) if others else []
     if as_json:
-        print_json(result)
+        print_json({"result": result, "what_if": beside} if beside else result)
     else:
         from optsched.cli.report import print_result
 
         print_result(loaded, result)
+        if beside:
+            print_differences(result, beside)
     return 0 if result.status in ("optimal", "feasible") else 1
 
 
