@@ -26,7 +26,7 @@ def says(instance: Instance, site: str, field: str) -> bool:
 
 
 def more_gpus(instance: Instance, site: str, gpu_type: str, count: int) -> Instance:
-    """Return the instance with so many servers of one GPU more, with neither cores nor memory where these bind.
+    """Return the instance with a number of additional servers of one GPU, without cores or memory where these bind.
 
     Being the smallest, they leave all ways to run on the servers that there are as they were.
     """
@@ -45,7 +45,7 @@ def more_gpus(instance: Instance, site: str, gpu_type: str, count: int) -> Insta
 
 
 def more_servers(instance: Instance, group: str, count: int) -> Instance:
-    """Return the instance with so many more servers that equal those of a group, in a group of their own."""
+    """Return the instance with a number of additional servers that equal those of a group, in a group of their own."""
     like = next(g for g in instance.cluster.servers if g.id == group)
     return _with_servers(instance, replace(like, id=_fresh(instance, f"more-{group}"), count=count))
 

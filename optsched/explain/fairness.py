@@ -25,7 +25,7 @@ __all__ = ["DEFINITIONS", "audit"]
 
 DEFINITIONS = {
     "pareto": "Pareto efficiency: no plan gives a job more progress and no job less (Ghodsi et al., NSDI'11, sec. 3)",
-    "sharing": "sharing incentive: nobody progresses less than alone on a share of the cluster by weight "
+    "sharing": "sharing incentive: no job progresses less than alone on a share of the cluster by weight "
     "(Ghodsi et al., NSDI'11, sec. 3; the share of a pool, or a part of the time, as Themis, NSDI'20, sec. 3.1)",
     "envy": "weighted envy-freeness: no job would progress more with what another one holds, each divided by the "
     "weight of who holds it (Foley (1967); with weights Chakraborty et al., ACM Trans. Econ. Comput. 9 (2021), sec. 2)",
@@ -50,7 +50,7 @@ def audit(
     ----------
     gap
         Relative: a plan is called efficient where it is proven that the sum of progress can rise no more than that
-        while nobody loses.
+        while no job loses.
     report
         Called with what is being asked, for people who wait.
 
@@ -86,7 +86,7 @@ def _progress(instance: Instance, allocations: Sequence[Allocation]) -> dict[str
 
 
 def _pareto(instance: Instance, allocations: Sequence[Allocation], progress: dict[str, float], asker: Asker) -> Pareto:
-    """Maximize the sum of progress over the plans in which nobody loses: only an efficient plan is among the best.
+    """Maximize the sum of progress over the plans in which no job loses: only an efficient plan is among the best.
 
     (Benson, J. Optim. Theory Appl. 26 (1978), the hybrid of sums and floors.)
     """

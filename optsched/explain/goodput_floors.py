@@ -1,4 +1,4 @@
-"""Plans in which nobody loses: a floor under a job's goodput, as an edit of the instance.
+"""Plans in which no job loses: a floor under a job's goodput, as an edit of the instance.
 
 "Its goodput, net of a restart, is at least g" is the same as "it does g x round_s examples within this round", which
 is a deadline. So every formulation keeps it, and the checker checks it.
@@ -41,7 +41,7 @@ def floored(instance: Instance, goodput: Mapping[str, float]) -> Instance:
         Where the instance has a limit on an objective that reads deadlines or work left, which floors change.
     """
     if any(limit.objective.name == "finish-time" for limit in instance.limits):
-        raise InputError("no limit on finish-time, beside which no job's progress can be held", path="$.limits")
+        raise InputError("no limit on finish-time: floors under progress would change it", path="$.limits")
     jobs = tuple(_floored(job, goodput[job.id], instance) if job.id in goodput else job for job in instance.jobs)
     return replace(instance, jobs=jobs)
 

@@ -51,7 +51,7 @@ class Asker:
     def within(
         cls, time_limit: float | None, spec: ObjectiveSpec, gap: float, seconds: float | None, report: Report | None
     ) -> Self:
-        """Return one for whose questions there are so many seconds in all, from now; None: any."""
+        """Return an asker with a time limit in seconds for all its questions; None: no limit."""
         return cls(spec, gap, seconds, None if time_limit is None else time.monotonic() + time_limit, report)
 
     @property

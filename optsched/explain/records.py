@@ -193,7 +193,7 @@ class Worth(Record, frozen=True, kw_only=True):
 
 
 class Pareto(Record, frozen=True, kw_only=True):
-    """Whether nobody can be better off without somebody worse off.
+    """Whether no job can be better off without another one worse off.
 
     status
         ``efficient``: proven up to ``slack``, the most that the sum of progress can rise; ``dominated``: by the

@@ -60,12 +60,12 @@ class Lever:
     size: float = 1.0
 
     def said(self, steps: int) -> Change:
-        """Return the record of a change by so many steps."""
+        """Return the record of a change by a number of steps."""
         amount = self.amount(steps)
         return Change(lever=self.key, amount=amount, unit=self.unit, text=self.text(amount))
 
     def amount(self, steps: int) -> float:
-        """Return so many steps in units, without the rounding error of a decimal step."""
+        """Return a number of steps in units, without the rounding error of a decimal step."""
         return float(f"{self.step * steps:.12g}")
 
 

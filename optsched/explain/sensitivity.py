@@ -65,7 +65,7 @@ class Shifted(CurveBase, frozen=True, kw_only=True, tag="shifted"):
 
 
 def shifted(instance: Instance, deviations: dict[str, float]) -> Instance:
-    """Return the instance in which some curves are off by so many standard deviations of their logarithms."""
+    """Return the instance in which some curves are off by a number of standard deviations of their logarithms."""
     curves: dict[str, Any] = dict(instance.curves)
     for name, amount in deviations.items():
         curve = curves[name]

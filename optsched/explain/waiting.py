@@ -205,7 +205,7 @@ class _One:
         return "no-job-loses" if self.job.id in self.goodput else self.case.meaning
 
     def kept(self, instance: Instance) -> Instance:
-        """Return an instance in which nobody loses, and the job runs; faster than now, if it does now."""
+        """Return an instance in which no job loses, and the job runs; faster than now, if it does now."""
         mine = self.goodput.get(self.job.id, 0.0) * (1 + self.case.more)
         return floored(instance, {**self.goodput, self.job.id: mine})
 
@@ -349,11 +349,11 @@ class _One:
                 (fails if answer.verdict == "no" else undecided).append(lever.name)
         notes = known.notes
         if known.status == "runs":
-            notes = (*notes, f"relaxations: it progresses at least {100 * case.more:.3g} % faster, and nobody loses")
+            notes = (*notes, f"relaxations: it progresses at least {100 * case.more:.3g} % faster, and no job loses")
         return replace(known, relaxations=tuple(found), fails=tuple(fails), undecided=tuple(undecided), notes=notes)
 
     def levers(self) -> list[Lever]:
-        """Return what could be changed of what is asked about; a weight makes no room where nobody may lose."""
+        """Return what could be changed of what is asked about; a weight makes no room where no job may lose."""
         case, wanted = self.case, self.case.levers
         return [
             lever
@@ -363,7 +363,7 @@ class _One:
         ]
 
     def _hopeless(self, levers: Sequence[Lever]) -> set[str]:
-        """Return the keys of rates, cores and memory of which all together are not enough for nobody to lose."""
+        """Return the keys of rates, cores and memory of which all together are not enough for no job to lose."""
         some = [lever for lever in levers if lever.kind in ("capacity", "link", "network") and not lever.whole]
         if self.meaning != "no-job-loses" or len(some) < 2:
             return set()

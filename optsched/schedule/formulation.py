@@ -26,7 +26,7 @@ class Timed:
     read
         From the values of the model's variables to the grid's rows that run, and their start ticks.
     start
-        A feasible point for backends that take one beside the model.
+        A feasible point for backends that take one with the model.
     """
 
     model: Any
@@ -42,7 +42,7 @@ class TimedFormulation:
     form
         What it is handed over as: ``cpsat`` or ``linear``.
     ticks
-        Into how many the horizon is cut, if nobody says otherwise.
+        Into how many the horizon is cut, by default.
     build
         From a grid, a plan to begin from, and a lower bound of the cost, to the model.
     """

@@ -96,7 +96,7 @@ class Grid:
 
 
 def exact_tick(question: Question, most: int) -> float | None:
-    """Return the largest tick of which all times are multiples, if at most so many fit the horizon.
+    """Return the largest tick of which all times are multiples, if no more than ``most`` fit the horizon.
 
     Of whole multiples of 1, 0.1 and 0.01 s; None where there is none.
     """

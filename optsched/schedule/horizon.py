@@ -1,4 +1,4 @@
-"""The question of a schedule beside its instance: how far to look, what counts, and what is short when."""
+"""What a schedule is asked for in addition to its instance: how far to look, what counts, and what is short when."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Reservation(_Record, frozen=True):
-    """A part of a resource that nobody gets from ``start_s`` to ``end_s``, on the clock of ``Instance.now_s``.
+    """A part of a resource that no job gets from ``start_s`` to ``end_s``, on the clock of ``Instance.now_s``.
 
     resource
         ``GPUTYPE@SITE`` for the GPUs of a pool, ``cpu_cores@SITE``, ``memory_gb@SITE``, or the name of a
@@ -40,7 +40,7 @@ class Demand(_Record, frozen=True):
     job, site, gpu_type
         Whom it concerns; None: everybody.
     min_nodes
-        It concerns configurations on at least so many nodes; 2 for what crosses the network.
+        It concerns configurations on at least this number of nodes; 2 for what crosses the network.
     """
 
     job: Name | None = None
@@ -77,7 +77,7 @@ class Horizon(_Record, frozen=True):
     objective
         See ``optsched.schedule.objectives.GOALS``.
     horizon_s
-        Nothing ends later than so many seconds after ``Instance.now_s``; None: as far as is needed so
+        Nothing ends later than this number of seconds after ``Instance.now_s``; None: as far as is needed so
         that no better schedule is cut off (see ``optsched.schedule.problem``).
     """
 
@@ -147,7 +147,7 @@ def validated(instance: Instance, horizon: Horizon) -> Horizon:
             raise InputError(expected, path=f"{path}.amount", value=f"{taken:g} in all at {one.start_s:g} s")
     for number, job in enumerate(instance.jobs):
         if job.remaining_examples is None:
-            expected = "remaining_examples, without which nobody knows when the job ends"
+            expected = "remaining_examples, which the end of the job depends on"
             raise InputError(expected, path=f"$.jobs[{number}]", value="none")
     for field in ("max_moves", "limits"):
         if (value := getattr(instance, field)) not in (None, ()):
@@ -157,7 +157,7 @@ def validated(instance: Instance, horizon: Horizon) -> Horizon:
 
 
 def _unknown(instance: Instance, demand: Demand) -> Iterator[tuple[str, str]]:
-    """Yield the fields of a demand that name nobody, and what they should name."""
+    """Yield the fields of a demand that name nothing that exists, and what they should name."""
     known = {
         "job": {job.id for job in instance.jobs},
         "site": {site.id for site in instance.cluster.sites},

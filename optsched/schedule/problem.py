@@ -94,7 +94,7 @@ class Question:
         return range(int(self.first[job]), int(self.first[job + 1]))
 
     def plan(self, row: IntArray, start: FloatArray, places: Mapping[int, dict[int, int]] | None = None) -> Plan:
-        """Return a plan; whoever holds its configuration and starts at once goes on without a restart."""
+        """Return a plan; a job that starts at once in the configuration that it holds needs no restart."""
         goes_on = (row >= 0) & (start <= SLACK)
         goes_on[goes_on] = self.going_on[row[goes_on]] >= 0
         return Plan(np.where(goes_on, self.going_on[row], row) if goes_on.any() else row, start, places or {})
@@ -287,9 +287,9 @@ def _why_never(
 def _undominated(
     job: IntArray, need: FloatArray, duration: FloatArray, at_once: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Tell which rows no other of the same job makes needless; of equal rows the first stays.
+    """Tell which rows no other row of the same job dominates; of equal rows the first stays.
 
-    Rows that start at once are compared with nothing: they make no other needless, which may start later.
+    Rows that start at once are compared with nothing: they dominate no row that may start later.
     """
     keep = np.ones(len(job), dtype=bool)
     for begin, stop in itertools.pairwise([*run_starts(job).tolist(), len(job)]):

@@ -49,7 +49,7 @@ def servers_of(instance: Instance, pools: Sequence[Pool]) -> Servers | None:
 def spread(
     servers: Servers, free: FloatArray, pool: int, gpus: int, nodes: int, per_gpu: FloatArray
 ) -> dict[int, int] | None:
-    """Return GPUs on each of so many servers of a pool, evenly and where they fit best; None where they do not fit.
+    """Return the GPUs on each of some servers of a pool, evenly and where they fit best; None where they do not fit.
 
     Parameters
     ----------

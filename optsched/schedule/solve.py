@@ -38,7 +38,7 @@ _ON_SERVERS = (
     "a job keeps its servers from start to end; which ones is decided by a heuristic, and the bound is that of counts"
 )
 _FINER = (1, 8, 64, 512)
-"""Where rounding keeps a gap open, ticks become so many times shorter."""
+"""Where rounding keeps a gap open, ticks become shorter by these factors."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def plan(
         In place of the horizon's own: a key of :data:`~optsched.schedule.objectives.GOALS`.
     formulation
         ``intervals`` (CP-SAT), ``time-indexed`` (HiGHS), any other that is installed, or ``lists`` for list
-        scheduling beside the energy bound alone; ``auto`` takes ``intervals``.
+        scheduling with the energy bound alone; ``auto`` takes ``intervals``.
     ticks
         Into how many the horizon is cut at most; None: as the formulation likes, and where all times are multiples of
         one tick, that one.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray
-from optsched.timeshare.linear_program import Point, Programme
+from optsched.timeshare.linear_program import LinearProgram, Point
 
 __all__ = ["solve"]
 
@@ -35,7 +35,7 @@ _BACK = 0.9995
 
 @dataclass(frozen=True)
 class _Scaled:
-    """The programme in numbers near 1: throughputs per job's fastest, times per job, GPUs per type's capacity.
+    """The linear program in numbers near 1: throughputs per job's fastest, times per job, GPUs per type's capacity.
 
     rate, use, value
         Of a job's whole time on a type: throughput, part of the type's GPUs, objective. Shape ``(types, jobs)``.
@@ -61,8 +61,8 @@ class _Scaled:
         return array if self.whole else np.where(kept, array, 0.0)
 
 
-def _scaled(of: Programme) -> _Scaled:
-    """Scale a programme."""
+def _scaled(of: LinearProgram) -> _Scaled:
+    """Scale a linear program."""
     market = of.market
     rate = np.ascontiguousarray(market.throughput.T)
     way = np.zeros(rate.shape, dtype=bool)
@@ -274,7 +274,7 @@ def _first(s: _Scaled, z: float, base: FloatArray, slope: FloatArray, leveled: b
     return _Iterate(x, r, w, u, t, y, g, p, z)
 
 
-def _needs(of: Programme, s: _Scaled, z: float) -> tuple[FloatArray, FloatArray, FloatArray | float]:
+def _needs(of: LinearProgram, s: _Scaled, z: float) -> tuple[FloatArray, FloatArray, FloatArray | float]:
     """Return scaled needs, slope and curvature; a job that runs all the time needs no more than that."""
     found = of.needs(z / s.level)
     curve = 0.0 if found.curvature is None else found.curvature / s.fastest / s.level**2
@@ -282,7 +282,7 @@ def _needs(of: Programme, s: _Scaled, z: float) -> tuple[FloatArray, FloatArray,
     return (rate, slope, curve) if s.idle.all() else (np.where(s.idle, rate, -1.0), np.where(s.idle, slope, 0.0), curve)
 
 
-def _missing(of: Programme, s: _Scaled, at: _Iterate) -> _Missing:
+def _missing(of: LinearProgram, s: _Scaled, at: _Iterate) -> _Missing:
     """Return what an iterate misses."""
     base, slope, curve = _needs(of, s, at.z)
     time = 1.0 - at.x.sum(axis=0) - at.w
@@ -300,8 +300,8 @@ def _missing(of: Programme, s: _Scaled, at: _Iterate) -> _Missing:
 
 
 @np.errstate(all="ignore")  # numbers that run off end the iterations
-def solve(of: Programme) -> Point:
-    """Return an optimal point of a programme without pairs; prices and pressures fit it as well as they can.
+def solve(of: LinearProgram) -> Point:
+    """Return an optimal point of a linear program without pairs; prices and pressures fit it as well as they can.
 
     Trust nothing of it: :mod:`optsched.timeshare.certificate` says what it is worth. ``time`` is None where the
     iterates ran off, as they do where there is no feasible point.
@@ -344,8 +344,8 @@ def solve(of: Programme) -> Point:
     return _unscaled(of, s, best[1], best[0], steps)
 
 
-def _unscaled(of: Programme, s: _Scaled, at: _Iterate, wrong: float, steps: int) -> Point:
-    """Return the point in the programme's own units."""
+def _unscaled(of: LinearProgram, s: _Scaled, at: _Iterate, wrong: float, steps: int) -> Point:
+    """Return the point in the linear program's own units."""
     unit = s.level if of.gain > 0 else 1.0 / s.worth
     prices = at.p / s.capacity / unit
     pressure = at.y / s.fastest / of.market.many / unit
@@ -357,7 +357,7 @@ def _unscaled(of: Programme, s: _Scaled, at: _Iterate, wrong: float, steps: int)
     return Point(time, at.z / s.level, prices, pressure, steps=steps)
 
 
-def _pressure_of_full(of: Programme, s: _Scaled, prices: FloatArray) -> FloatArray:
+def _pressure_of_full(of: LinearProgram, s: _Scaled, prices: FloatArray) -> FloatArray:
     """Return the least pressure at which the cheapest of a job's fastest types beats all others and idling."""
     cost = of.market.gang * prices[:, None]
     least = np.where(s.open, cost, np.inf).min(axis=0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray
 from optsched.timeshare.market import Columns, Market, columns
 
-__all__ = ["Needs", "Point", "Programme", "fixed_needs", "linear_needs", "programme", "usage_and_rates"]
+__all__ = ["LinearProgram", "Needs", "Point", "fixed_needs", "linear_needs", "linear_program", "usage_and_rates"]
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Programme:
+class LinearProgram:
     """Maximize ``gain z + sum_j many_j worth_j rate_j - sum_k price_k used_k`` over times and the level z.
 
     Each job's rate is at least ``needs(z)``, convex in z; each runs at most all the time; GPUs in use are
     at most ``supply + supply_slope z``.
 
     gain
-        0 for a programme without a level.
+        0 for a linear program without a level.
     barred
         Columns that stay 0, shape ``(columns,)``.
     full
@@ -90,7 +90,7 @@ def fixed_needs(base: FloatArray) -> Callable[[float], Needs]:
     return linear_needs(base, np.zeros(len(base)))
 
 
-def programme(
+def linear_program(
     of: Market,
     needs: Callable[[float], Needs],
     *,
@@ -104,11 +104,11 @@ def programme(
     full: NDArray[np.bool_] | None = None,
     start: float = 0.0,
     ceiling: float = np.inf,
-) -> Programme:
-    """Return a programme; what is not said is nothing, and the supply is the market's capacity."""
+) -> LinearProgram:
+    """Return a linear program; what is not said is nothing, and the supply is the market's capacity."""
     ways = columns(of) if ways is None else ways
     jobs, types = np.zeros(of.jobs), np.zeros(of.types)
-    return Programme(
+    return LinearProgram(
         of,
         ways,
         needs,

@@ -102,7 +102,7 @@ class Columns:
     gang
         GPUs.
     rate_first, rate_second
-        Throughputs; 0 for nobody.
+        Throughputs; 0 without a second job.
     """
 
     first: IntArray
@@ -125,7 +125,7 @@ def market(
     many: ArrayLike = 1.0,
     pairs: Pairs | None = None,
 ) -> Market:
-    """Return a market of arrays; numbers stand for all jobs. Types of capacity 0 may be given: nobody runs there.
+    """Return a market of arrays; numbers stand for all jobs. Types of capacity 0 may be given: no job runs there.
 
     Raises
     ------

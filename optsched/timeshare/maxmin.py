@@ -3,7 +3,7 @@
 The level of job j is its throughput per weight and per throughput on an equal share of all GPUs,
 ``rate_j / (w_j equal_j)``. One linear program lifts the least level as far as it goes. Beyond that its
 optimum leaves open who gets what is left; ``lexicographic=True`` lifts the next least, and so on, to the
-one vector of rates at which nobody can gain unless somebody at the same level or below loses.
+one vector of rates at which no job can gain unless one at the same level or below loses.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ __all__ = ["max_min"]
 
 
 def max_min(market: Market, *, lexicographic: bool = False) -> Shares:
-    """Maximize the least level; its value is at least 1 where all weights are 1: nobody loses by sharing.
+    """Maximize the least level; its value is at least 1 where all weights are 1: no job loses by sharing.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ class Read:
     left_out
         Jobs that are not in it, and why.
     needs
-        CPU cores, memory and whatever else limits the instance besides its GPUs.
+        CPU cores, memory and all other limits of the instance but its GPUs.
     """
 
     market: Market
@@ -128,7 +128,7 @@ def _that_fit(table: Configurations) -> tuple[Configurations, dict[int, str]]:
 
 
 def _needs(table: Configurations, row: IntArray) -> Iterator[Needs]:
-    """Yield what the jobs take besides GPUs; ``row``: of each job and pool, -1 for none, shape ``(jobs, types)``."""
+    """Yield what jobs take of all but GPUs; ``row``: of each job and pool or -1, shape ``(jobs, types)``."""
     rows, resource, amount = table.used
     for k in range(len(table.pools), len(table.capacity)):
         here = resource == k

@@ -73,7 +73,7 @@ class Rounds:
         return replace(self, received=self.received + ran, played=self.played + 1)
 
     def play(self, number: int) -> Rounds:
-        """Return the state after so many rounds."""
+        """Return the state after a number of rounds."""
         state = self
         for _ in range(number):
             state = state.after(state.next())

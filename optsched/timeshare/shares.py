@@ -13,7 +13,7 @@ from optsched._util.numeric import relative
 from optsched.timeshare import interior_point as interior
 from optsched.timeshare import simplex as vertex
 from optsched.timeshare.certificate import Held, held, level_bound, repaired
-from optsched.timeshare.linear_program import Needs, Point, Programme, programme
+from optsched.timeshare.linear_program import LinearProgram, Needs, Point, linear_program
 from optsched.timeshare.market import Columns, Market
 
 __all__ = ["GAP", "Level", "Shares", "best_level", "engine", "shares"]
@@ -65,8 +65,8 @@ class Shares:
         return relative(abs(self.bound - self.value), self.value)
 
 
-def engine(of: Programme, *, exact: bool = False) -> Point:
-    """Solve a programme by the interior-point engine where it can, by simplex otherwise or if ``exact``."""
+def engine(of: LinearProgram, *, exact: bool = False) -> Point:
+    """Solve a linear program by the interior-point engine where it can, by simplex otherwise or if ``exact``."""
     if of.market.pairs is None and not exact:
         point = interior.solve(of)
         if point.time is not None:
@@ -100,7 +100,7 @@ def best_level(
     reaches
         The level that each job's rate reaches, from rates of shape ``(jobs,)``.
     """
-    asked = programme(of, needs, gain=1.0, ways=ways, start=start, ceiling=ceiling)
+    asked = linear_program(of, needs, gain=1.0, ways=ways, start=start, ceiling=ceiling)
     best: Level | None = None
     for exact in (False, True):
         point = engine(asked, exact=exact)

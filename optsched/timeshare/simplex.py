@@ -1,4 +1,4 @@
-"""The simplex engine: any programme, with pairs and barred columns, by HiGHS."""
+"""The simplex engine: any linear program, with pairs and barred columns, by HiGHS."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optsched._util.arrays import FloatArray, IntArray, run_starts
 from optsched.errors import SolverError
 from optsched.solvers import Limits, RunContext, highs
 from optsched.solvers.linear import LinearModel
-from optsched.timeshare.linear_program import Needs, Point, Programme
+from optsched.timeshare.linear_program import LinearProgram, Needs, Point
 from optsched.timeshare.market import Columns
 
 __all__ = ["solve"]
@@ -25,8 +25,8 @@ _ROUNDS = 50
 """Linearizations of curved needs, at most; each doubles the digits, four are usual."""
 
 
-def solve(of: Programme) -> Point:
-    """Return an optimal vertex of a programme; curved needs are linearized anew until the level stays.
+def solve(of: LinearProgram) -> Point:
+    """Return an optimal vertex of a linear program; curved needs are linearized anew until the level stays.
 
     Convex needs lie above their tangents: levels come down from above and settle at the true one (Newton's method).
     """
@@ -40,8 +40,8 @@ def solve(of: Programme) -> Point:
     return found
 
 
-def _linear(of: Programme, needs: Needs, level: float, steps: int) -> Point:
-    """Solve the programme with its needs linearized at a level, by column generation where there are many pairs.
+def _linear(of: LinearProgram, needs: Needs, level: float, steps: int) -> Point:
+    """Solve the linear program with its needs linearized at a level, by column generation where there are many pairs.
 
     Pairs enter where the duals of a smaller program say that they gain (Ford and Fulkerson, Management Science 5
     (1958)); the end is an optimum of all.
@@ -66,7 +66,7 @@ def _linear(of: Programme, needs: Needs, level: float, steps: int) -> Point:
         active[better[np.argsort(-gain[better], kind="stable")[: 2 * of.market.jobs]]] = True
 
 
-def _promising(of: Programme, pairs: IntArray) -> IntArray:
+def _promising(of: LinearProgram, pairs: IntArray) -> IntArray:
     """Return which pairs make the most of a GPU for each of their jobs."""
     ways, fastest = of.columns, of.market.fastest
     first, second = ways.first[pairs], ways.second[pairs]
@@ -82,13 +82,13 @@ def _promising(of: Programme, pairs: IntArray) -> IntArray:
     return np.flatnonzero(chosen)
 
 
-def _some(of: Programme, kept: IntArray) -> Programme:
-    """Return a programme with some of the columns."""
+def _some(of: LinearProgram, kept: IntArray) -> LinearProgram:
+    """Return a linear program with some of the columns."""
     ways = Columns(*(getattr(of.columns, field.name)[kept] for field in fields(Columns)))
     return replace(of, columns=ways, barred=of.barred[kept])
 
 
-def _gains(of: Programme, point: Point) -> FloatArray:
+def _gains(of: LinearProgram, point: Point) -> FloatArray:
     """Return by how much each column would gain at the duals of a point, shape ``(n,)``."""
     ways = of.columns
     worth, price = point.pressure + of.worth, point.prices + of.price
@@ -99,8 +99,8 @@ def _gains(of: Programme, point: Point) -> FloatArray:
     return gain
 
 
-def _with_columns(of: Programme, needs: Needs, level: float, steps: int) -> Point:
-    """Solve the programme with its needs linearized at a level, all columns at once."""
+def _with_columns(of: LinearProgram, needs: Needs, level: float, steps: int) -> Point:
+    """Solve the linear program with its needs linearized at a level, all columns at once."""
     market, ways = of.market, of.columns
     jobs, types = market.jobs, market.types
     capacity = np.where(market.capacity > 0, market.capacity, 1.0)

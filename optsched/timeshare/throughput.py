@@ -16,7 +16,7 @@ from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError
 from optsched.timeshare.certificate import Held, held, repaired, value_bound
 from optsched.timeshare.data import per_job, per_type
-from optsched.timeshare.linear_program import Point, fixed_needs, linear_needs, programme
+from optsched.timeshare.linear_program import Point, fixed_needs, linear_needs, linear_program
 from optsched.timeshare.market import Columns, Market, columns, merged
 from optsched.timeshare.shares import GAP, Shares, best_level, engine, nothing, shares
 
@@ -103,7 +103,7 @@ class _Found:
 
 def _solved(of: Market, ways: Columns, worth: FloatArray, least: FloatArray, price: FloatArray) -> _Found | None:
     """Return the best times for given worths, least rates and prices; None if no engine finds any."""
-    asked = programme(of, fixed_needs(least), worth=worth, price=price, ways=ways)
+    asked = linear_program(of, fixed_needs(least), worth=worth, price=price, ways=ways)
     best: tuple[float, _Found] | None = None
     for exact in (False, True):
         point = engine(asked, exact=exact)

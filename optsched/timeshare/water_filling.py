@@ -24,7 +24,7 @@ from optsched._util.arrays import FloatArray
 from optsched.timeshare import interior_point as interior
 from optsched.timeshare import simplex as vertex
 from optsched.timeshare.certificate import Stage, noticed, rents
-from optsched.timeshare.linear_program import Point, fixed_needs, programme, usage_and_rates
+from optsched.timeshare.linear_program import Point, fixed_needs, linear_program, usage_and_rates
 from optsched.timeshare.market import Columns, Market
 
 __all__ = ["Filled", "Path", "caps", "fill"]
@@ -58,7 +58,7 @@ class Filled:
 
 
 def caps(of: Market, ways: Columns, barred: NDArray[np.bool_] | None = None) -> FloatArray:
-    """Return the most that one job of each kind can get if nobody else were there, shape ``(jobs,)``."""
+    """Return the most that one job of each kind can get alone in the cluster, shape ``(jobs,)``."""
     most = np.zeros(of.jobs)
     open_ = np.ones(len(ways), dtype=bool) if barred is None else ~barred
     np.maximum.at(most, ways.first[open_], ways.rate_first[open_])
@@ -131,7 +131,7 @@ def _rest(
     need: FloatArray,
     top: float,
 ) -> _End | None:
-    """Return the end of a filling if all jobs that go on can reach their caps beside the others' times as they are.
+    """Return the end of a filling if all jobs that go on can reach their caps while the others keep their times.
 
     That is usual after the first stage, and takes no program over the jobs that stay.
     """
@@ -239,7 +239,7 @@ def _least_load(
     Types that an earlier stage closed keep their capacity: they are full, and stay so.
     """
     alone = of.pairs is None and not closed.any()
-    asked = programme(
+    asked = linear_program(
         of,
         fixed_needs(need),
         gain=1.0,

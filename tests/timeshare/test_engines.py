@@ -11,7 +11,7 @@ from optsched.timeshare import Market, makespan, market, max_min
 from optsched.timeshare import interior_point as interior
 from optsched.timeshare import simplex as vertex
 from optsched.timeshare.certificate import Stage, held, level_bound, possible_gain, repaired
-from optsched.timeshare.linear_program import linear_needs, programme
+from optsched.timeshare.linear_program import linear_needs, linear_program
 from optsched.timeshare.market import columns, merged
 
 
@@ -27,7 +27,7 @@ def large(seed: int, jobs: int = 300, types: int = 4) -> Market:
 def test_engines_agree(seed: int) -> None:
     of = large(seed)
     unit = of.equal_share
-    asked = programme(of, linear_needs(np.zeros(of.jobs), unit), gain=1.0)
+    asked = linear_program(of, linear_needs(np.zeros(of.jobs), unit), gain=1.0)
     inner, corner = interior.solve(asked), vertex.solve(asked)
     assert inner.level == pytest.approx(corner.level, rel=1e-8)
     for point in (inner, corner):
@@ -54,7 +54,7 @@ def test_a_wrong_stage_is_noticed() -> None:
     """A job said to be stuck by prices that do not say so could gain, as far as is proven."""
     of = large(2, jobs=30)
     ways, unit = columns(of), of.equal_share
-    point = interior.solve(programme(of, linear_needs(np.zeros(of.jobs), unit), gain=1.0))
+    point = interior.solve(linear_program(of, linear_needs(np.zeros(of.jobs), unit), gain=1.0))
     assert point.time is not None
     time = repaired(of, ways, point.time)
     assert time is not None
