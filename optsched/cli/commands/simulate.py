@@ -59,7 +59,9 @@ def simulate(
     ] = None,
     curves: Annotated[
         Path | None,
-        typer.Option(help="For a CSV of arrivals: curves (optsched-curves/1) or measured throughputs (CSV)."),
+        typer.Option(
+            help="For a CSV of arrivals: curves (optsched-curves/1) or throughputs (CSV, by default beside it)."
+        ),
     ] = None,
     convergence: Annotated[
         Path | None, typer.Option(help="For a CSV of arrivals: table of runs, of which the gradient noise is taken.")
