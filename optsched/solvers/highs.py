@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from optsched.errors import SolverError
 from optsched.solvers.base import Outcome, RunContext, Status, Stopped
 from optsched.solvers.request import Request
 from optsched.solvers.scaling import TOLERANCE, Scaling, scaled
@@ -16,10 +18,23 @@ if TYPE_CHECKING:  # the solver's process needs arrays, and nothing of what make
     from optsched._util.arrays import FloatArray
     from optsched.solvers.linear import LinearModel
 
-__all__ = ["Request", "confirmed", "dense", "dual_bound", "pass_model", "prepare", "request_of", "run", "solve"]
+__all__ = [
+    "Request",
+    "confirmed",
+    "dense",
+    "dual_bound",
+    "pass_model",
+    "prepare",
+    "refuse_wrong",
+    "request_of",
+    "run",
+    "solve",
+]
 
 _AGGREGATOR = 1 << 12
 """A rule of the presolve of HiGHS 1.12 and 1.13 by which it calls points optimal that are not (tests/solvers)."""
+_WRONG = ("1.14.", "1.15.")
+"""Versions with known wrong optima, and crashes on one thread."""
 _LARGE = 20_000
 """Columns from which HiGHS's presolve costs more on multiple-choice knapsacks than it saves: up to 40 times."""
 _INFINITE = 1e29
@@ -179,9 +194,17 @@ def prepare() -> None:
     import highspy  # noqa: F401
 
 
+def refuse_wrong(version: str) -> None:
+    """Raise SolverError for a version of HiGHS that is known to call wrong points optimal, or to crash."""
+    if version.startswith(_WRONG):
+        raise SolverError(f"highspy {version} is known to give wrong answers: install highspy 1.12, 1.13 or 1.16")
+
+
 def run(request: Request, context: RunContext) -> Outcome:
     """Maximize; in the solver's own process."""
     import highspy
+
+    refuse_wrong(metadata.version("highspy"))
 
     solver = highspy.Highs()
     highspy.Highs.resetGlobalScheduler(True)

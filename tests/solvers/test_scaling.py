@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from optsched.errors import SolverError
 from optsched.solvers import Limits, RunContext, highs
 from optsched.solvers.highs import request_of
 from optsched.solvers.linear import LinearModel
@@ -61,3 +62,11 @@ def test_scales_are_powers_of_two():
     assert np.log2(by.objective) == int(np.log2(by.objective))
     assert 512 <= np.abs(request.cost).max() < 1024
     np.testing.assert_array_equal(request.cost / by.objective, model.cost)
+
+
+@pytest.mark.parametrize("version", ["1.14.0", "1.15.1"])
+def test_versions_that_are_known_to_be_wrong_are_refused(version):
+    with pytest.raises(SolverError, match=f"highspy {version} is known to give wrong answers"):
+        highs.refuse_wrong(version)
+    highs.refuse_wrong("1.13.1")
+    highs.refuse_wrong("1.16.0")
