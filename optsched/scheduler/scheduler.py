@@ -16,7 +16,7 @@ from optsched.checker import Memory
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, Limit, ObjectiveSpec, Tenant
 from optsched.instance.objectives import objective as objective_of
-from optsched.instance.objectives import register
+from optsched.instance.objectives import one_objective, register
 from optsched.instance.records import Instance
 from optsched.problem.configurations import Remembered
 from optsched.scheduler.decide import Answer, decided
@@ -388,7 +388,7 @@ def _unsaid(job: LiveJob) -> LiveJob:
 def _spec(objective: Any) -> ObjectiveSpec:
     """Return an objective by name, with parameters, or of a function; raise InputError for one that is not there."""
     if isinstance(objective, str):
-        spec = ObjectiveSpec(name=objective)
+        spec = one_objective(objective, ObjectiveSpec())
     elif isinstance(objective, ObjectiveSpec):
         spec = objective
     elif callable(objective):

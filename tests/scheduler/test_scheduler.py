@@ -207,3 +207,17 @@ def test_required_jobs_that_cannot_run_together_leave_all_as_it_is():
     assert plan.status == "infeasible"
     assert kinds(plan)["x"] == "keep"
     assert plan.warnings
+
+
+def test_plans_that_decide_on_places_keep_their_servers():
+    s = scheduler(decides="placement", objective="flow-time:b=0.5")
+    jobs = [job("x"), job("y", pinned=True), job("z", max_gpus=2)]
+    first = checked(s.step(now=0, jobs=jobs))
+    second = checked(s.step(now=60, jobs=jobs))
+    assert set(kinds(second).values()) == {"keep"}
+    assert {a.job: a.placement for a in first.allocations} == {a.job: a.placement for a in second.allocations}
+
+
+def test_a_round_without_jobs():
+    plan = scheduler().step(now=0, jobs=[])
+    assert (plan.status, plan.changes, plan.allocations) == ("optimal", (), ())
