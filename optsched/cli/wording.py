@@ -15,10 +15,13 @@ _STOPPED = {
 
 
 def percent_up(part: float) -> str:
-    """Return a part as percent with two digits, rounded up, so that no more is said than is proven."""
-    percent = 100 * part
-    if percent <= 1e-10:
+    """Return a part as percent with two digits, rounded up, so that no more is said than is proven.
+
+    What is less than 0.0001 % is called that.
+    """
+    if part <= 0:
         return "0 %"
+    percent = max(100 * part, 1e-4)
     scale = 10.0 ** (1 - floor(log10(percent)))
     steps = percent * scale
     whole = floor(steps) if steps - floor(steps) < 1e-6 else floor(steps) + 1
