@@ -179,7 +179,8 @@ def test_outputs_go_into_pipes(quickstart: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        (["bert,t4,1,1,8"], ["throughput_examples_s"]),
+        (["bert,t4,1,1,8"], ["line 2", "5 cells", "expected 6 cells"]),
+        (["bert,t4,1,1,8,"], ["line 2", "throughput_examples_s", "nothing"]),
         (["bert,t4,1,0,8,10"], ["line 2", "gpus", "0"]),
         (["bert,t4,1,1,8,10", "bert,t4,1,2,8,-3"], ["line 3", "throughput_examples_s", "-3"]),
         (["bert,t4,1,1,8,fast"], ["line 2", "'fast'"]),
@@ -204,16 +205,23 @@ def test_a_missing_column(run: Run, tmp_path: Path) -> None:
     assert "'gpu_type'" in refused.stderr
 
 
-@pytest.mark.parametrize("kind", ["semicolons", "utf-16"])
+@pytest.mark.parametrize("kind", ["quoted lines", "utf-16"])
 def test_a_table_of_one_column_is_named_in_few_words(run: Run, tmp_path: Path, kind: str) -> None:
     text = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s\n" + "bert,t4,1,1,8,10\n" * 50
-    text = text.replace(",", ";") if kind == "semicolons" else text
+    if kind == "quoted lines":
+        text = "".join(f'"{line}"\n' for line in text.splitlines())
     (tmp_path / "table.csv").write_bytes(text.encode("utf-16" if kind == "utf-16" else "utf-8"))
     refused = run("fit", "table.csv", "--out", "curves.json")
     assert refused.returncode == 2
-    assert "expected a column" in refused.stderr
+    assert ("expected a column" if kind != "utf-16" else "in UTF-8") in refused.stderr
     assert len(refused.stderr) < 600
-    assert ("commas part columns" in refused.stderr) == (kind == "semicolons")
+    assert ("commas part columns" in refused.stderr) == (kind != "utf-16")
+
+
+def test_a_table_with_semicolons_is_read(run: Run, tmp_path: Path) -> None:
+    text = "model,gpu_type,nodes,gpus,local_batch,throughput_examples_s\n" + "bert,t4,1,1,8,10\n" * 5
+    (tmp_path / "table.csv").write_text(text.replace(",", ";"))
+    assert run("fit", "table.csv", "--out", "curves.json").returncode == 0
 
 
 def test_contradicting_units(run: Run, tmp_path: Path) -> None:

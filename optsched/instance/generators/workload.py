@@ -8,7 +8,6 @@ import numpy as np
 
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, GpuType, Instance, Job, ObjectiveSpec, ServerGroup, validate
-from optsched.prediction.curves import AllReduce, Curve
 from optsched.prediction.curves.fitted import CurveFile, Fitted
 
 __all__ = ["generate"]
@@ -60,7 +59,7 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
     random = np.random.default_rng(seed)
     made = tuple(_job(random, number, usable) for number in range(jobs))
     used = sorted({name for job in made for name in job.curves.values()})
-    curves = {fitted.name: _plain(fitted.curve) for fitted in file.curves if fitted.name in used}
+    curves = {fitted.name: fitted.curve for fitted in file.curves if fitted.name in used}
     return validate(
         Instance(
             format="optsched/1",
@@ -75,11 +74,6 @@ def generate(file: CurveFile, gpus: Mapping[str, int], jobs: int, seed: int = 0,
             objective=ObjectiveSpec(name="progress"),
         )
     )
-
-
-def _plain(curve: Curve) -> Curve:
-    """Return a curve by its formula alone: a made instance needs no anchors of measurements."""
-    return curve.formula_only() if isinstance(curve, AllReduce) else curve
 
 
 def _servers(file: CurveFile, gpu_type: str, count: int) -> list[ServerGroup]:
