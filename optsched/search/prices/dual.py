@@ -8,6 +8,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.problem.problem import Problem
+from optsched.problem.value_table import ValueTable, values_of
 from optsched.search.prices.table import ROOM, PriceTable, relieved
 
 __all__ = ["BLOCK", "DualPoint", "dual_bound", "evaluate", "spans"]
@@ -73,10 +74,10 @@ def evaluate(table: PriceTable, prices: FloatArray, loss: FloatArray | None = No
     return DualPoint(prices, dual, loss, best, table.used(best, table.many))
 
 
-def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float:
+def dual_bound(problem: Problem | ValueTable, prices: FloatArray, move_price: float) -> float:
     """Return the Lagrangian dual value, which bounds every plan for *any* prices >= 0.
 
-    Computed from the problem itself in one plain pass, independent of the engine's table; rows that
+    Computed from the values themselves in one plain pass, independent of the engine's table; rows that
     alone exceed a capacity are in no plan and do not count.
 
     Parameters
@@ -86,10 +87,10 @@ def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float
     move_price
         Price of one more reallocation; 0 where reallocations are not limited.
     """
-    table = problem.configurations
+    table = values_of(problem)
     limited = np.isfinite(table.capacity)
     prices = np.where(limited, np.maximum(prices, 0.0), 0.0)
-    reduced = problem.value.astype(np.float64)
+    reduced = table.value.copy()
     given = relieved(table.used[1], table.used[2], len(prices))
     # a block of entries at a time, since there may be a hundred million
     for begin in range(0, len(table.used[0]), 1 << 22):
@@ -99,7 +100,7 @@ def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float
         over = (amount > table.capacity[resource] * (1 + ROOM)) & ~given[resource]
         reduced[row[over]] = -np.inf
     total = float(table.capacity[limited] @ prices[limited])
-    if (fewest := problem.instance.fewest_kept) is not None:
+    if (fewest := table.fewest_kept) is not None:
         move_price = max(0.0, move_price)
         reduced += move_price * table.kept
         total -= move_price * fewest
@@ -107,4 +108,4 @@ def dual_bound(problem: Problem, prices: FloatArray, move_price: float) -> float
     some = np.flatnonzero(np.diff(table.first) > 0)
     if len(some):
         most[some] = np.maximum.reduceat(reduced, table.first[some])
-    return total + float(np.where(problem.required, most, np.maximum(most, 0.0)).sum())
+    return total + float(np.where(table.required, most, np.maximum(most, 0.0)).sum())

@@ -10,7 +10,8 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched._util.numeric import relative
-from optsched.problem.problem import Plan, Problem
+from optsched.problem.problem import Problem
+from optsched.problem.value_table import ValueTable, values_of
 from optsched.search.prices.dual import DualPoint, dual_bound, evaluate
 from optsched.search.prices.grouping import Groups
 from optsched.search.prices.newton import Descent, DistributedTable, descend, first_guess
@@ -71,7 +72,7 @@ class Priced:
 
 
 def price(
-    problem: Problem,
+    problem: Problem | ValueTable,
     *,
     deadline: float | None,
     gap: float,
@@ -84,6 +85,8 @@ def price(
 
     Parameters
     ----------
+    problem
+        A problem whose objective is a sum, or the values alone.
     deadline
         On the clock of ``time.monotonic``; None: no limit.
     gap
@@ -102,10 +105,9 @@ def price(
     ValueError
         For an objective that is no sum.
     """
-    if problem.objective.aggregate != "sum":
-        raise ValueError(f"prices serve sums over jobs, and {problem.objective.name} is none")
-    nothing = np.zeros(len(problem.configurations.capacity))
-    table, groups = price_table(problem)
+    values = _summed(problem)
+    nothing = np.zeros(len(values.capacity))
+    table, groups = price_table(values)
     if np.any(np.diff(table.first) == 0):
         return Priced(None, None, -np.inf, nothing, notes=("a required job has no configuration that fits",))
     if table.groups == 0:
@@ -124,7 +126,7 @@ def price(
     )
     state = state.noting(note) if note else state
     if groups.merged:
-        state = state.noting(f"{problem.configurations.jobs} jobs are {groups.count} kinds")
+        state = state.noting(f"{values.jobs} jobs are {groups.count} kinds")
     state = repair_and_fill(state, _at_best(table, seen))
     if state.units is None:
         state = prove_infeasible(state)
@@ -132,10 +134,12 @@ def price(
         state = polish(state)
     if not state.done:
         state = solve_kernels(state)
-    return _priced(problem, groups, state)
+    return _priced(values, groups, state)
 
 
-def dual_prices(problem: Problem, deadline: float | None = None, start: FloatArray | None = None) -> Priced:
+def dual_prices(
+    problem: Problem | ValueTable, deadline: float | None = None, start: FloatArray | None = None
+) -> Priced:
     """Find prices near the minimum of the dual, and the bound that they prove, without a plan.
 
     Parameters as of :func:`price`.
@@ -145,14 +149,20 @@ def dual_prices(problem: Problem, deadline: float | None = None, start: FloatArr
     ValueError
         For an objective that is no sum.
     """
-    if problem.objective.aggregate != "sum":
-        raise ValueError(f"prices serve sums over jobs, and {problem.objective.name} is none")
-    table, groups = price_table(problem)
+    values = _summed(problem)
+    table, groups = price_table(values)
     if np.any(np.diff(table.first) == 0) or table.groups == 0:
-        return price(problem, deadline=deadline, gap=0.0)
+        return price(values, deadline=deadline, gap=0.0)
     found, _ = _descent(table, None if start is None else np.append(start, 0.0), deadline, None)
     seen = evaluate(table, found.prices)
-    return _priced(problem, groups, State(table, seen, deadline, 0.0, bound=seen.dual, passes=found.passes + 1))
+    return _priced(values, groups, State(table, seen, deadline, 0.0, bound=seen.dual, passes=found.passes + 1))
+
+
+def _summed(problem: Problem | ValueTable) -> ValueTable:
+    """Return the values of a problem whose objective is their sum."""
+    if isinstance(problem, Problem) and problem.objective.aggregate != "sum":
+        raise ValueError(f"prices serve sums over jobs, and {problem.objective.name} is none")
+    return values_of(problem)
 
 
 def _descent(
@@ -201,31 +211,31 @@ def _at_best(table: PriceTable, seen: DualPoint) -> IntArray:
     return units
 
 
-def _priced(problem: Problem, groups: Groups, state: State) -> Priced:
-    """Return the result in terms of the problem, with the bound recomputed."""
+def _priced(values: ValueTable, groups: Groups, state: State) -> Priced:
+    """Return the result in terms of the values that were given, with the bound recomputed."""
     table = state.table
-    prices = np.zeros(len(problem.configurations.capacity) + 1)
+    prices = np.zeros(len(values.capacity) + 1)
     prices[table.number] = state.seen.prices * table.scale
     if state.infeasible:
         return Priced(None, None, -np.inf, prices[:-1], 0.0, state.passes, (*state.notes, "there is no plan"))
-    limited = problem.instance.max_moves is not None
+    limited = values.fewest_kept is not None
     move_price = float(prices[-1]) if limited else 0.0
-    bound = dual_bound(problem, prices[:-1], move_price)
+    bound = dual_bound(values, prices[:-1], move_price)
     if state.bound < state.seen.dual:
         bound = min(bound, state.bound * table.scale)
     if state.units is None:
         return Priced(None, None, float(bound), prices[:-1], move_price, state.passes, state.notes)
-    rows = _expanded(problem, groups, table, state.units)
-    value = problem.total(Plan(rows))
+    rows = _expanded(values, groups, table, state.units)
+    value = values.total(rows)
     # sums in another order differ in their last digits
     return Priced(rows, value, float(max(bound, value)), prices[:-1], move_price, state.passes, state.notes)
 
 
-def _expanded(problem: Problem, groups: Groups, table: PriceTable, units: IntArray) -> IntArray:
+def _expanded(values: ValueTable, groups: Groups, table: PriceTable, units: IntArray) -> IntArray:
     """Return the row of each job: the first jobs of a group take its first rows."""
     held = np.flatnonzero(units)
     offset = np.repeat(table.offset[held], units[held])  # by group, as the jobs are below
     jobs = np.argsort(groups.group, kind="stable")
-    rows = np.empty(problem.configurations.jobs, dtype=np.int64)
-    rows[jobs] = np.where(offset >= 0, problem.configurations.first[jobs] + offset, -1)
+    rows = np.empty(values.jobs, dtype=np.int64)
+    rows[jobs] = np.where(offset >= 0, values.first[jobs] + offset, -1)
     return rows

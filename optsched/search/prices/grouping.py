@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray, offsets, positions
 from optsched.problem.problem import Problem
+from optsched.problem.value_table import ValueTable, values_of
 
 __all__ = ["Groups", "grouped"]
 
@@ -44,24 +45,24 @@ class Groups:
         return len(self.example)
 
 
-def grouped(problem: Problem, entries: Entries) -> Groups:
+def grouped(problem: Problem | ValueTable, entries: Entries) -> Groups:
     """Return the groups of equal jobs, or every job on its own where that is not worthwhile.
 
     Jobs are told apart by a 64-bit sum of their entries; those of equal sums are compared row by row.
     """
-    table = problem.configurations
+    table = values_of(problem)
     jobs = table.jobs
     alone = Groups(np.arange(jobs), np.arange(jobs), np.ones(jobs, dtype=np.int64), np.ones(jobs, dtype=bool), False)
     if jobs < 2:
         return alone
-    value = np.ascontiguousarray(problem.value, dtype=np.float64)
+    value = table.value
     # few jobs are equal where few share their best value: that is quickly seen
     some = np.flatnonzero(np.diff(table.first) > 0)
     if len(some) and (len(np.unique(np.maximum.reduceat(value, table.first[some]))) - 1) * _WORTHWHILE > jobs:
         return alone
-    key = _keys(problem, value, entries)
+    key = _keys(table, entries)
     _, example, group = np.unique(key, return_index=True, return_inverse=True)
-    if len(example) * _WORTHWHILE > jobs or not _same(problem, value, entries, example[group]):
+    if len(example) * _WORTHWHILE > jobs or not _same(table, entries, example[group]):
         return alone
     # groups in the order of their first jobs, so that their rows keep the order of the table
     order = np.argsort(example)
@@ -71,16 +72,15 @@ def grouped(problem: Problem, entries: Entries) -> Groups:
     return Groups(group, example, np.bincount(group), leads, True)
 
 
-def _keys(problem: Problem, value: FloatArray, entries: Entries) -> NDArray[np.uint64]:
+def _keys(table: ValueTable, entries: Entries) -> NDArray[np.uint64]:
     """Return a number for each job that equal jobs share and others rarely do."""
-    table = problem.configurations
     row, resource, amount = entries
     place = (np.arange(len(table)) - table.first[table.job]).astype(np.uint64)
-    total = _mixed(value.view(np.uint64) ^ _mixed(place))
+    total = _mixed(table.value.view(np.uint64) ^ _mixed(place))
     parts = _mixed(
         amount.astype(np.float64).view(np.uint64) ^ _mixed(place[row] << np.uint64(20) ^ resource.astype(np.uint64))
     )
-    key = _mixed(np.diff(table.first).astype(np.uint64) * np.uint64(2) + problem.required)
+    key = _mixed(np.diff(table.first).astype(np.uint64) * np.uint64(2) + table.required)
     np.add.at(key, table.job, total)
     np.add.at(key, table.job[row], parts)
     return key
@@ -94,13 +94,12 @@ def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return x ^ (x >> np.uint64(31))
 
 
-def _same(problem: Problem, value: FloatArray, entries: Entries, twin: IntArray) -> bool:
+def _same(table: ValueTable, entries: Entries, twin: IntArray) -> bool:
     """Return whether every job equals its twin, shape ``(jobs,)``, in values, uses and what is required."""
-    table = problem.configurations
-    if np.any(np.diff(table.first) != np.diff(table.first)[twin]) or np.any(problem.required != problem.required[twin]):
+    if np.any(np.diff(table.first) != np.diff(table.first)[twin]) or np.any(table.required != table.required[twin]):
         return False
     other = np.arange(len(table)) - table.first[table.job] + table.first[twin[table.job]]
-    if np.any(value != value[other]):
+    if np.any(table.value != table.value[other]):
         return False
     row, resource, amount = entries
     order = np.lexsort((resource, row))

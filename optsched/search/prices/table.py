@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray, offsets, positions, stretches
 from optsched.problem.problem import Problem
+from optsched.problem.value_table import ValueTable, values_of
 from optsched.search.prices.grouping import Groups, grouped
 
 if TYPE_CHECKING:
@@ -139,31 +140,31 @@ class PriceTable:
         )
 
 
-def price_table(problem: Problem) -> tuple[PriceTable, Groups]:
+def price_table(problem: Problem | ValueTable) -> tuple[PriceTable, Groups]:
     """Return the table of a problem, and which jobs its groups stand for.
 
     A job without a row that could be held is in no group. If it is required there is no plan, which
     the caller must have seen before.
     """
-    entries, capacity, number = _resources(problem)
-    groups = grouped(problem, entries)
-    table = problem.configurations
-    usable = _usable(problem, entries, capacity)
+    values = values_of(problem)
+    entries, capacity, number = _resources(values)
+    groups = grouped(values, entries)
+    usable = _usable(values, entries, capacity)
     group_of_job = groups.group
-    mine = np.flatnonzero(usable & groups.first_of_group[table.job]) if groups.merged else np.flatnonzero(usable)
-    size = np.bincount(group_of_job[table.job[mine]], minlength=groups.count)
-    idle = (~problem.required[groups.example]).astype(np.int64)  # one more row: not running
+    mine = np.flatnonzero(usable & groups.first_of_group[values.job]) if groups.merged else np.flatnonzero(usable)
+    size = np.bincount(group_of_job[values.job[mine]], minlength=groups.count)
+    idle = (~values.required[groups.example]).astype(np.int64)  # one more row: not running
     first = offsets(size + idle)
     place = stretches(first[:-1], size)
     total = int(first[-1])
     # not running is the last row of its group
     value, offset = np.zeros(total), np.full(total, -1)
-    value[place] = problem.value[mine]
-    offset[place] = mine - table.first[table.job[mine]]
+    value[place] = values.value[mine]
+    offset[place] = mine - values.first[values.job[mine]]
     scale = _scale(value, first)
     value /= scale
 
-    where = np.full(len(table), -1)
+    where = np.full(len(values), -1)
     where[mine] = place
     row, resource, amount = entries
     row = where[row]
@@ -190,37 +191,36 @@ def _scale(value: FloatArray, first: IntArray) -> float:
     return mean if mean > 0 else 1.0
 
 
-def _resources(problem: Problem) -> tuple[tuple[IntArray, IntArray, FloatArray], FloatArray, IntArray]:
+def _resources(values: ValueTable) -> tuple[tuple[IntArray, IntArray, FloatArray], FloatArray, IntArray]:
     """Return what rows take of what is limited, as coordinates, the capacities, and their numbers.
 
     The limit on moves, ``kept >= held - M``, is a last resource ``-kept <= M - held``.
     """
-    table = problem.configurations
-    row, resource, amount = table.used
-    limited = np.flatnonzero(np.isfinite(table.capacity))
-    capacity, number = table.capacity[limited], limited
-    if len(limited) < len(table.capacity):
-        place = positions(limited, len(table.capacity))
+    row, resource, amount = values.used
+    limited = np.flatnonzero(np.isfinite(values.capacity))
+    capacity, number = values.capacity[limited], limited
+    if len(limited) < len(values.capacity):
+        place = positions(limited, len(values.capacity))
         inside = place[resource] >= 0
         row, resource, amount = row[inside], place[resource[inside]], amount[inside]
-    if (fewest := problem.instance.fewest_kept) is not None:
-        kept = np.flatnonzero(table.kept)
+    if (fewest := values.fewest_kept) is not None:
+        kept = np.flatnonzero(values.kept)
         row = np.concatenate([row, kept])
         resource = np.concatenate([resource, np.full(len(kept), len(capacity))])
         amount = np.concatenate([amount, np.full(len(kept), -1.0)])
         capacity = np.append(capacity, float(-fewest))
-        number = np.append(number, len(table.capacity))
+        number = np.append(number, len(values.capacity))
     if len(capacity) == 0:  # nothing is limited: an unused resource, so that there is a price
         capacity, number = np.ones(1), np.full(1, -1)
     return (row, resource, amount), capacity, number
 
 
 def _usable(
-    problem: Problem, entries: tuple[IntArray, IntArray, FloatArray], capacity: FloatArray
+    values: ValueTable, entries: tuple[IntArray, IntArray, FloatArray], capacity: FloatArray
 ) -> NDArray[np.bool_]:
     """Return which rows an optimal plan may use: they fit, and have a value or belong to a required job."""
     row, resource, amount = entries
-    usable = (problem.value > 0) | problem.required[problem.configurations.job]
+    usable = (values.value > 0) | values.required[values.job]
     usable[row[amount < 0]] = True  # what a floor counts, as the limit on moves counts what is kept
     over = (amount > 0) & (amount > capacity[resource] + ROOM * np.abs(capacity[resource]))
     usable[row[over & ~relieved(resource, amount, len(capacity))[resource]]] = False
