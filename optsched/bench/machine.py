@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from optsched import __version__
-from optsched.problem.formulation import GROUP
+from optsched.problem.formulation import FORMULATIONS
 
 __all__ = ["locked", "machine", "peak_memory", "versions"]
 
@@ -38,7 +38,7 @@ def versions() -> dict[str, str]:
 
 def _sources() -> str:
     """Return a hash of the sources of optsched and of every package that offers formulations."""
-    packages = {"optsched", *(point.module.partition(".")[0] for point in entry_points(group=GROUP))}
+    packages = {"optsched", *(point.module.partition(".")[0] for point in FORMULATIONS.points)}
     digest = hashlib.sha256()
     for package in sorted(packages):
         spec = importlib.util.find_spec(package)

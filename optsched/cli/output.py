@@ -58,9 +58,9 @@ def say(line: str, *, error: bool = False) -> None:
 
 def say_broken() -> None:
     """Name the formulations of other packages that are broken, on standard error."""
-    from optsched.problem.formulation import broken
+    from optsched.problem.formulation import FORMULATIONS
 
-    for label, reason in broken().items():
+    for label, reason in FORMULATIONS.broken.items():
         say(f"note: the plug-in {label} is left out: {reason}", error=True)
 
 

@@ -5,34 +5,27 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple
 
 from optsched._util.arrays import FloatArray
+from optsched._util.registry import Registry
 from optsched.errors import InputError, OptschedError, SolverError, shown
 from optsched.problem.problem import Plan, Problem
 from optsched.solvers.disjunctions import Disjunctions
 
 __all__ = [
     "DEFAULT",
-    "GROUP",
+    "FORMULATIONS",
     "Choices",
     "Formulated",
     "Formulation",
-    "Installed",
     "ModelOptions",
     "Support",
-    "broken",
     "counts_only",
     "formulation",
     "formulations",
-    "installed",
     "renamed",
 ]
-
-GROUP = "optsched.formulations"
-"""The entry-point group under which any package can add formulations."""
 
 
 class Support(NamedTuple):
@@ -188,68 +181,15 @@ def counts_only(problem: Problem) -> Support:
     return Support(decides == "counts", "" if decides == "counts" else f"the instance decides on {decides}")
 
 
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-F = TypeVar("F", bound=_Named)
-
-
-@dataclass(frozen=True)
-class Installed(Generic[F]):
-    """What the entry points of a group offer.
-
-    found
-        By name.
-    broken
-        Why an entry point offers nothing, by its name and value: it cannot be loaded, is of another kind, or takes a
-        name that another one has. optsched's own entry points come first.
-    """
-
-    found: dict[str, F]
-    broken: dict[str, str]
-
-
-def installed(group: str, kind: type[F]) -> Installed[F]:
-    """Load the entry points of a group. One that is broken is named, and spoils none of the others."""
-    found: dict[str, F] = {}
-    broken: dict[str, str] = {}
-    for point in sorted(entry_points(group=group), key=lambda p: (not p.value.startswith("formulations."), p.name)):
-        label = f"{point.name} = {point.value}"
-        try:
-            loaded = point.load()
-        except (Exception, SystemExit) as error:  # code of others: it may raise anything
-            broken[label] = f"it cannot be loaded ({type(error).__name__}: {error})"
-            continue
-        if not isinstance(loaded, kind):
-            broken[label] = f"it is no {kind.__name__} but {shown(loaded)}"
-        elif found.setdefault(loaded.name, loaded) is not loaded:
-            broken[label] = f"another formulation is called {loaded.name!r}, too"
-    return Installed(found, broken)
-
-
-@cache
-def _installed() -> Installed[Formulation]:
-    return installed(GROUP, Formulation)
+FORMULATIONS = Registry[Formulation]("optsched.formulations", Formulation, "formulation")
+"""The formulations of all installed packages: an entry point of the group adds one."""
 
 
 def formulations() -> dict[str, Formulation]:
     """Return all installed formulations by name, without those that are broken."""
-    return _installed().found
-
-
-def broken() -> dict[str, str]:
-    """Return why entry points of formulations are broken, by their names and values."""
-    return _installed().broken
+    return FORMULATIONS.found
 
 
 def formulation(name: str) -> Formulation:
     """Return an installed formulation; raise InputError for an unknown name, OptschedError for one that is broken."""
-    known = formulations()
-    for label, reason in broken().items():
-        if name not in known and label.partition(" = ")[0] == name:
-            raise OptschedError(f"the plug-in {label} is broken: {reason}")
-    if name not in known:
-        raise InputError(f"one of {', '.join(known)}", path="formulation", value=shown(name))
-    return known[name]
+    return FORMULATIONS.get(name, path="formulation")

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 from optsched._util.arrays import FloatArray, IntArray
-from optsched.errors import InputError, shown
-from optsched.problem.formulation import Support, installed
+from optsched._util.registry import Registry
+from optsched.problem.formulation import Support
 from optsched.schedule.grid import Grid
 from optsched.schedule.problem import Plan
 
-__all__ = ["GROUP", "Timed", "TimedFormulation", "timed_formulation", "timed_formulations"]
-
-GROUP = "optsched.schedules"
-"""The entry-point group under which any package can add formulations over time."""
+__all__ = ["TIMED_FORMULATIONS", "Timed", "TimedFormulation", "timed_formulation"]
 
 
 @dataclass(frozen=True)
@@ -55,15 +51,12 @@ class TimedFormulation:
     build: Callable[[Grid, Plan | None, float | None], Timed]
 
 
-@cache
-def timed_formulations() -> dict[str, TimedFormulation]:
-    """Return all installed formulations over time by name."""
-    return installed(GROUP, TimedFormulation).found
+TIMED_FORMULATIONS = Registry[TimedFormulation](
+    "optsched.schedules", TimedFormulation, "formulation", others=("auto", "lists")
+)
+"""The formulations over time of all installed packages: an entry point of the group adds one."""
 
 
 def timed_formulation(name: str) -> TimedFormulation:
     """Return an installed formulation over time; raise InputError for an unknown name."""
-    known = timed_formulations()
-    if name not in known:
-        raise InputError(f"auto, lists or one of {', '.join(known)}", path="formulation", value=shown(name))
-    return known[name]
+    return TIMED_FORMULATIONS.get(name, path="formulation")

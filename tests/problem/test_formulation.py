@@ -6,7 +6,8 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from optsched.problem.formulation import Formulation, ModelOptions, Support, installed
+from optsched._util.registry import Registry
+from optsched.problem.formulation import Formulation, ModelOptions, Support
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,8 @@ def test_broken_entry_points(monkeypatch: pytest.MonkeyPatch, values: list[str],
     """The last one is broken, and named; a sound one beside it is found."""
     points = [EntryPoint(f"point-{k}", value, "a.group") for k, value in enumerate(values)]
     sound = EntryPoint("point-0", "formulations.allocation:FORMULATION", "a.group")
-    monkeypatch.setattr("optsched.problem.formulation.entry_points", lambda group: [*points, sound])
-    there = installed("a.group", Formulation)
+    monkeypatch.setattr("optsched._util.registry.entry_points", lambda group: [*points, sound])
+    there = Registry[Formulation]("a.group", Formulation, "formulation")
     assert "allocation" in there.found
     ((label, reason),) = there.broken.items()
     assert label == f"point-{len(values) - 1} = {values[-1]}"
@@ -38,8 +39,8 @@ def test_our_own_names_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("a", "tests.problem.test_formulation:SAME", "a.group"),
         EntryPoint("b", "formulations.configuration:FORMULATION", "a.group"),
     ]
-    monkeypatch.setattr("optsched.problem.formulation.entry_points", lambda group: points)
-    there = installed("a.group", Formulation)
+    monkeypatch.setattr("optsched._util.registry.entry_points", lambda group: points)
+    there = Registry[Formulation]("a.group", Formulation, "formulation")
     assert there.found["configuration"] is not SAME
     assert list(there.broken) == ["a = tests.problem.test_formulation:SAME"]
 

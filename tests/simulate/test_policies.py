@@ -7,7 +7,7 @@ import pytest
 
 from optsched.errors import InputError
 from optsched.simulate.outcome import metrics
-from optsched.simulate.policies import described, installed, policy
+from optsched.simulate.policies import POLICIES, described, policy
 from optsched.simulate.workload import Queue
 from tests.support.simulated import decisions, elastic, play, rigid
 
@@ -141,7 +141,7 @@ def test_kueue_preempts_lower_priority_in_its_queue():
     assert play(rigid(*jobs, queues=queues), "kueue").finish == pytest.approx([13, 5])
 
 
-@pytest.mark.parametrize("name", sorted(installed()))
+@pytest.mark.parametrize("name", sorted(POLICIES.found))
 def test_every_policy_finishes_every_job(name):
     types = {"a": {1: 2.0, 2: 3.6, 4: 6.0}, "b": {1: 1.0, 2: 1.8, 4: 3.0}}
     jobs = elastic(*[(types, 2000.0 + 500 * k) for k in range(7)], restart_s=20.0, types=("a", "b"))
@@ -159,8 +159,8 @@ def test_failures_are_survived(name):
 
 def test_each_names_its_source():
     assert all(text.endswith((".", ",", ":")) or text for _, text in described())
-    for name, point in installed().items():
-        assert point.load().__doc__, name
+    for name, found in POLICIES.found.items():
+        assert found.__doc__, name
 
 
 def test_a_process_of_any_language(tmp_path):

@@ -8,22 +8,16 @@ is a function of a module (``module:function``), ``objective:NAME`` is one of op
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
+from optsched._util.registry import Registry
 from optsched.errors import InputError, shown
 
-__all__ = ["described", "installed", "policy"]
+__all__ = ["POLICIES", "described", "policy"]
 
-_GROUP = "optsched.policies"
-
-
-@cache
-def installed() -> dict[str, EntryPoint]:
-    """Return the installed policies by name."""
-    return {point.name: point for point in sorted(entry_points(group=_GROUP), key=lambda point: point.name)}
+POLICIES = Registry[Callable[[Any], Any]]("optsched.policies", Callable, "policy")
+"""The policies of all installed packages: an entry point of the group adds one."""
 
 
 def policy(name: str) -> Callable[[Any], Any]:
@@ -43,17 +37,14 @@ def policy(name: str) -> Callable[[Any], Any]:
 
         objective(ObjectiveSpec(name=name.removeprefix("objective:")))
         return embedded(name.removeprefix("objective:"))
-    points = installed()
-    if name in points:
-        found = points[name].load()
-    elif ":" in name:
+    if ":" in name:
         module, _, attribute = name.partition(":")
         try:
             found = getattr(import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
             raise InputError(f"a function of a module ({error})", path="--policies", value=shown(name)) from None
     else:
-        raise InputError(f"one of {', '.join(points)}", path="--policies", value=shown(name))
+        found = POLICIES.get(name, path="--policies")
     if not callable(found):
         raise InputError("a function from a state to allocations", path="--policies", value=shown(name))
     fresh = getattr(found, "fresh", None)
@@ -63,4 +54,4 @@ def policy(name: str) -> Callable[[Any], Any]:
 
 def described() -> list[tuple[str, str]]:
     """Return the name and the first line of the documentation of each installed policy."""
-    return [(name, (point.load().__doc__ or "").strip().splitlines()[0]) for name, point in installed().items()]
+    return [(name, (found.__doc__ or "").strip().splitlines()[0]) for name, found in POLICIES.found.items()]
