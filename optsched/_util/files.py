@@ -22,7 +22,7 @@ from msgspec import inspect
 from optsched._util.json_keys import doubled_key
 from optsched.errors import InputError, OutputError, shown
 
-__all__ = ["FULL", "convert", "decode", "read_bytes", "write_bytes", "write_json"]
+__all__ = ["FULL", "convert", "decode", "parse", "read", "read_bytes", "write_bytes", "write_json"]
 
 T = TypeVar("T")
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
@@ -110,6 +110,27 @@ def decode(content: bytes, kind: type[T], file: str = "") -> T:
         raise _located(_loaded(content), error, file, kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"JSON ({_place(content, str(error))})", file=file) from None
+
+
+def parse(content: bytes | str, kind: type[T], file: str = "", check: Callable[[T], object] = lambda record: None) -> T:
+    """Decode JSON into a typed record and check it; ``file`` is the name for the errors of both."""
+    record = decode(content.encode() if isinstance(content, str) else content, kind, file)
+    try:
+        check(record)
+    except InputError as error:
+        raise error.within(file=file) from None
+    return record
+
+
+def read(path: Path | str, kind: type[T], check: Callable[[T], object] = lambda record: None) -> T:
+    """Read a typed record from a JSON file, or from standard input for ``-``: the counterpart of :func:`write_json`.
+
+    Raises
+    ------
+    InputError
+        For a file that cannot be read, and as :func:`decode` and ``check`` do, with the file's name.
+    """
+    return parse(read_bytes(path), kind, str(path), check)
 
 
 def convert(value: object, kind: type[T]) -> T:

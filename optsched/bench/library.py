@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from optsched._util.files import decode, read_bytes
+from optsched._util.files import read, read_bytes
 from optsched._util.numeric import relative
 from optsched.bench.exact import exact
 from optsched.bench.grid import is_instance
@@ -84,7 +84,7 @@ def known_in(folder: Path) -> dict[str, Known]:
     found: dict[str, Known] = {}
     for file in sorted(folder.rglob("best-known.json")):
         beside = file.parent.relative_to(folder)
-        for name, known in decode(read_bytes(file), dict[str, Known], str(file)).items():
+        for name, known in read(file, dict[str, Known]).items():
             for tag in known.tags:
                 if tag not in TAGS:
                     raise InputError(f"one of {', '.join(TAGS)}", path=f"{name}.tags", value=shown(tag), file=str(file))
@@ -128,7 +128,7 @@ class _Made(_Record, frozen=True):
 def recipes_in(folder: Path) -> dict[str, _Made]:
     """Return the recipes of generated instances in a folder, those of kept ones as well, by name."""
     file = folder / "recipes.json"
-    found = decode(read_bytes(file), dict[str, _Made], str(file)) if file.exists() else {}
+    found = read(file, dict[str, _Made]) if file.exists() else {}
     kept = {
         Path(n).stem: _Made(generate=k.generate, sha256=k.sha256) for n, k in known_in(folder).items() if k.generate
     }

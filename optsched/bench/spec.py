@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from optsched._util.files import decode, read_bytes
+from optsched._util.files import read
 from optsched.errors import InputError, shown
 from optsched.instance import ObjectiveSpec
 from optsched.prediction.curves.base import Name, Positive
@@ -104,7 +104,7 @@ class Task:
 
 def load_spec(path: Path) -> Spec:
     """Read what to measure; instances become paths from here. Raise InputError where the file is wrong."""
-    spec = decode(read_bytes(path), Spec, str(path))
+    spec = read(path, Spec)
     return msgspec.structs.replace(spec, instances=tuple(str(path.parent / name) for name in spec.instances))
 
 

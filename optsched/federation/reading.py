@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from optsched._util.files import decode, read_bytes
-from optsched.errors import InputError
+from optsched._util.files import parse, read_bytes
 from optsched.federation.game import Game, GameFile, game_of
 from optsched.instance import Instance, loads
 
@@ -16,19 +15,10 @@ __all__ = ["game_from", "read"]
 def read(path: Path | str) -> Game | Instance:
     """Read a game file or an instance file, by its format; raise InputError where it is wrong."""
     content = read_bytes(path)
-    try:
-        kind = decode(content, dict[str, Any], str(path)).get("format")
-    except InputError as error:
-        raise error if error.file else error.within(file=str(path)) from None
-    if not (isinstance(kind, str) and kind.startswith("optsched-game/")):
-        try:
-            return loads(content.decode())
-        except InputError as error:
-            raise error.within(file=str(path)) from None
-    try:
-        return game_from(decode(content, GameFile, str(path)))
-    except InputError as error:
-        raise error if error.file else error.within(file=str(path)) from None
+    kind = parse(content, dict[str, Any], str(path)).get("format")
+    if isinstance(kind, str) and kind.startswith("optsched-game/"):
+        return game_from(parse(content, GameFile, str(path), check=game_from))
+    return loads(content, str(path))
 
 
 def game_from(file: GameFile) -> Game:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from optsched._util.files import convert, decode, read_bytes
+from optsched._util.files import convert, parse, read
 from optsched.errors import InputError, shown
 from optsched.instance.hashing import fingerprint
 from optsched.instance.records import Instance
@@ -77,17 +77,12 @@ def admit_all(records: Iterable[T], kind: type[T], path: str) -> tuple[T, ...]:
 
 def load(path: Path | str) -> Instance:
     """Read and validate an instance file, or standard input for ``-``; raise InputError where it is wrong."""
-    return loads(read_bytes(path), file=str(path))
+    return read(path, Instance, _valid)
 
 
 def loads(content: bytes | str, file: str = "") -> Instance:
     """Read and validate an instance from JSON; ``file`` is the name for errors."""
-    raw = content.encode() if isinstance(content, str) else content
-    instance = decode(raw, Instance, file)
-    try:
-        return _valid(instance)
-    except InputError as error:
-        raise error.within(file=file) from None
+    return parse(content, Instance, file, _valid)
 
 
 def _plain(value: object) -> Any:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from optsched._util.files import decode, read_bytes, write_json
+from optsched._util.files import read, write_json
 from optsched.instance import Limit, ObjectiveSpec
 from optsched.instance.solution import Allocation, Record, Waiting
 
@@ -79,7 +79,7 @@ class Result(Record, frozen=True, kw_only=True):
 
 def load_result(path: Path | str) -> Result:
     """Read a result file; raise InputError where it is wrong."""
-    return decode(read_bytes(path), Result, str(path))
+    return read(path, Result)
 
 
 def save_result(result: Result, path: Path | str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from optsched._util.files import decode, read_bytes, write_json
+from optsched._util.files import read, write_json
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, Job
 from optsched.prediction.curves.base import Name, NonNegative, Positive, PositiveInt
@@ -90,7 +90,7 @@ class Horizon(_Record, frozen=True):
 
 def load_horizon(path: Path | str) -> Horizon:
     """Read a horizon file; raise InputError where it is wrong."""
-    return decode(read_bytes(path), Horizon, str(path))
+    return read(path, Horizon)
 
 
 def save_horizon(horizon: Horizon, path: Path | str) -> None:

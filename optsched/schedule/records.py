@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from optsched._util.files import decode, read_bytes, write_json
+from optsched._util.files import read, write_json
 from optsched.instance.solution import Record, Waiting
 from optsched.prediction.curves.base import Count, Name, PositiveInt
 from optsched.schedule.horizon import Horizon
@@ -87,7 +87,7 @@ class Schedule(Record, frozen=True, kw_only=True):
 
 def load_schedule(path: Path | str) -> Schedule:
     """Read a schedule file; raise InputError where it is wrong."""
-    return decode(read_bytes(path), Schedule, str(path))
+    return read(path, Schedule)
 
 
 def save_schedule(schedule: Schedule, path: Path | str) -> None:

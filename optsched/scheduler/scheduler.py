@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from optsched._util.files import convert, decode, read_bytes, write_json
+from optsched._util.files import convert, read, write_json
 from optsched.checker import Memory
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, Limit, ObjectiveSpec, Tenant
@@ -366,7 +366,7 @@ class Scheduler:
         objective
             The function, where the objective was one, which no file can hold.
         """
-        saved = decode(read_bytes(path), Saved, str(path))
+        saved = read(path, Saved)
         fields = {name: getattr(saved, name) for name in saved.__struct_fields__ if name not in ("format", "state")}
         try:
             made = cls(**fields | ({} if objective is None else {"objective": objective}))

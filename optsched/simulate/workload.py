@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from optsched._util.files import decode, read_bytes, write_json
+from optsched._util.files import parse, read, write_json
 from optsched.errors import InputError, shown
 from optsched.prediction.curves import Curve
 from optsched.prediction.curves.base import Count, Name, NonNegative, Positive, PositiveInt
@@ -148,18 +148,12 @@ class Workload(_Record, frozen=True):
 
 def load(path: Path | str) -> Workload:
     """Read and validate a workload file; raise InputError where it is wrong."""
-    return loads(read_bytes(path), str(path))
+    return read(path, Workload, validate)
 
 
 def loads(content: bytes | str, file: str = "") -> Workload:
     """Read and validate a workload from JSON; ``file`` is the name for errors."""
-    raw = content.encode() if isinstance(content, str) else content
-    workload = decode(raw, Workload, file)
-    try:
-        validate(workload)
-    except InputError as error:
-        raise error.within(file=file) from None
-    return workload
+    return parse(content, Workload, file, validate)
 
 
 def save(workload: Workload, path: Path | str) -> None:

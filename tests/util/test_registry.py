@@ -28,7 +28,9 @@ def test_an_unknown_name_is_refused_with_the_known_ones(registry):
         registry.get("third", "--f")
 
 
-@pytest.mark.parametrize(("name", "reason"), [("broken", "cannot be loaded"), ("number", "it is no function but 3.14")])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("broken", "it cannot be loaded"), ("number", "it is no function but 3.14")]
+)
 def test_a_broken_one_says_why(registry, name, reason):
     with pytest.raises(OptschedError, match=f"the plug-in {name} = .* is broken: {reason}"):
         registry.get(name, "--f")

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from optsched._util.files import decode, read_bytes, write_json
+from optsched._util.files import read, write_json
 from optsched.errors import InputError, shown
 from optsched.prediction.curves import Curve
 from optsched.prediction.curves.allreduce.population import PopulationRecord
@@ -67,18 +67,18 @@ class CurveFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def load_curves(path: Path | str) -> CurveFile:
     """Read a file of fitted curves; raise InputError where it is wrong."""
-    file = decode(read_bytes(path), CurveFile, str(path))
+    return read(path, CurveFile, _distinct)
+
+
+def _distinct(file: CurveFile) -> None:
+    """Raise InputError where two curves of a file have one name."""
     seen: set[str] = set()
     for number, fitted in enumerate(file.curves):
         if fitted.name in seen:
             raise InputError(
-                "one curve for each model and GPU type",
-                path=f"$.curves[{number}]",
-                value=shown(fitted.name),
-                file=str(path),
+                "one curve for each model and GPU type", path=f"$.curves[{number}]", value=shown(fitted.name)
             )
         seen.add(fitted.name)
-    return file
 
 
 def save_curves(file: CurveFile, path: Path | str) -> None:
