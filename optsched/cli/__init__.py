@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from optsched import __version__
+from optsched.cli.commands.advise import advise
 from optsched.cli.commands.bench import report, run
 from optsched.cli.commands.explain import audit, explain
 from optsched.cli.commands.federate import federate
@@ -47,6 +48,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     fit,
     predict,
     suggest_measurements,
+    advise,
     generate,
     instances,
     objectives,

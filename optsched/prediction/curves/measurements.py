@@ -69,8 +69,10 @@ class Measurements:
         return Measurements(self.configured.take(rows), self.throughput[rows], self.sync_s[rows])
 
 
-def read_configurations(path: Path | str) -> tuple[TextTable, Configured]:
+def read_configurations(path: Path | str, model: str | None = None) -> tuple[TextTable, Configured]:
     """Read a table of configurations; return it as it stands, and what it says.
+
+    ``model`` is the model of all rows where the table has no such column; None: the column must be there.
 
     Names are text: ``1.10`` is not ``1.1``.
 
@@ -86,7 +88,9 @@ def read_configurations(path: Path | str) -> tuple[TextTable, Configured]:
     InputError
         With the line and the column of what is wrong.
     """
-    table = read_text_table(path, ["model"])
+    table = read_text_table(path, ["model"] if model is None else [])
+    if model is not None and "model" not in table:
+        table.columns["model"] = [model] * len(table)
     if "n_ps" in table:
         table.require(["n_ps", "n_workers"])
         return table, _with_servers(table)

@@ -18,7 +18,7 @@ from optsched.prediction.curves.configurations import Points
 from optsched.prediction.curves.fitted import CurveFile
 from optsched.prediction.curves.measurements import Configured
 
-__all__ = ["predict", "throughput_at"]
+__all__ = ["networks", "predict", "throughput_at"]
 
 
 def predict(file: CurveFile, configured: Configured, name: str = "") -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -43,7 +43,7 @@ def predict(file: CurveFile, configured: Configured, name: str = "") -> tuple[Fl
             asked = "/".join(filter(None, key))
             raise InputError(expected, path=f"line {rows[0] + 2}", value=shown(asked), file=name)
         curve, points, rdma = by_key[key].curve, configured.points.take(rows), configured.rdma[rows]
-        for part, on, where in _networks(curve, points, rdma):
+        for part, on, where in networks(curve, points, rdma):
             at = rows[part]
             reach = Z80 * on.log_deviation(where)
             middle[at] = on.throughput(where)
@@ -54,12 +54,12 @@ def predict(file: CurveFile, configured: Configured, name: str = "") -> tuple[Fl
 def throughput_at(curve: Curve, points: Points, rdma: NDArray[np.bool_]) -> FloatArray:
     """Return examples/s of configurations on networks with or without RDMA, shape ``(n,)``."""
     rates = np.empty(len(points))
-    for rows, on, where in _networks(curve, points, rdma):
+    for rows, on, where in networks(curve, points, rdma):
         rates[rows] = on.throughput(where)
     return rates
 
 
-def _networks(
+def networks(
     curve: Curve, points: Points, rdma: NDArray[np.bool_]
 ) -> Sequence[tuple[NDArray[np.bool_], Curve, Points]]:
     """Split rows by what their network asks of the hosts, each part with the curve for it."""
