@@ -99,10 +99,12 @@ def _batch_allowed(job: Job, a: Allocation) -> bool:
 
 
 def plan_rules(instance: Instance, held: dict[str, Allocation]) -> Iterator[Violation]:
-    """Check what the plan as a whole must keep: required jobs, and the limit on moves."""
+    """Check what the plan as a whole must keep: required and pinned jobs, and the limit on moves."""
     for job in instance.jobs:
         if job.required and job.id not in held:
             yield Violation("required", job.id, "must run and does not")
+        if job.is_pinned(instance.now_s) and not (job.id in held and keeps(job, held[job.id])):
+            yield Violation("pinned", job.id, "is pinned, and does not keep what it holds")
     if instance.max_moves is not None:
         moved = [j.id for j in instance.jobs if j.holds and not (j.id in held and keeps(j, held[j.id]))]
         if len(moved) > instance.max_moves:

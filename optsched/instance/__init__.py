@@ -9,6 +9,7 @@ from optsched.instance.admission import admit, admit_all, load, loads, trust
 from optsched.instance.hashing import fingerprint
 from optsched.instance.network import link_graph
 from optsched.instance.records import (
+    Aging,
     Cluster,
     Configuration,
     Efficiency,
@@ -20,6 +21,8 @@ from optsched.instance.records import (
     Link,
     ObjectiveSpec,
     ParameterServers,
+    PriorityClass,
+    Quota,
     Reference,
     ServerGroup,
     Site,
@@ -28,6 +31,7 @@ from optsched.instance.records import (
 from optsched.instance.validate import validate
 
 __all__ = [
+    "Aging",
     "Cluster",
     "Configuration",
     "Efficiency",
@@ -39,6 +43,8 @@ __all__ = [
     "Link",
     "ObjectiveSpec",
     "ParameterServers",
+    "PriorityClass",
+    "Quota",
     "Reference",
     "ServerGroup",
     "Site",

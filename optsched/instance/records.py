@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from optsched.instance.rules import Aging, PriorityClass, Quota
 from optsched.prediction.curves import Curve
 from optsched.prediction.curves.base import Count, Name, NonNegative, Positive, PositiveInt
 
 __all__ = [
+    "Aging",
     "Cluster",
     "Configuration",
     "Efficiency",
@@ -21,6 +23,8 @@ __all__ = [
     "Link",
     "ObjectiveSpec",
     "ParameterServers",
+    "PriorityClass",
+    "Quota",
     "Reference",
     "ServerGroup",
     "Site",
@@ -215,6 +219,10 @@ class Job(_Record, frozen=True):
         Factor on its goodput by site, e.g. for what its data or its software lose there; 1 where none is given.
     attained_gpu_s, done_examples, restarts
         What it has had so far: GPU seconds, work in reference-batch examples, and how often it was restarted.
+    pinned, pinned_until_s
+        It keeps exactly what it holds: always, or until a time on the clock of ``Instance.now_s``.
+    priority
+        The id of its priority class; None: the last class.
     """
 
     id: Name
@@ -250,13 +258,28 @@ class Job(_Record, frozen=True):
     attained_gpu_s: NonNegative = 0.0
     done_examples: NonNegative = 0.0
     restarts: Count = 0
+    pinned: bool = False
+    pinned_until_s: NonNegative | None = None
+    priority: Name | None = None
+
+    def is_pinned(self, now_s: float) -> bool:
+        """Tell whether the job must keep what it holds at a time (s)."""
+        return self.pinned or (self.pinned_until_s is not None and now_s < self.pinned_until_s)
 
 
 class Tenant(_Record, frozen=True):
-    """A tenant, and the share that it is entitled to, relative to the others."""
+    """A tenant, and the share that it is entitled to, relative to the others.
+
+    parent
+        The tenant that it is a part of; None: it stands at the top.
+    quotas
+        GPUs that it may use, by type or in all.
+    """
 
     id: Name
     weight: Positive = 1.0
+    parent: Name | None = None
+    quotas: tuple[Quota, ...] = ()
 
 
 class ObjectiveSpec(_Record, frozen=True):
@@ -295,6 +318,10 @@ class Instance(_Record, frozen=True, dict=True, gc=True):  # the dictionary hold
         Weights of the tenants; where there are any, every job's tenant is one of them.
     limits
         Limits on other objectives, e.g. on the hourly cost of what is held.
+    priority_classes
+        From the highest to the lowest: the objective of a class is optimized among the best plans of those before it.
+    aging
+        How jobs rise through the classes while they wait.
     source
         Where the data come from, for people.
     """
@@ -310,6 +337,8 @@ class Instance(_Record, frozen=True, dict=True, gc=True):  # the dictionary hold
     max_moves: Count | None = None
     tenants: tuple[Tenant, ...] = ()
     limits: tuple[Limit, ...] = ()
+    priority_classes: tuple[PriorityClass, ...] = ()
+    aging: Aging | None = None
     name: str = ""
     source: str = ""
 

@@ -39,6 +39,7 @@ def validate(instance: Instance) -> Instance:
                 _check_known(job.tenant, tenants, "tenant", "$.tenant")
         except InputError as error:
             raise error.within(path=f"$.jobs[{number}]") from None
+    _check_classes(instance)
     for number, limit in enumerate(instance.limits):
         low, high = limit.at_least, limit.at_most
         if (low is None and high is None) or (low is not None and high is not None and low > high):
@@ -191,10 +192,26 @@ def _check_job(
         expected = f"a time after arrival_s = {job.arrival_s:g}"
         raise InputError(expected, path="$.deadline_s", value=f"{job.deadline_s:g}")
     _check_holding(job, types, sites, servers)
+    for field in ("pinned", "pinned_until_s"):
+        if getattr(job, field) not in (None, False) and job.holds is None:
+            raise InputError(f"holds, without which {field} means nothing", path=f"$.{field}", value="none")
     if (reference := job.reference) is not None:
         _check_known(reference.gpu_type, types, "GPU type", "$.reference.gpu_type")
         if (reference.goodput is None) == (reference.gpu_type is None):
             raise InputError("either goodput, or gpu_type (and gpus)", path="$.reference")
+
+
+def _check_classes(instance: Instance) -> None:
+    """Refuse classes of one name, jobs of a class that is not there, and aging without classes."""
+    classes = [known.id for known in instance.priority_classes]
+    _check_unique(classes, "$.priority_classes", "priority class")
+    for number, job in enumerate(instance.jobs):
+        _check_known(job.priority, classes, "priority class", f"$.jobs[{number}].priority")
+    if instance.aging is not None and not classes:
+        raise InputError("priority_classes, without which aging means nothing", path="$.aging", value="none")
+    if len(classes) > 1 and instance.decides == "network":
+        expected = "counts or placement: strict classes are limits, which values at network rates cannot keep"
+        raise InputError(expected, path="$.decides", value=shown(instance.decides))
 
 
 def _check_configuration(configuration: Configuration, types: set[str], sites: set[str], path: str) -> None:

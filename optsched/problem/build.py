@@ -36,7 +36,7 @@ def build_problem(
         configurations=table,
         value=np.empty(0),
         weight=np.array([job.weight * now for job, now in zip(instance.jobs, here, strict=True)], dtype=np.float64),
-        required=np.array([job.required for job in instance.jobs], dtype=bool),
+        required=np.array([job.required or job.is_pinned(instance.now_s) for job in instance.jobs], dtype=bool),
         error=error,
     )
     value = problem.worth(problem.objective)

@@ -12,6 +12,7 @@ from optsched.checker import check_plan
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, Limit, ObjectiveSpec, fingerprint, trust
 from optsched.instance.objectives import objective
+from optsched.instance.priorities import by_class
 from optsched.instance.result import Goal, Result
 
 __all__ = ["floor_of", "lexicographic"]
@@ -30,10 +31,14 @@ def lexicographic(
     Parameters
     ----------
     solve
-        Called with an instance, and with ``objective`` and ``time_limit``.
+        Called with an instance, and with ``objective``, ``time_limit`` and ``start``, the plan of the objective before.
     """
     if not objectives:
         raise InputError("at least one objective", path="objective")
+    objectives = by_class(instance, objectives)
+    if len(objectives) > 1 and instance.decides == "network":
+        expected = "counts or placement, where several objectives or classes come one after the other"
+        raise InputError(expected, path="$.decides", value=shown(instance.decides))
     if not tolerance >= 0:
         raise InputError("a tolerance >= 0", path="tolerance", value=shown(tolerance))
     for spec in objectives[:-1]:
@@ -47,7 +52,8 @@ def lexicographic(
         left = None
         if time_limit is not None:
             left = min(time_limit, max(0.01, (time_limit - (time.monotonic() - began)) / (len(objectives) - number)))
-        found = solve(held, objective=spec, time_limit=left)
+        start = None if best is None else best.allocations
+        found = solve(held, objective=spec, time_limit=left, start=start)
         stages.append(found)
         if found.value is None:
             break

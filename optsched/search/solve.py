@@ -8,7 +8,7 @@ engine (``search.prices.engine`` or a formulation), ``problem.incumbent`` and ``
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,16 +20,17 @@ import numpy as np
 from optsched import __version__
 from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
-from optsched.instance import Instance, ObjectiveSpec, admit, fingerprint
+from optsched.instance import Instance, ObjectiveSpec, admit, admit_all, fingerprint
 from optsched.instance.objectives import objective as objective_of
 from optsched.instance.objectives import objectives_of
+from optsched.instance.priorities import by_class
 from optsched.instance.result import Result
 from optsched.instance.solution import Allocation, Waiting, allocations_hash
 from optsched.instance.spelling import similar_ids
 from optsched.problem.build import build_problem
 from optsched.problem.configurations.build import SLOWEST
 from optsched.problem.formulation import DEFAULT, ModelOptions, renamed
-from optsched.problem.incumbent import Incumbent
+from optsched.problem.incumbent import Incumbent, verify
 from optsched.problem.infeasibility import impossible, why_infeasible
 from optsched.problem.problem import Problem
 from optsched.search.lexicographic import lexicographic
@@ -57,6 +58,7 @@ class _Request:
     gap: float
     seed: int
     prices: Mapping[str, float] | None
+    start: Sequence[Allocation]
     executor: Executor | None
     began: float
 
@@ -74,6 +76,7 @@ def solve(
     threads: int = 1,
     memory_gb: float | None = None,
     prices: Mapping[str, float] | None = None,
+    start: Sequence[Allocation] | None = None,
     executor: Executor | None = None,
     progress: Callable[[Progress], None] | None = None,
     choices: ModelOptions | None = None,
@@ -107,6 +110,8 @@ def solve(
     prices
         Shadow prices of the last round (``Result.prices``): the price engine starts from them, and needs a fraction of
         its time if little has changed. Resources that they do not name start anew.
+    start
+        A plan to do no worse than, e.g. that of the last round; one that breaks a rule is left out.
     executor
         Runs the passes of the price engine; None: this process does. See :mod:`optsched._util.executors`.
     progress
@@ -131,7 +136,7 @@ def solve(
     limits = Limits.asked(began, time_limit, gap, seed, threads, memory_gb)
     if prices is not None and not all(0 <= price < np.inf for price in prices.values()):
         raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
-    wanted = objectives_of(objective, instance.objective)
+    wanted = by_class(instance, objectives_of(objective, instance.objective))
     if len(wanted) > 1:
         each = partial(
             solve,
@@ -149,7 +154,8 @@ def solve(
         return lexicographic(each, instance, wanted, time_limit=time_limit)
     spec = wanted[0]
     objective_of(spec)  # an unknown objective is refused before any work is done for it
-    request = _Request(instance, spec, formulation, backend, options, gap, seed, prices, executor, began)
+    given = () if start is None else admit_all(start, Allocation, "start")
+    request = _Request(instance, spec, formulation, backend, options, gap, seed, prices, given, executor, began)
     context, store = RunContext(replace(limits, gap=gap / 2), report=progress, started=began), IncumbentStore()
     run = partial(_search, request, context, store)
     reason = watched(run, context, store.ready, spare=_WRITING * len(instance.jobs))
@@ -168,6 +174,8 @@ def _search(request: _Request, context: RunContext, store: IncumbentStore) -> st
     store.offer(empty_plan(instance, spec))
     store.fingerprint = fingerprint(instance)
     store.ready.set()
+    if request.start:
+        store.offer(verify(instance, spec, request.start, "the plan to start from").incumbent)
     for plan in warm_starts(instance, spec, context):
         store.offer(plan)
     problem = build_problem(instance, spec, error=request.gap / 2)

@@ -51,7 +51,7 @@ def warm_starts(instance: Instance, spec: ObjectiveSpec | None, context: RunCont
     if context.limits.deadline is None:
         return
     limited = instance.max_moves is not None
-    must = [job.required or (limited and job.holds is not None) for job in jobs]
+    must = [job.required or job.is_pinned(instance.now_s) or (limited and job.holds is not None) for job in jobs]
     if any(must):
         chosen = [j for j, needed in enumerate(must) if needed]
         if found := _planned(instance, spec, chosen, context, "a plan of the jobs that must run", greedy=True):

@@ -125,6 +125,8 @@ class Objective:
         What jobs' goodputs are measured by.
     parameters
         As the instance gave them.
+    member
+        Returns whether each job of an instance counts, shape ``(jobs,)``; None: all count.
     """
 
     name: str
@@ -137,6 +139,7 @@ class Objective:
     sign: float = 1.0
     base: Base = "reference"
     parameters: dict[str, Any] = field(default_factory=dict)
+    member: Callable[[Instance], NDArray[np.bool_]] | None = None
 
     def parties(self, instance: Instance, able: NDArray[np.bool_] | None = None) -> IntArray:
         """Return the number of each job's party, shape ``(jobs,)``: of a sum all are one; -1 for a job without a party.
@@ -148,6 +151,8 @@ class Objective:
         """
         if self.aggregate == "sum":
             return np.zeros(len(instance.jobs), dtype=np.int64)
+        if self.member is not None:
+            able = self.member(instance) if able is None else able & self.member(instance)
         names: dict[str, int] = {}
         found = np.full(len(instance.jobs), -1)
         for number, job in enumerate(instance.jobs):

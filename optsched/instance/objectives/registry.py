@@ -32,6 +32,7 @@ OBJECTIVES = {
     "energy": "optsched.instance.objectives.energy",
     "kept": "optsched.instance.objectives.retained",
     "flow-time": "optsched.instance.objectives.flow_time",
+    "in-class": "optsched.instance.objectives.in_class",
 }
 
 

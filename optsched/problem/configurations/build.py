@@ -58,6 +58,11 @@ def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurat
         lost = np.where(holding[job] & ~same, restart[job], 0.0)
     share = 1.0 - np.minimum(1.0, lost / instance.round_s)
     keep, needed, why = eligible(instance, everywhere, job, rows, lost)
+    pinned = np.array([owner.is_pinned(instance.now_s) for owner in instance.jobs], dtype=bool)
+    if pinned.any():
+        keep &= same | ~pinned[job]
+        moved = pinned & (np.bincount(job[keep], minlength=len(instance.jobs)) == 0)
+        why |= dict.fromkeys(np.flatnonzero(moved).tolist(), "it is pinned, and cannot go on with what it holds")
     transfers = Transfers(instance)
     if transfers.any:
         reached = _reached(instance, transfers, everywhere, job, rows)
