@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optsched.checker import Report, check
+    from optsched.checker.arrays import TableReport, check_table
     from optsched.errors import InputError, OptschedError, SolverError
     from optsched.instance import Instance, ObjectiveSpec, load, loads, save
     from optsched.instance.result import Result, load_result, save_result
     from optsched.model_files import Exported, export
     from optsched.scheduler.scheduler import Scheduler
     from optsched.search.solve import solve
+    from optsched.search.table import LinearLimit, TableResult, solve_table
 
 __version__ = "0.1.0"
 
@@ -26,13 +28,17 @@ __all__ = [
     "Exported",
     "InputError",
     "Instance",
+    "LinearLimit",
     "ObjectiveSpec",
     "OptschedError",
     "Report",
     "Result",
     "Scheduler",
     "SolverError",
+    "TableReport",
+    "TableResult",
     "check",
+    "check_table",
     "export",
     "load",
     "load_result",
@@ -40,19 +46,24 @@ __all__ = [
     "save",
     "save_result",
     "solve",
+    "solve_table",
 ]
 
 _HOME = {
     "Exported": "model_files",
     "InputError": "errors",
     "Instance": "instance",
+    "LinearLimit": "search.table",
     "ObjectiveSpec": "instance",
     "OptschedError": "errors",
     "Report": "checker",
     "Result": "instance.result",
     "Scheduler": "scheduler.scheduler",
     "SolverError": "errors",
+    "TableReport": "checker.arrays",
+    "TableResult": "search.table",
     "check": "checker",
+    "check_table": "checker.arrays",
     "export": "model_files",
     "load": "instance",
     "load_result": "instance.result",
@@ -60,6 +71,7 @@ _HOME = {
     "save": "instance",
     "save_result": "instance.result",
     "solve": "search.solve",
+    "solve_table": "search.table",
 }
 """The module in which each public name is defined."""
 
