@@ -1,6 +1,6 @@
 """Whether a job can run at all while nothing else does: which jobs a least value is over.
 
-Every configuration of the job is tried against the rules of the checker, and its pieces are matched with empty servers.
+Every configuration of the job is tried against the rules of the checker, and its pieces on empty servers.
 """
 
 from __future__ import annotations
@@ -13,30 +13,61 @@ import numpy as np
 
 from optsched.checker.copies import copy_rules
 from optsched.checker.placement import Places, capacity_rules
-from optsched.checker.recompute import TOLERANCE, Truth
+from optsched.checker.recompute import Truth, keeps
 from optsched.checker.rules import own_rules
+from optsched.checker.stands import has, most_gpus, stands
+from optsched.checker.traffic import LEAST_RATE
 from optsched.checker.violation import Violation
-from optsched.instance import Job, ServerGroup
+from optsched.instance import Job
 from optsched.instance.solution import Allocation
 
 __all__ = ["empty_server_rules", "runs_alone"]
 
 _FIRST = 16
 """Configurations that are tried together at first: most jobs that can run can do so in one of these."""
+_HALVINGS = 40
+"""Of the range of network rates, in search of the least that ends a job in time."""
 
 
 def runs_alone(truth: Truth, job: Job) -> bool:
-    """Tell whether a job has a configuration that keeps every rule while nothing else runs."""
+    """Tell whether a job has a configuration that keeps every rule while nothing else runs.
+
+    Where places are decided, it has places, too, and where the network is, a rate that servers and links carry there.
+    """
     every = _configurations(truth, job)
     while some := list(islice(every, _FIRST)):
-        with np.errstate(invalid="ignore"):  # a curve that needs a batch has no rate without one
-            rates = truth.throughputs(some).tolist()
-        for a, rate in zip(some, rates, strict=True):
-            if rate == rate and not any(
-                chain(own_rules(truth, job, a, rate), copy_rules(truth, {job.id: a}), _alone_rules(truth, a))
-            ):
+        for a, fine in zip(some, _fine(truth, job, some), strict=True):
+            slowest = a if fine else None
+            if not fine and a.gbps is not None and not job.configurations:
+                slowest = _slowest(truth, job, a, _replaced(a, gbps=_fastest(truth, a)))
+            if slowest is not None and not any(_alone_rules(truth, slowest)):
                 return True
     return False
+
+
+def _fine(truth: Truth, job: Job, some: list[Allocation]) -> list[bool]:
+    """Tell which allocations keep every rule that asks neither for places nor for capacities."""
+    with np.errstate(invalid="ignore"):  # a curve that needs a batch has no rate without one
+        rates = truth.throughputs(some).tolist()
+    return [
+        rate == rate and not any(chain(own_rules(truth, job, a, rate), copy_rules(truth, {job.id: a})))
+        for a, rate in zip(some, rates, strict=True)
+    ]
+
+
+def _slowest(truth: Truth, job: Job, low: Allocation, high: Allocation) -> Allocation | None:
+    """Return an allocation at the least network rate at which it keeps its rules, between two; None where none does."""
+    if not _fine(truth, job, [high])[0]:
+        return None
+    assert low.gbps is not None
+    assert high.gbps is not None
+    for _ in range(_HALVINGS):
+        middle = _replaced(low, gbps=(low.gbps * high.gbps) ** 0.5)
+        if _fine(truth, job, [middle])[0]:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def empty_server_rules(truth: Truth, a: Allocation) -> Iterator[Violation]:
@@ -46,11 +77,11 @@ def empty_server_rules(truth: Truth, a: Allocation) -> Iterator[Violation]:
         return
     site = [g for g in truth.groups.values() if g.site == a.site]
     cores, memory = job.cpu_cores_per_gpu, job.memory_gb_per_gpu
-    held = sum(g.count * _most_gpus(g, job, cores, memory) for g in site if g.gpu_type == a.gpu_type)
+    held = sum(g.count * most_gpus(g, job, cores, memory) for g in site if g.gpu_type == a.gpu_type)
     if held < a.gpus:
         how = f"its CPU cores and memory let the empty servers of {a.gpu_type} in {a.site} hold {held} of {a.gpus} GPUs"
         yield Violation("capacity", a.job, how)
-    elif a.servers and ps is not None and not any(_has(g, ps.cpu_cores, ps.memory_gb) for g in site):
+    elif a.servers and ps is not None and not any(has(g, ps.cpu_cores, ps.memory_gb) for g in site):
         yield Violation("capacity", a.job, f"no empty server in {a.site} holds one of its parameter servers")
 
 
@@ -58,77 +89,8 @@ def _alone_rules(truth: Truth, a: Allocation) -> Iterator[Violation]:
     if truth.instance.decides == "counts":
         yield from capacity_rules(truth, {a.job: a}, {a.job: Places({}, {})})
         yield from empty_server_rules(truth, a)
-    elif not _matched(truth, a):
-        yield Violation("placement", a.job, "no empty servers hold its pieces")
-
-
-def _has(group: ServerGroup, cores: float, memory: float) -> bool:
-    """Tell whether an empty server has cores and memory."""
-    pairs = ((group.cpu_cores, cores), (group.memory_gb, memory))
-    return all(there is None or wanted <= there * (1 + TOLERANCE) for there, wanted in pairs)
-
-
-def _most_gpus(group: ServerGroup, job: Job, cores: float, memory: float) -> int:
-    """Return how many of a job's GPUs an empty server holds."""
-    most = min(group.gpus, job.max_gpus_per_server or group.gpus)
-    while most > 0 and not _has(group, cores * most, memory * most):
-        most -= 1
-    return most
-
-
-def _matched(truth: Truth, a: Allocation) -> bool:
-    """Tell whether the pieces of an allocation stand on empty servers of their own, parameter servers in one rack."""
-    job = truth.jobs[a.job]
-    ps = job.parameter_servers
-    sizes = [a.gpus // a.nodes + (k < a.gpus % a.nodes) for k in range(a.nodes)]
-    site = [g for g in truth.groups.values() if g.site == a.site]
-    fixed = job.configurations and a.gbps is not None
-    rate = a.gbps if fixed and a.gbps is not None else 0.0
-
-    def sends(group: ServerGroup, amount: float) -> bool:
-        return group.network_gbps is None or amount <= group.network_gbps * (1 + TOLERANCE)
-
-    def fits(group: ServerGroup, size: int) -> bool:
-        if group.gpu_type != a.gpu_type or _most_gpus(group, job, job.cpu_cores_per_gpu, job.memory_gb_per_gpu) < size:
-            return False
-        return sends(group, rate * size * a.servers / max(a.gpus, a.servers) if a.servers else rate)
-
-    most = a.nodes + a.servers
-    workers = [[(g.id, k) for g in site if fits(g, size) for k in range(min(g.count, most))] for size in sizes]
-    if not a.servers:
-        return _all_matched(workers)
-    cores, memory = (ps.cpu_cores, ps.memory_gb) if ps else (0.0, 0.0)
-    for rack in {g.rack for g in site}:
-        hosts = [
-            (g.id, k)
-            for g in site
-            if g.rack == rack and _has(g, cores, memory) and sends(g, rate * a.gpus / max(a.gpus, a.servers))
-            for k in range(min(g.count, most))
-        ]
-        if _all_matched([*workers, *([hosts] * a.servers)]):
-            return True
-    return False
-
-
-def _all_matched(choices: list[list[tuple[str, int]]]) -> bool:
-    """Tell whether each piece finds a server of its own, by augmenting paths."""
-    holder: dict[tuple[str, int], int] = {}
-
-    def placed(piece: int, seen: set[tuple[str, int]]) -> bool:
-        for server in choices[piece]:
-            if server not in holder:
-                holder[server] = piece
-                return True
-        for server in choices[piece]:
-            if server not in seen:
-                seen.add(server)
-                if placed(holder[server], seen):
-                    holder[server] = piece
-                    return True
-        return False
-
-    order = sorted(range(len(choices)), key=lambda k: len(choices[k]))
-    return all(placed(piece, set()) for piece in order)
+    elif not stands(truth, a):
+        yield Violation("placement", a.job, "no empty servers hold its pieces and send its rate")
 
 
 def _configurations(truth: Truth, job: Job) -> Iterator[Allocation]:
@@ -147,7 +109,7 @@ def _configurations(truth: Truth, job: Job) -> Iterator[Allocation]:
                 nodes = c.nodes or truth.fewest_nodes(job, site, gpu_type, c.gpus)
                 a = _allocation(job, site, gpu_type, c.gpus, nodes, c.servers, c.local_batch, c.accumulation)
                 rate = c.gbps if instance.decides == "network" and (nodes > 1 or c.servers > 0) else None
-                yield _replaced(a, gbps=rate, throughput=c.throughput)
+                yield from _where(truth, job, _replaced(a, gbps=rate, throughput=c.throughput))
         if job.configurations or gpu_type not in job.curves:
             continue
         most = truth.gpus(site, gpu_type)
@@ -160,13 +122,34 @@ def _configurations(truth: Truth, job: Job) -> Iterator[Allocation]:
 
 
 def _rated(truth: Truth, job: Job, a: Allocation) -> Iterator[Allocation]:
-    """Yield an allocation at its fastest network rate, where it is assigned one."""
+    """Yield an allocation at its slowest network rate, where it is assigned one, as what the job keeps and moved."""
     curve = truth.instance.curves.get(job.curves.get(a.gpu_type, ""))
     meets = a.nodes > 1 or a.servers > 0
     if truth.instance.decides == "network" and curve is not None and curve.on_network and meets:
-        fastest = max(group.network_gbps or 0.0 for group in truth.groups.values() if group.site == a.site)
-        a = _replaced(a, gbps=fastest)
-    yield a
+        a = _replaced(a, gbps=LEAST_RATE * _fastest(truth, a))
+    yield from _where(truth, job, a)
+
+
+def _where(truth: Truth, job: Job, a: Allocation) -> Iterator[Allocation]:
+    """Yield an allocation where the job is known to be, if it keeps what it holds, and anywhere else."""
+    h = job.holds
+    if h is None or truth.instance.decides == "counts" or not keeps(job, a):
+        yield a
+        return
+    if h.placement is None and h.server_placement is None:
+        yield a
+        return
+    yield _replaced(a, placement=h.placement, server_placement=h.server_placement)
+    yield _replaced(  # servers that do not exist are others than those that it holds
+        a,
+        placement=None if h.placement is None else {},
+        server_placement=None if h.server_placement is None else {},
+    )
+
+
+def _fastest(truth: Truth, a: Allocation) -> float:
+    """Return the fastest network of the servers of an allocation's site."""
+    return max(group.network_gbps or 0.0 for group in truth.groups.values() if group.site == a.site)
 
 
 def _allocation(

@@ -358,21 +358,10 @@ def least_rate(rate: Callable[[float], float], needed: float, low: float, high: 
 
 
 def able(instance: Instance, job: Job) -> bool:
-    """Tell whether a job can run while nothing else does, and no link or slow server keeps it from its fastest rate.
-
-    Network rates that a job lists are fixed: the servers must send these.
-    """
-    fastest = {
-        site.id: max((g.network_gbps or 0.0 for g in instance.cluster.servers if g.site == site.id), default=0.0)
-        for site in instance.cluster.sites
-    }
-    cluster = instance.cluster
-    if not job.configurations:
-        groups = tuple(replace(g, network_gbps=fastest[g.site] or None) for g in cluster.servers)
-        cluster = replace(cluster, servers=groups, links=(), switches=())
-    alone = replace(instance, cluster=cluster, jobs=(job,))
+    """Tell whether a job can run while nothing else does: in some places, at a rate that links and servers carry."""
+    alone = replace(instance, jobs=(job,))
     servers = servers_of(alone)
-    for option in options_of(alone, servers, [], job):
+    for option in options_of(alone, servers, sides(alone, servers), job):
         limits = [(servers[k].group, uses) for k, *uses in option.uses]
         there = [(float(g.gpus), g.cpu_cores, g.memory_gb) for g, _ in limits]
         if all(

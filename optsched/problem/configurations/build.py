@@ -75,9 +75,7 @@ def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurat
         job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
     shared = resources(instance)
     used, capacity = _used(instance, transfers, everywhere, job, rows), np.array([r.capacity for r in shared])
-    listed = np.array([bool(owner.configurations) for owner in instance.jobs], dtype=bool)
-    fixed = np.where(listed[job], slowest, np.nan)  # network rates that cannot be lowered
-    fits = fitting(instance, everywhere, job, rows, fixed, used, capacity)
+    fits = fitting(instance, everywhere, job, rows, same, slowest, used, capacity)
     count = np.bincount(job[fits], minlength=len(instance.jobs))
     for number in np.setdiff1d(job, np.flatnonzero(count)).tolist():
         why[number] = why_none_fits(instance, everywhere, instance.jobs[number])

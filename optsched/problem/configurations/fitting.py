@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.instance import Instance, Job, ServerGroup
 from optsched.instance.pools import Pool
+from optsched.problem.configurations.placeable import SLACK, Asked, pieces_held, placeable, sites_of
 from optsched.problem.configurations.table import ConfigurationColumns
 
 __all__ = ["fitting", "why_none_fits"]
-
-_SLACK = 1e-9
 
 
 def fitting(
@@ -22,6 +21,7 @@ def fitting(
     everywhere: Sequence[Pool],
     job: IntArray,
     rows: ConfigurationColumns,
+    kept: NDArray[np.bool_],
     rate: FloatArray,
     used: tuple[IntArray, IntArray, FloatArray],
     capacity: FloatArray,
@@ -30,37 +30,51 @@ def fitting(
 
     A row takes no more of any resource than there is. By counts, the servers of its pool hold its GPUs, each as many
     as its cores and its memory allow, and each parameter server fits a server of the site. Where the plan decides on
-    placement, the pieces of the row fit servers of their own, and all parameter servers one rack.
+    placement, the pieces of the row fit servers of their own, and all parameter servers one rack. Where it decides on
+    the network, these servers and the links between them carry the row's least rate. What a job keeps must fit where
+    the job is known to be.
 
     Parameters
     ----------
-    job, rate
-        Of each row: its job, and its network rate where that is fixed (nan elsewhere); shape ``(n,)``.
+    job, kept, rate
+        Of each row: its job, whether it is what the job holds, and its least network rate (nan where it has none);
+        shape ``(n,)``.
     used, capacity
         As in :class:`optsched.problem.configurations.Configurations`.
     """
     keep = np.ones(len(job), dtype=bool)
     row, resource, amount = used
-    keep[row[amount > capacity[resource] * (1 + _SLACK)]] = False
+    keep[row[amount > capacity[resource] * (1 + SLACK)]] = False
+    sites = {} if instance.decides == "counts" else sites_of(instance)
+    easy = np.array([sites[pool.site].easy if sites else np.inf for pool in everywhere])
+    # together the pieces of a row send no more than this part of its rate through any server or across any link
+    part = np.maximum(1, np.minimum(rows.gpus, rows.servers))
+    rate = np.where(np.isnan(rate) | (rate * part <= easy[rows.pool]), 0.0, rate)
     demanding = np.array([_demanding(owner) for owner in instance.jobs], dtype=bool)
-    asks = demanding[job] | (rows.servers > 0) | ~np.isnan(rate)
+    named = np.array([_named(owner) and bool(sites) for owner in instance.jobs], dtype=bool)
+    placed = kept & named[job]
+    asks = demanding[job] | (rows.servers > 0) | (rate > 0) | placed
     if not asks.any():
         return keep
     kinds = {_needs(owner): 0.0 for owner in instance.jobs}
     number = {needs: float(k) for k, needs in enumerate(kinds)}
     needs = np.array([number[_needs(owner)] for owner in instance.jobs])
     some = np.flatnonzero(asks & keep)
+    stays = np.where(placed[some], job[some], -1)
     keys = np.column_stack(
-        [needs[job[some]], rows.pool[some], rows.gpus[some], rows.nodes[some], rows.servers[some], rate[some]]
+        [needs[job[some]], rows.pool[some], rows.gpus[some], rows.nodes[some], rows.servers[some], rate[some], stays]
     )
-    one, which = np.unique(np.nan_to_num(keys, nan=-1.0), axis=0, return_inverse=True)
+    one, which = np.unique(keys, axis=0, return_inverse=True)
     every = list(kinds)
-    fits = _by_counts if instance.decides == "counts" else _placed
-    groups = [[g for g in instance.cluster.servers if g.site == pool.site] for pool in everywhere]
     found = []
-    for kind, pool, gpus, nodes, servers, sent in one.tolist():
-        here = everywhere[int(pool)]
-        found.append(fits(groups[int(pool)], here, every[int(kind)], int(gpus), int(nodes), int(servers), sent))
+    for kind, at, gpus, nodes, servers, sent, holder in one.tolist():
+        pool, needed = everywhere[int(at)], every[int(kind)]
+        asked = Asked(pool.gpu_type, int(gpus), int(nodes), int(servers), *needed, rate=sent)
+        if not sites:
+            found.append(_by_counts([g for g in instance.cluster.servers if g.site == pool.site], asked))
+            continue
+        site, holds = sites[pool.site], instance.jobs[int(holder)].holds if holder >= 0 else None
+        found.append(placeable(site if holds is None else site.keeping(holds), asked))
     keep[some] = np.array(found, dtype=bool)[which.ravel()]
     return keep
 
@@ -79,62 +93,16 @@ def _demanding(job: Job) -> bool:
     return job.cpu_cores_per_gpu > 0 or job.memory_gb_per_gpu > 0
 
 
-def _most(group: ServerGroup, cores: float, memory: float) -> float:
-    """Return how many pieces of some cores and memory an empty server holds."""
-    most = np.inf
-    for there, each in ((group.cpu_cores, cores), (group.memory_gb, memory)):
-        if there is not None and each > 0:
-            most = min(most, np.floor(there / each * (1 + _SLACK)))
-    return most
+def _named(job: Job) -> bool:
+    """Tell whether it is known on which servers a job is."""
+    return job.holds is not None and (job.holds.placement is not None or job.holds.server_placement is not None)
 
 
-def _by_counts(
-    groups: Sequence[ServerGroup], pool: Pool, needs: _Needs, gpus: int, nodes: int, servers: int, rate: float
-) -> bool:
-    cores, memory, ps_cores, ps_memory, limit = needs
-    own = [g for g in groups if g.gpu_type == pool.gpu_type]
-    most = sum(g.count * min(g.gpus, limit or g.gpus, _most(g, cores, memory)) for g in own)
-    return most >= gpus and (servers == 0 or any(_most(g, ps_cores, ps_memory) >= 1 for g in groups))
-
-
-def _placed(
-    groups: Sequence[ServerGroup], pool: Pool, needs: _Needs, gpus: int, nodes: int, servers: int, rate: float
-) -> bool:
-    """Tell whether the pieces of a row fit different servers (Hall's condition for two sizes and one rack)."""
-    cores, memory, ps_cores, ps_memory, limit = needs
-    whole, more = divmod(gpus, nodes)
-
-    def holds(group: ServerGroup, size: int) -> bool:
-        enough = group.gpu_type == pool.gpu_type and min(group.gpus, limit or group.gpus) >= size
-        sent = rate if servers == 0 else rate * size * servers / max(gpus, servers)
-        return enough and _most(group, cores, memory) >= size and _sends(group, sent)
-
-    ps_sent = rate * gpus / max(gpus, servers)
-    large = [g for g in groups if holds(g, whole + 1)]
-    small = [g for g in groups if holds(g, whole)]
-    hosts = [g for g in groups if _most(g, ps_cores, ps_memory) >= 1 and _sends(g, ps_sent)]
-    if sum(g.count for g in small) < nodes or sum(g.count for g in large) < more:
-        return False
-    if servers == 0:
-        return True
-    for rack in {g.rack for g in hosts}:
-        mine = [g for g in hosts if g.rack == rack]
-        if (
-            sum(g.count for g in mine) >= servers
-            and _together(mine, small) >= servers + nodes
-            and _together(mine, large) >= servers + more
-        ):
-            return True
-    return False
-
-
-def _sends(group: ServerGroup, rate: float) -> bool:
-    return rate <= 0 or group.network_gbps is None or group.network_gbps >= rate * (1 - _SLACK)
-
-
-def _together(some: Sequence[ServerGroup], others: Sequence[ServerGroup]) -> int:
-    """Return how many servers either groups have."""
-    return sum(g.count for g in {g.id: g for g in (*some, *others)}.values())
+def _by_counts(groups: Sequence[ServerGroup], asked: Asked) -> bool:
+    own = [g for g in groups if g.gpu_type == asked.gpu_type]
+    most = sum(g.count * min(g.gpus, asked.limit or g.gpus, pieces_held(g, asked.cores, asked.memory)) for g in own)
+    hosted = any(pieces_held(g, asked.ps_cores, asked.ps_memory) >= 1 for g in groups)
+    return most >= asked.gpus and (asked.servers == 0 or hosted)
 
 
 def why_none_fits(instance: Instance, everywhere: Sequence[Pool], job: Job) -> str:
@@ -155,4 +123,5 @@ def why_none_fits(instance: Instance, everywhere: Sequence[Pool], job: Job) -> s
         there = [getattr(g, field) for g in groups]
         if there and None not in there and amount > max(there):
             return f"{what} needs {amount:g} {noun}, and no server that it may use has more than {max(there):g}"
-    return "the servers that it may use hold none of its configurations, even when nothing else runs"
+    carried = ", or cannot send what these need" if instance.decides == "network" else ""
+    return f"the servers that it may use hold none of its configurations{carried}, even when nothing else runs"
