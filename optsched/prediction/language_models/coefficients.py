@@ -55,11 +55,11 @@ EFFECTS = {
 }
 """What shifts a coefficient: each level of a factor has an effect on its logarithm, shrunk to 0."""
 _SPREAD = {
-    "generation": 0.15,
-    "precision": 0.25,
-    "publisher": 0.3,
-    "generation x precision": 0.15,
-    "gpu": 0.1,
+    "generation": 0.28,
+    "precision": 0.15,
+    "publisher": 0.4,
+    "generation x precision": 0.08,
+    "gpu": 0.25,
     "generation x publisher": 0.2,
     "unfused": 1.5,
 }
