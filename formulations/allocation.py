@@ -83,6 +83,8 @@ def supports(problem: Problem) -> Support:
     """Every instance that decides on counts only, and whose objective is a sum, or a least value, without limits."""
     if problem.objective.aggregate == "lexmin":
         return Support(False, "it knows the least value only; 'levels' finds the lexicographic order")
+    if any(tenant.quotas for tenant in problem.instance.tenants):
+        return Support(False, "quotas of tenants are held by 'configuration'")
     if problem.instance.limits or np.any(problem.value < 0):
         return Support(False, "limits on other objectives, and values below 0, are held by 'configuration'")
     if problem.configurations.on_link.any():

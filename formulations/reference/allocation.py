@@ -77,7 +77,7 @@ def build(problem: Problem, options: ModelOptions, fast: Formulated | None) -> F
         return alpha * g(s) + beta * m.d[s]
 
     jobs = [job.id for job in instance.jobs]
-    required = {j: int(job.required) for j, job in enumerate(instance.jobs)}
+    required = {j: int(must) for j, must in enumerate(problem.required.tolist())}
     m.C1 = pyo.Constraint(
         [jobs[j] for j in S_of],
         rule=lambda m, name: pyo.inequality(required[jobs.index(name)], sum(m.d[s] for s in S_of[jobs.index(name)]), 1),

@@ -17,6 +17,7 @@ from optsched.checker.alone import empty_server_rules, runs_alone
 from optsched.checker.copies import copy_rules, hourly_cost
 from optsched.checker.memory import Memory
 from optsched.checker.placement import capacity_rules, found_places, place_rules
+from optsched.checker.quotas import quota_rules
 from optsched.checker.recompute import TOLERANCE, Truth, close, keeps
 from optsched.checker.rules import own_rules, plan_rules
 from optsched.checker.traffic import network_rules
@@ -97,6 +98,7 @@ def check_plan(
     violations += network_rules(truth, held, places)
     violations += copy_rules(truth, held)
     violations += plan_rules(instance, held)
+    violations += quota_rules(truth, held)
     value, wrong = _claims(truth, held, throughput, spec or instance.objective, claimed)
     return Report(tuple(violations + wrong), value)
 

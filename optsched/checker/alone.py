@@ -13,6 +13,7 @@ import numpy as np
 
 from optsched.checker.copies import copy_rules
 from optsched.checker.placement import Places, capacity_rules
+from optsched.checker.quotas import quota_rules
 from optsched.checker.recompute import Truth, keeps
 from optsched.checker.rules import own_rules
 from optsched.checker.stands import has, most_gpus, stands
@@ -86,6 +87,7 @@ def empty_server_rules(truth: Truth, a: Allocation) -> Iterator[Violation]:
 
 
 def _alone_rules(truth: Truth, a: Allocation) -> Iterator[Violation]:
+    yield from quota_rules(truth, {a.job: a})
     if truth.instance.decides == "counts":
         yield from capacity_rules(truth, {a.job: a}, {a.job: Places({}, {})})
         yield from empty_server_rules(truth, a)

@@ -59,6 +59,7 @@ class Truth:
         self._memory = (memory or Memory()).of(instance)
         self._kinds: dict[str, tuple[Hashable, ...]] = {}
         self.jobs = {job.id: job for job in instance.jobs}
+        self.tenants = {tenant.id: tenant for tenant in instance.tenants}
         self.groups = {group.id: group for group in instance.cluster.servers}
         prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
         self.prices = {site.id: prices | site.hourly_prices for site in instance.cluster.sites}

@@ -67,11 +67,43 @@ def constraints_of(instance: Instance) -> Iterator[Constraint]:
         jobs = "job" if instance.max_moves == 1 else "jobs"
         text = f"at most {instance.max_moves} {jobs} may lose or change what they hold"
         yield Constraint("max_moves", text, "moves", lambda i: replace(i, max_moves=None))
+    yield from _quotas(instance)
     for job in instance.jobs:
         yield from own_constraints(instance, job)
     for job in instance.jobs:
+        if job.is_pinned(instance.now_s):
+            text = f"job {job.id} is pinned to what it holds"
+            yield Constraint(f"pinned:{job.id}", text, "blocked", _of(job, pinned=False, pinned_until_s=None))
         if job.required:
             yield Constraint(f"required:{job.id}", f"job {job.id} must run", "blocked", _of(job, required=False))
+
+
+def _quotas(instance: Instance) -> Iterator[Constraint]:
+    """Yield the quotas; a tenant without its quota may use all that the others lend, and lends all that it owns."""
+    for tenant in instance.tenants:
+        for number, quota in enumerate(tenant.quotas):
+            if quota.borrow is None and quota.lend is None:
+                continue
+            sides = ((quota.borrow, "borrow"), (quota.lend, "lend"))
+            said = ", ".join(f"may {verb} {most:g}" for most, verb in sides if most is not None)
+            of = "" if quota.gpu_type is None else f" of {quota.gpu_type}"
+
+            def lift(i: Instance, name: str = tenant.id, gpu_type: str | None = quota.gpu_type) -> Instance:
+                tenants = tuple(
+                    t
+                    if t.id != name
+                    else replace(
+                        t,
+                        quotas=tuple(
+                            q if q.gpu_type != gpu_type else replace(q, borrow=None, lend=None) for q in t.quotas
+                        ),
+                    )
+                    for t in i.tenants
+                )
+                return replace(i, tenants=tenants)
+
+            text = f"quota of {tenant.id}: {quota.nominal:g} GPUs{of}, {said}"
+            yield Constraint(f"quota:{tenant.id}:{number}", text, "quota", lift)
 
 
 def own_constraints(instance: Instance, job: Job) -> Iterator[Constraint]:

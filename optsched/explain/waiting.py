@@ -281,7 +281,7 @@ class _One:
             )
             kinds = {"own"}
         else:
-            kinds = {"capacity", "moves", "limit", "own", "deadline", "budget", "network", "link"}
+            kinds = {"capacity", "quota", "moves", "limit", "own", "deadline", "budget", "network", "link"}
         own = {one.key for one in own_constraints(self.case.instance, self.job)}
         others = {"required"} | {k.partition(":")[0] for k in own}
         answers = set()

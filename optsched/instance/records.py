@@ -304,6 +304,9 @@ class Limit(_Record, frozen=True):
 class Instance(_Record, frozen=True, dict=True, gc=True):  # the dictionary holds its fingerprint
     """All data of one decision.
 
+    then
+        Objectives that choose among the best plans of ``objective``, one after the other: ``throughput`` after
+        ``running`` uses what would be idle.
     decides
         How far a plan goes: ``counts``: GPUs, parameter servers and batches, from the pools of the sites;
         ``placement``: also the servers where they stand, so that throughput follows the true number of nodes;
@@ -331,6 +334,7 @@ class Instance(_Record, frozen=True, dict=True, gc=True):  # the dictionary hold
     jobs: tuple[Job, ...]
     curves: dict[Name, Curve] = {}
     objective: ObjectiveSpec = ObjectiveSpec()
+    then: tuple[ObjectiveSpec, ...] = ()
     decides: Literal["counts", "placement", "network"] = "counts"
     now_s: NonNegative = 0.0
     round_s: Positive = 360.0

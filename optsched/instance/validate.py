@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from optsched.errors import InputError, shown
 from optsched.instance.network import link_graph, places
-from optsched.instance.records import Cluster, Configuration, Instance, Job, ServerGroup
+from optsched.instance.records import Cluster, Configuration, Instance, Job, ServerGroup, Tenant
 from optsched.instance.server_names import Server, clash, group_of, server_of
 from optsched.instance.spelling import same_spelling
 
@@ -40,6 +40,7 @@ def validate(instance: Instance) -> Instance:
         except InputError as error:
             raise error.within(path=f"$.jobs[{number}]") from None
     _check_classes(instance)
+    _check_tenants(instance.tenants, types)
     for number, limit in enumerate(instance.limits):
         low, high = limit.at_least, limit.at_most
         if (low is None and high is None) or (low is not None and high is not None and low > high):
@@ -199,6 +200,26 @@ def _check_job(
         _check_known(reference.gpu_type, types, "GPU type", "$.reference.gpu_type")
         if (reference.goodput is None) == (reference.gpu_type is None):
             raise InputError("either goodput, or gpu_type (and gpus)", path="$.reference")
+
+
+def _check_tenants(tenants: Sequence[Tenant], types: set[str]) -> None:
+    """Refuse tenants that are no tree, and two quotas of one tenant for the same GPUs."""
+    parents = {tenant.id: tenant.parent for tenant in tenants}
+    for number, tenant in enumerate(tenants):
+        path = f"$.tenants[{number}]"
+        _check_known(tenant.parent, parents, "tenant", f"{path}.parent")
+        above, steps = tenant.parent, 0
+        while above is not None and steps < len(parents):
+            above, steps = parents.get(above), steps + 1
+        if above is not None:
+            raise InputError("tenants that form a tree; this one is below itself", path=path, value=shown(tenant.id))
+        seen: set[str | None] = set()
+        for k, quota in enumerate(tenant.quotas):
+            _check_known(quota.gpu_type, types, "GPU type", f"{path}.quotas[{k}].gpu_type")
+            if quota.gpu_type in seen:
+                expected = "one quota for each GPU type, and one for all types together"
+                raise InputError(expected, path=f"{path}.quotas[{k}].gpu_type", value=shown(quota.gpu_type or "none"))
+            seen.add(quota.gpu_type)
 
 
 def _check_classes(instance: Instance) -> None:

@@ -11,6 +11,7 @@ from optsched.instance.objectives import objective
 from optsched.problem.configurations import Remembered, rising, tabulate
 from optsched.problem.limits import keeping_limits
 from optsched.problem.problem import Problem
+from optsched.problem.quotas import keeping_quotas
 
 __all__ = ["build_problem"]
 
@@ -44,4 +45,4 @@ def build_problem(
     bent = rated[~rising(instance, table, rated)]
     if len(bent):
         value[bent] = problem.over_rates(bent, _RATES)[1].max(axis=1)
-    return keeping_limits(replace(problem, value=value))
+    return keeping_limits(keeping_quotas(replace(problem, value=value)))

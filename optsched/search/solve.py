@@ -136,7 +136,7 @@ def solve(
     limits = Limits.asked(began, time_limit, gap, seed, threads, memory_gb)
     if prices is not None and not all(0 <= price < np.inf for price in prices.values()):
         raise InputError("prices >= 0", path="prices", value=shown(dict(prices)))
-    wanted = by_class(instance, objectives_of(objective, instance.objective))
+    wanted = by_class(instance, _wanted(instance, objective))
     if len(wanted) > 1:
         each = partial(
             solve,
@@ -164,6 +164,11 @@ def solve(
     if search is not None and (reason is None or context.interrupted):  # abandoned, or interrupted at its very end
         search = replace(search, stopped=stopped)
     return _result(request, store.fingerprint, warm, search, stopped, reason or "")
+
+
+def _wanted(instance: Instance, objective: str | ObjectiveSpec | None) -> tuple[ObjectiveSpec, ...]:
+    """Return the objectives that are asked for: those of the instance, unless others are named."""
+    return objectives_of(objective, instance.objective) + (instance.then if objective is None else ())
 
 
 def _search(request: _Request, context: RunContext, store: IncumbentStore) -> str:

@@ -40,7 +40,27 @@ def record(seed: int) -> Record:
                 job["priority"] = random.choice(made["priority_classes"])["id"]
         if random.random() < 0.4:
             made["aging"] = {"every_s": random.choice((30.0, 60.0)), "most": random.randint(0, 2)}
+    if random.random() < 0.7:
+        made["tenants"] = _tenants(random)
+        for job in jobs:
+            job["tenant"] = random.choice(made["tenants"])["id"]
     return made
+
+
+def _tenants(random: Random) -> list[Record]:
+    """Return a forest of up to two levels, in which some have quotas."""
+    found: list[Record] = []
+    for number in range(random.randint(1, 4)):
+        tenant: Record = {"id": f"t{number}"}
+        if found and random.random() < 0.4:
+            tenant["parent"] = random.choice(found)["id"]
+        quotas = []
+        for gpu in random.choice((["v"], ["w"], [None], ["v", "w"], [])):
+            quota: Record = {"nominal": random.randint(0, 5)} | ({} if gpu is None else {"gpu_type": gpu})
+            quota |= {key: random.randint(0, 3) for key in ("borrow", "lend") if random.random() < 0.5}
+            quotas.append(quota)
+        found.append(tenant | {"quotas": quotas})
+    return found
 
 
 def _job(random: Random, number: int) -> Record:

@@ -77,7 +77,7 @@ def solve(
     say_broken()
     loaded = load(instance)
     options = _choices(loaded, formulation, encoding, exclude)
-    wanted = objectives_of(objective) if objective else (loaded.objective,)
+    wanted = objectives_of(objective) if objective else (loaded.objective, *loaded.then)
     limits = tuple(map(limit_of, limit or ()))
     changed = {}
     if what_if:

@@ -162,7 +162,8 @@ class Configurations:
     def dominant_shares(self) -> FloatArray:
         """Return the largest part that each row takes of its pool's GPUs and of its site's cores and memory."""
         row, resource, amount = self.used
-        local = np.flatnonzero(~self.on_link[resource])
+        real = [name.startswith(("GPUs of ", "CPU cores in ", "GB of memory in ")) for name in self.resource_names]
+        local = np.flatnonzero(np.array(real, dtype=bool)[resource])
         part = np.zeros(len(self))
         np.maximum.at(part, row[local], amount[local] / self.capacity[resource[local]])
         return part
