@@ -10,6 +10,7 @@ import pytest
 from optsched.errors import InputError
 from optsched.prediction.language_models import architecture_of, fit, memory_gb, predict
 from optsched.prediction.language_models.coefficients import design
+from optsched.prediction.language_models.enumerate import every_plan, rank, refused
 from optsched.prediction.language_models.formula import jacobian, log_seconds
 from optsched.prediction.language_models.hardware import gpu_of, precision_of
 from optsched.prediction.language_models.plans import plans_of
@@ -222,3 +223,35 @@ def test_faulty_plans_are_refused_with_their_place(tmp_path, changes, where):
     with pytest.raises(InputError) as refused:
         read_measured(tmp_path / "plans.csv")
     assert where in str(refused.value)
+
+
+def test_every_plan_divides_what_it_must():
+    base = {"model": "llama3-8b", "gpu_type": "a100-80", "gpus": 16.0, "seq": 8192.0, "global_batch": 128.0}
+    records = every_plan(base | {"gpus_per_node": 4.0})
+    plans = plans_of(records)
+    assert set(plans.tensor.tolist()) == {1, 2, 4}
+    assert np.all(plans.tensor * plans.pipeline * plans.data == 16)
+    assert np.all(32 % plans.pipeline == 0)
+    passes = plans.global_batch / (plans.data * plans.micro_batch)
+    assert np.all(passes == np.rint(passes))
+    keys = {tuple(sorted(r.items())) for r in records}
+    assert len(keys) == len(records)
+
+
+def test_plans_are_ranked_among_those_that_fit():
+    records = grid()
+    models = train(plans_of(records), records, made(records))
+    base = {"model": "llama3-8b", "gpu_type": "a100-80", "gpus": 16.0, "seq": 8192.0, "global_batch": 128.0}
+    ranked = rank(models, base)
+    assert 0 < len(ranked.plans) < len(every_plan(base))
+    assert np.all(np.diff(ranked.seconds) >= 0)
+    assert np.all(ranked.memory.total <= 80)
+    assert np.all((ranked.low < ranked.seconds) & (ranked.seconds < ranked.high))
+    # 405 billion parameters fit no two GPUs
+    assert len(rank(models, base | {"model": "llama3-405b", "gpus": 2.0}).plans) == 0
+
+
+def test_a_plan_that_does_not_fit_says_what_would():
+    plan = record(model="llama3-8b", zero=0.0, micro_batch=1.0, seq=4096.0)
+    assert refused(plan) == "does not fit: 143 of 80 GB; with ZeRO 1: 55"
+    assert refused(plan | {"zero": 1.0}) == ""
