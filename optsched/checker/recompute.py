@@ -58,6 +58,7 @@ class Truth:
         self.instance = instance
         self._memory = (memory or Memory()).of(instance)
         self._kinds: dict[str, tuple[Hashable, ...]] = {}
+        self._listed: dict[str, tuple[Allocation, Configuration | None]] = {}
         self.jobs = {job.id: job for job in instance.jobs}
         self.tenants = {tenant.id: tenant for tenant in instance.tenants}
         self.groups = {group.id: group for group in instance.cluster.servers}
@@ -125,6 +126,11 @@ class Truth:
         Of several that differ in their rates only, it is the one whose network rate it has (where that is decided,
         and it meets the network or names a rate), and then the one whose throughput is claimed.
         """
+        if not job.configurations:
+            return None
+        last = self._listed.get(a.job)
+        if last is not None and last[0] is a:
+            return last[1]
         rated = self.instance.decides == "network" and (a.nodes > 1 or a.servers > 0 or a.gbps is not None)
 
         def strangeness(c: Configuration) -> tuple[bool, float, float]:
@@ -133,12 +139,15 @@ class Truth:
         matching = [
             c
             for c in job.configurations
-            if (c.gpu_type, c.gpus, c.servers, c.accumulation) == (a.gpu_type, a.gpus, a.servers, a.accumulation)
+            if c.gpus == a.gpus  # which tells most of them apart
+            and (c.gpu_type, c.servers, c.accumulation) == (a.gpu_type, a.servers, a.accumulation)
             and c.site in (None, a.site)
             and (c.nodes or self.fewest_nodes(job, a.site, a.gpu_type, a.gpus)) == a.nodes
             and c.local_batch == a.local_batch
         ]
-        return min(matching, key=strangeness, default=None)
+        found = min(matching, key=strangeness, default=None)
+        self._listed[a.job] = a, found
+        return found
 
     def efficiency(self, job: Job, a: Allocation) -> float:
         """Return the progress per example of an allocation's batch in its site."""

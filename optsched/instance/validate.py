@@ -178,8 +178,9 @@ def _check_job(
         raise InputError("a home, without which data_gb means nothing", path="$.data_gb", value=f"{job.data_gb:g}")
     if job.max_gpus is not None and job.max_gpus < job.min_gpus:
         raise InputError(f"at least min_gpus = {job.min_gpus}", path="$.max_gpus", value=str(job.max_gpus))
-    for number, configuration in enumerate(job.configurations):
-        _check_configuration(configuration, types, sites, f"$.configurations[{number}]")
+    for number, c in enumerate(job.configurations):
+        if c.gpu_type not in types or (c.site is not None and c.site not in sites) or (c.nodes or 0) > c.gpus:
+            _refuse_configuration(c, types, sites, f"$.configurations[{number}]")
     if (job.scaling == "parameter_servers") != (job.parameter_servers is not None):
         expected = "parameter_servers if, and only if, scaling is 'parameter_servers'"
         raise InputError(expected, path="$.scaling", value=shown(job.scaling))
@@ -235,7 +236,8 @@ def _check_classes(instance: Instance) -> None:
         raise InputError(expected, path="$.decides", value=shown(instance.decides))
 
 
-def _check_configuration(configuration: Configuration, types: set[str], sites: set[str], path: str) -> None:
+def _refuse_configuration(configuration: Configuration, types: set[str], sites: set[str], path: str) -> None:
+    """Say what is wrong with a configuration; that something is was seen without the path, as there may be millions."""
     _check_known(configuration.gpu_type, types, "GPU type", f"{path}.gpu_type")
     _check_known(configuration.site, sites, "site", f"{path}.site")
     if configuration.nodes is not None and configuration.nodes > configuration.gpus:
