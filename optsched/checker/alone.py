@@ -76,9 +76,12 @@ def empty_server_rules(truth: Truth, a: Allocation) -> Iterator[Violation]:
     job, ps = truth.jobs[a.job], truth.jobs[a.job].parameter_servers
     if truth.instance.decides != "counts":
         return
-    site = [g for g in truth.groups.values() if g.site == a.site]
+    site = truth.groups_of(a.site)
     cores, memory = job.cpu_cores_per_gpu, job.memory_gb_per_gpu
-    held = sum(g.count * most_gpus(g, job, cores, memory) for g in site if g.gpu_type == a.gpu_type)
+    key = (a.site, a.gpu_type, cores, memory, job.max_gpus_per_server)
+    if (held := truth.held_empty.get(key)) is None:
+        held = sum(g.count * most_gpus(g, job, cores, memory) for g in site if g.gpu_type == a.gpu_type)
+        truth.held_empty[key] = held
     if held < a.gpus:
         how = f"its CPU cores and memory let the empty servers of {a.gpu_type} in {a.site} hold {held} of {a.gpus} GPUs"
         yield Violation("capacity", a.job, how)

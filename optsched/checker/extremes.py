@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from optsched.instance import Instance, Job
+from optsched.instance import Configuration, Instance, Job
 from optsched.prediction.curves import Points
 
 __all__ = ["Cell", "best_goodputs"]
@@ -37,8 +37,8 @@ class Facts(Protocol):
     def fewest_nodes(self, job: Job, site: str, gpu_type: str, gpus: int) -> int:
         """Return the fewest servers that hold so many GPUs."""
 
-    def listed_goodputs(self, job: Job, site: str, gpu_type: str) -> Iterator[tuple[int, float]]:
-        """Yield (GPUs, goodput) of the configurations that a job lists and the pool can host."""
+    def listed_goodputs(self, job: Job) -> Iterator[tuple[Configuration, str, float]]:
+        """Yield each configuration that a job lists, each site that can host it, and its goodput there."""
 
 
 def best_goodputs(truth: Facts, jobs: Sequence[Job]) -> list[dict[Cell, float]]:
@@ -49,14 +49,13 @@ def best_goodputs(truth: Facts, jobs: Sequence[Job]) -> list[dict[Cell, float]]:
     found: list[dict[Cell, float]] = [{} for _ in jobs]
     asked: dict[str, list[_Way]] = defaultdict(list)
     for number, job in enumerate(jobs):
-        for site, gpu in truth.pools:
+        for c, site, rate in truth.listed_goodputs(job):
+            cell = (site, c.gpu_type, c.gpus)
+            found[number][cell] = max(rate, found[number].get(cell, 0.0))
+        for site, gpu in truth.pools if job.curves else ():
             if job.sites is not None and site not in job.sites:
                 continue
-            if job.configurations:
-                for gpus, rate in truth.listed_goodputs(job, site, gpu):
-                    cell = (site, gpu, gpus)
-                    found[number][cell] = max(rate, found[number].get(cell, 0.0))
-            elif gpu in job.curves:
+            if gpu in job.curves:
                 asked[job.curves[gpu]] += _ways(truth, number, job, site, gpu)
     for name, ways in asked.items():
         columns = np.array([way[2:] for way in ways], dtype=np.float64).reshape(-1, 5).T

@@ -13,7 +13,7 @@ import numpy as np
 from optsched._util.arrays import FloatArray
 from optsched.checker.extremes import best_goodputs
 from optsched.checker.memory import Memory
-from optsched.instance import Configuration, Instance, Job
+from optsched.instance import Configuration, Instance, Job, ServerGroup
 from optsched.instance.objectives import Base
 from optsched.instance.server_names import plain
 from optsched.instance.solution import Allocation
@@ -62,6 +62,9 @@ class Truth:
         self.jobs = {job.id: job for job in instance.jobs}
         self.tenants = {tenant.id: tenant for tenant in instance.tenants}
         self.groups = {group.id: group for group in instance.cluster.servers}
+        self._hosting: dict[Hashable, tuple[str, ...]] = {}
+        self.held_empty: dict[Hashable, int] = {}
+        """GPUs that empty servers hold by site, GPU type, cores and memory of each, and the most on one server."""
         prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
         self.prices = {site.id: prices | site.hourly_prices for site in instance.cluster.sites}
         self._references = self._memory.goodputs
@@ -74,6 +77,25 @@ class Truth:
             if group.gpu_type is not None:
                 sizes[group.site, group.gpu_type] += [group.gpus] * group.count
         return {pool: list(accumulate(sorted(each, reverse=True))) for pool, each in sizes.items()}
+
+    @cached_property
+    def _sites_of(self) -> dict[str, list[str]]:
+        """The sites that have GPUs of each type."""
+        sites: dict[str, list[str]] = defaultdict(list)
+        for site, gpu in self._held_by:
+            sites[gpu].append(site)
+        return sites
+
+    @cached_property
+    def _groups_by_site(self) -> dict[str, list[ServerGroup]]:
+        found: dict[str, list[ServerGroup]] = defaultdict(list)
+        for group in self.groups.values():
+            found[group.site].append(group)
+        return found
+
+    def groups_of(self, site: str) -> list[ServerGroup]:
+        """Return the server groups of a site."""
+        return self._groups_by_site.get(site, [])
 
     @property
     def pools(self) -> list[tuple[str, str]]:
@@ -174,10 +196,17 @@ class Truth:
     def references(self, jobs: Sequence[Job]) -> FloatArray:
         """Return the goodput that progress 1.0 means for each job, shape ``(jobs,)``; curves are evaluated together."""
         keys: list[Hashable] = [("reference", self._kind(job)) for job in jobs]
-        waiting = {key: job for key, job in zip(keys, jobs, strict=True) if key not in self._references}
+        waiting: dict[Hashable, Job] = {}
+        for key, job in zip(keys, jobs, strict=True):
+            if key not in self._references:
+                if job.configurations:
+                    self._references[key] = self._listed_reference(job)
+                else:
+                    waiting[key] = job
         counts = {key: self._counts_of_reference(job) for key, job in waiting.items()}
         while waiting:  # the next number of GPUs of each kind, until one can run
-            pairs, known = [], defaultdict[Hashable, list[float]](list)
+            pairs: list[tuple[Hashable, Allocation]] = []
+            known: dict[Hashable, list[float]] = defaultdict(list)
             for key, job in list(waiting.items()):
                 if job.reference is not None and job.reference.goodput is not None:
                     found, gpus = job.reference.goodput, 0
@@ -189,7 +218,6 @@ class Truth:
                     continue
                 for pool in self._pools_of_reference(job):
                     if gpus <= self.gpus(*pool):
-                        known[key] += (goodput for _, goodput in self.listed_goodputs(job, *pool, gpus))
                         pairs += [(key, a) for a in self.by_curve(job, *pool, gpus)]
             for (key, a), rate in zip(pairs, self.throughputs([a for _, a in pairs]).tolist(), strict=True):
                 if not np.isnan(rate):
@@ -200,6 +228,21 @@ class Truth:
                     del waiting[key]
         return np.array([self._references[key] for key in keys], dtype=np.float64)
 
+    def _listed_reference(self, job: Job) -> float:
+        """Return the goodput that progress 1.0 means for a job that lists its configurations."""
+        wanted = job.reference
+        if wanted is not None and wanted.goodput is not None:
+            return wanted.goodput
+        for gpus in sorted({c.gpus for c in job.configurations}):
+            rates = [
+                goodput
+                for c, _, goodput in self.listed_goodputs(job, gpus)
+                if wanted is None or (c.gpu_type == wanted.gpu_type and wanted.gpus in (None, c.gpus))
+            ]
+            if rates:
+                return max(rates)
+        return 1.0
+
     def _kind(self, job: Job) -> tuple[Hashable, ...]:
         """Return what decides the goodputs of a job's ways, and which of them is its reference."""
         if (known := self._kinds.get(job.id)) is not None:
@@ -207,7 +250,7 @@ class Truth:
         kind: tuple[Hashable, ...] = (
             tuple(job.curves),
             self._memory.identities(tuple(job.curves.values()), self.instance.curves),
-            job.configurations,
+            self._memory.identity(job.configurations),
             job.sites,
             job.min_gpus,
             job.max_gpus,
@@ -267,29 +310,35 @@ class Truth:
     def _counts_of_reference(self, job: Job) -> Iterator[int]:
         """Yield the numbers of GPUs at which a job's reference may be, the fewest first."""
         most = max((self.gpus(*pool) for pool in self._pools_of_reference(job)), default=0)
-        listed = sorted({c.gpus for c in job.configurations})
-        for gpus in listed or range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
+        for gpus in range(job.min_gpus, min(most, job.max_gpus or most) + 1, job.gpu_multiple):
             if job.reference is None or job.reference.gpus in (None, gpus):
                 yield gpus
 
-    def listed_goodputs(
-        self, job: Job, site: str, gpu_type: str, gpus: int | None = None
-    ) -> Iterator[tuple[int, float]]:
-        """Yield (GPUs, goodput) of the configurations that a job lists and the empty pool can host.
+    def listed_goodputs(self, job: Job, gpus: int | None = None) -> Iterator[tuple[Configuration, str, float]]:
+        """Yield each configuration that a job lists, each site whose empty pool can host it, and its goodput there.
 
         Parameters
         ----------
         gpus
             Their number of GPUs; None: any.
         """
-        servers, affinity = self.servers(site, gpu_type), job.affinity.get(site, 1.0)
+        sites, affinity = job.sites, job.affinity
         for c in job.configurations:
-            # of many pools and counts few match, so the nodes are counted last
-            if c.gpu_type != gpu_type or gpus not in (None, c.gpus) or c.site not in (None, site):
+            if gpus is not None and c.gpus != gpus:
                 continue
-            fewest = self.fewest_nodes(job, site, gpu_type, c.gpus)
-            if fewest <= (c.nodes or fewest) <= servers:
-                yield c.gpus, c.throughput * c.efficiency * affinity
+            for site in self._hosts(c, job):
+                if sites is None or site in sites:
+                    yield c, site, c.throughput * c.efficiency * (affinity.get(site, 1.0) if affinity else 1.0)
+
+    def _hosts(self, c: Configuration, job: Job) -> tuple[str, ...]:
+        """Return the sites whose empty pools have the servers for a configuration."""
+        key = (c.gpu_type, c.site, c.gpus, c.nodes, job.max_gpus_per_server)
+        if (found := self._hosting.get(key)) is None:
+            sites = self._sites_of.get(c.gpu_type, []) if c.site is None else [c.site]
+            fewest = [(site, self.fewest_nodes(job, site, c.gpu_type, c.gpus)) for site in sites]
+            found = tuple(site for site, n in fewest if n <= (c.nodes or n) <= self.servers(site, c.gpu_type))
+            self._hosting[key] = found
+        return found
 
     def by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
         """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""

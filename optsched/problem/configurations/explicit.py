@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
+from typing import TypeVar
 
 import numpy as np
 
-from optsched._util.arrays import IntArray, distinct, run_starts
-from optsched.instance import Instance, Job
+from optsched._util.arrays import FloatArray, IntArray, by_group, distinct, run_starts
+from optsched.instance import Configuration, Instance, Job
 from optsched.instance.pools import Pool
 from optsched.problem.configurations.requests import Requests
 from optsched.problem.configurations.table import ConfigurationColumns, none, stacked
 
 __all__ = ["explicit_configurations"]
+
+T = TypeVar("T")
 
 
 def explicit_configurations(
@@ -26,33 +30,28 @@ def explicit_configurations(
     every = [c for job in jobs for c in job.configurations]
     if not every:
         return owner, none()
-    numbers = [
-        (
-            c.gpus,
-            c.nodes or 0,
-            c.servers,
-            c.accumulation,
-            np.nan if c.local_batch is None else c.local_batch,
-            c.throughput,
-            c.efficiency,
-            np.nan if c.gbps is None else c.gbps,
-        )
-        for c in every
-    ]
-    cells = np.array(numbers, dtype=np.float64).T
-    gpus, named, servers, passes = cells[:4].astype(np.int64)
-    gpu_type, site = np.array([c.gpu_type for c in every]), np.array([c.site or "" for c in every])
+    gpus, named, servers, passes = (
+        _column(every, name).astype(np.int64) for name in ("gpus", "nodes", "servers", "accumulation")
+    )
+    cells = np.stack([_column(every, name) for name in ("local_batch", "throughput", "efficiency", "gbps")])
+    by_place = _by_place(every)
+    limited = any(job.sites is not None for job in jobs)
     parts, owners = [], []
     for number, pool in enumerate(everywhere):
-        allowed = np.array([job.sites is None or pool.site in job.sites for job in jobs], dtype=bool)
-        here = (gpu_type == pool.gpu_type) & (gpus <= pool.capacity) & allowed[owner]
-        some: IntArray = np.flatnonzero(here & ((site == "") | (site == pool.site)))
+        places = [by_place[key] for key in ((pool.gpu_type, None), (pool.gpu_type, pool.site)) if key in by_place]
+        if not places:
+            continue
+        some: IntArray = places[0] if len(places) == 1 else np.sort(np.concatenate(places))
+        some = some[gpus[some] <= pool.capacity]
+        if limited:
+            allowed = np.array([job.sites is None or pool.site in job.sites for job in jobs], dtype=bool)
+            some = some[allowed[owner[some]]]
         most = requests.per_server[owner[some]]
         nodes = np.where(named[some] > 0, named[some], pool.packed_nodes(gpus[some], most))
         fits = pool.fits(gpus[some], nodes, most, evenly=instance.decides != "counts")
         some, nodes = some[fits], nodes[fits]
         meets = (instance.decides == "network") & ((nodes > 1) | (servers[some] > 0))
-        batch, throughput, efficiency, gbps = cells[4:, some]
+        batch, throughput, efficiency, gbps = cells[:, some]
         efficiency = efficiency * requests.affinity(pool.site, owner[some])
         pools = np.full(len(some), number)
         gbps = np.where(meets, gbps, np.nan)
@@ -62,10 +61,43 @@ def explicit_configurations(
             )
         )
         owners.append(owner[some])
+    if not parts:
+        return owner[:0], none()
     columns, owner = stacked(parts), np.concatenate(owners)
     order = np.lexsort((columns.nodes, columns.servers, columns.gpus, columns.pool, owner))
     order = order[_most_efficient(owner[order], columns.take(order))]
     return owner[order], columns.take(order)
+
+
+_MISSING = {"nodes": 0}
+"""What stands for None in a column of numbers; elsewhere it is nan."""
+
+
+def _column(every: Sequence[Configuration], name: str) -> FloatArray:
+    """Return a field of all configurations, of which there may be millions, shape ``(n,)``."""
+    values = list(map(attrgetter(name), every))
+    missing = _MISSING.get(name, np.nan)
+    if None in values:
+        if values.count(None) == len(values):
+            return np.full(len(values), missing)
+        values = [missing if value is None else value for value in values]
+    return np.array(values, dtype=np.float64)
+
+
+def _by_place(every: Sequence[Configuration]) -> dict[tuple[str, str | None], IntArray]:
+    """Return the numbers of the configurations of each GPU type and site (None: any), each in increasing order."""
+    types, type_of = _coded(list(map(attrgetter("gpu_type"), every)))
+    sites, site_of = _coded(list(map(attrgetter("site"), every)))
+    start, order = by_group(type_of * len(sites) + site_of, len(types) * len(sites))
+    keys = [(gpu_type, site) for gpu_type in types for site in sites]
+    return {key: order[start[k] : start[k + 1]] for k, key in enumerate(keys) if start[k] < start[k + 1]}
+
+
+def _coded(values: list[T]) -> tuple[list[T], IntArray]:
+    """Return the distinct values, and the number of each value among them, shape ``(n,)``."""
+    distinct_values = list(dict.fromkeys(values))
+    code = {value: number for number, value in enumerate(distinct_values)}
+    return distinct_values, np.array(list(map(code.__getitem__, values)), dtype=np.int64)
 
 
 def _most_efficient(owner: IntArray, columns: ConfigurationColumns) -> IntArray:
