@@ -20,6 +20,7 @@ import msgspec
 from msgspec import inspect
 
 from optsched._util.json_keys import doubled_key
+from optsched._util.renamed_keys import Renamed, flat, inner
 from optsched.errors import InputError, OutputError, shown
 
 __all__ = ["FULL", "convert", "decode", "parse", "read", "read_bytes", "write_bytes", "write_json"]
@@ -98,27 +99,44 @@ def decode(content: bytes, kind: type[T], file: str = "") -> T:
         With the file, the path, the value that stands there and what was expected. A key that an object has twice is
         refused, with its lines.
     """
+    return _decoded(content, kind, file)[0]
+
+
+def _decoded(content: bytes, kind: type[T], file: str) -> tuple[T, Renamed | None]:
+    """Decode JSON into a typed record; also return which keys of it have a former name, None for none."""
     content = content.removeprefix(codecs.BOM_UTF8)
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise InputError("text in UTF-8", value="UTF-16", file=file)
+    renamed = None
     try:
         record = msgspec.json.decode(content, type=kind)
-        if doubled := doubled_key(content):
-            raise doubled.within(file=file)
-        return record
     except msgspec.ValidationError as error:
-        raise _located(_loaded(content), error, file, kind) from None
+        record, renamed = _with_former_keys(_loaded(content), error, kind, file)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"JSON ({_place(content, str(error))})", file=file) from None
+    if doubled := doubled_key(content):
+        raise doubled.within(file=file)
+    return record, renamed
+
+
+def _with_former_keys(value: Any, error: msgspec.ValidationError, kind: type[T], file: str = "") -> tuple[T, Renamed]:
+    """Convert what could not be read, with former keys under their present names; raise InputError for other faults."""
+    renamed = Renamed(value, kind)
+    if not renamed.former:
+        raise _located(value, error, file, kind) from None
+    try:
+        return msgspec.convert(renamed.value, kind), renamed
+    except msgspec.ValidationError as other:
+        raise renamed.restored(_located(renamed.value, other, file, kind)) from None
 
 
 def parse(content: bytes | str, kind: type[T], file: str = "", check: Callable[[T], object] = lambda record: None) -> T:
     """Decode JSON into a typed record and check it; ``file`` is the name for the errors of both."""
-    record = decode(content.encode() if isinstance(content, str) else content, kind, file)
+    record, renamed = _decoded(content.encode() if isinstance(content, str) else content, kind, file)
     try:
         check(record)
     except InputError as error:
-        raise error.within(file=file) from None
+        raise (error if renamed is None else renamed.restored(error)).within(file=file) from None
     return record
 
 
@@ -138,7 +156,7 @@ def convert(value: object, kind: type[T]) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise _located(value, error, "", kind) from None
+        return _with_former_keys(value, error, kind)[0]
 
 
 def _place(content: bytes, message: str) -> str:
@@ -171,9 +189,9 @@ def _located(value: Any, error: msgspec.ValidationError, file: str, kind: object
     types = [inspect.type_info(kind)]
     named = "$"
     for step in re.findall(r"\[\.\.\.\]|\[\d+\]|\.[^.\[]+", path):
-        inner = [part for outer in types for part in _inner(outer, step, value)]
+        below = [part for outer in types for part in inner(outer, step, value)]
         if step == "[...]" and isinstance(value, dict):
-            key = next((k for k, v in value.items() if not _fits(v, inner)), None)
+            key = next((k for k, v in value.items() if not _fits(v, below)), None)
             if key is None:
                 break
             named, value = f'{named}["{key}"]', value[key]
@@ -183,7 +201,7 @@ def _located(value: Any, error: msgspec.ValidationError, file: str, kind: object
             named, value = named + step, value[step[1:]]
         else:
             break
-        types = inner
+        types = below
     if message.startswith("Invalid"):
         message = f"Expected one of {_choices(types)}"
     expected, absent = _phrase(message)
@@ -193,31 +211,6 @@ def _located(value: Any, error: msgspec.ValidationError, file: str, kind: object
 def _finite(number: str) -> float | str:
     """Return a number, or its text where it exceeds a double, which no number field then takes."""
     return float(number) if math.isfinite(float(number)) else number
-
-
-def _flat(kind: inspect.Type) -> list[inspect.Type]:
-    """Return the members of a union, or the type itself."""
-    if isinstance(kind, inspect.Metadata):
-        return _flat(kind.type)
-    return [m for t in kind.types for m in _flat(t)] if isinstance(kind, inspect.UnionType) else [kind]
-
-
-def _inner(kind: inspect.Type, step: str, value: object) -> list[inspect.Type]:
-    """Return the types that one step of a path can lead to."""
-    found: list[inspect.Type] = []
-    for member in _flat(kind):
-        if isinstance(member, inspect.StructType):
-            if isinstance(value, dict) and member.tag_field == step[1:]:
-                found.append(inspect.LiteralType((member.tag,)))
-            elif not isinstance(value, dict) or value.get(member.tag_field or "", member.tag) == member.tag:
-                found += [field.type for field in member.fields if field.encode_name == step[1:]]
-        elif isinstance(member, inspect.DictType):
-            found.append(member.value_type)
-        elif isinstance(member, inspect.VarTupleType | inspect.ListType):
-            found.append(member.item_type)
-        elif isinstance(member, inspect.TupleType):
-            found += member.item_types
-    return found
 
 
 _PLAIN: dict[type[inspect.Type], type | tuple[type, ...]] = {
@@ -245,13 +238,13 @@ def _fits(value: object, types: list[inspect.Type]) -> bool:
         short = isinstance(value, str) and len(value) < (getattr(kind, "min_length", None) or 0)
         return not short and (least is None or float(str(value)) >= least)
 
-    return any(converts(member) for kind in types for member in _flat(kind))
+    return any(converts(member) for kind in types for member in flat(kind))
 
 
 def _choices(types: list[inspect.Type]) -> str:
     """Return the values that a literal or a tag can have."""
-    values = [v for kind in types for t in _flat(kind) if isinstance(t, inspect.LiteralType) for v in t.values]
-    numbers = any(isinstance(t, inspect.FloatType | inspect.IntType) for kind in types for t in _flat(kind))
+    values = [v for kind in types for t in flat(kind) if isinstance(t, inspect.LiteralType) for v in t.values]
+    numbers = any(isinstance(t, inspect.FloatType | inspect.IntType) for kind in types for t in flat(kind))
     return ", ".join([*["a number"] * numbers, *map(repr, values)]) or "the known values"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 
@@ -113,18 +113,22 @@ class Configuration(_Record, frozen=True):
         None: any site that has the GPU type and that the job allows.
     nodes
         None: as few servers as the GPUs fit on.
+    servers
+        Parameter servers; in files the key ``parameter_servers``.
     efficiency
         Progress per example relative to the reference batch; goodput = throughput x efficiency.
     gbps
         Network rate that it needs at each node, where the plan decides on the network.
     """
 
+    former_keys: ClassVar = {"servers": "parameter_servers"}
+
     gpu_type: Name
     gpus: PositiveInt
     throughput: Positive
     site: Name | None = None
     nodes: PositiveInt | None = None
-    servers: Count = 0
+    servers: Count = msgspec.field(default=0, name="parameter_servers")
     local_batch: Positive | None = None
     accumulation: PositiveInt = 1
     efficiency: Positive = 1.0
@@ -154,11 +158,13 @@ class Efficiency(_Record, frozen=True):
 class Holding(_Record, frozen=True):
     """The allocation that a job holds now; what is None is not known and counts as equal."""
 
+    former_keys: ClassVar = {"servers": "parameter_servers"}
+
     gpu_type: Name
     gpus: PositiveInt
     site: Name = "main"
     nodes: PositiveInt | None = None
-    servers: Count = 0
+    servers: Count = msgspec.field(default=0, name="parameter_servers")
     local_batch: Positive | None = None
     placement: dict[Name, PositiveInt] | None = None
     server_placement: dict[Name, PositiveInt] | None = None
@@ -204,7 +210,7 @@ class Job(_Record, frozen=True):
     stop_probability
         Chance that the job is stopped early (by its owner or by early termination).
     holds, restart_s
-        What it holds now, and the seconds that it loses when it gets anything else.
+        Its current allocation (in files the key ``current``), and the seconds that it loses when it gets another one.
     required
         Whether a plan without it is no plan.
     reference
@@ -224,6 +230,8 @@ class Job(_Record, frozen=True):
     priority
         The id of its priority class; None: the last class.
     """
+
+    former_keys: ClassVar = {"holds": "current"}
 
     id: Name
     tenant: Name = "default"
@@ -246,7 +254,7 @@ class Job(_Record, frozen=True):
     deadline_s: NonNegative | None = None
     budget: NonNegative | None = None
     stop_probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
-    holds: Holding | None = None
+    holds: Holding | None = msgspec.field(default=None, name="current")
     restart_s: NonNegative = 0.0
     required: bool = False
     reference: Reference | None = None

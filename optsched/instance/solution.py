@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import ClassVar
 
 import msgspec
 
@@ -21,7 +22,7 @@ class Allocation(Record, frozen=True, kw_only=True):
     nodes
         Servers that its GPUs are spread over.
     servers
-        Parameter servers.
+        Parameter servers; in files the key ``parameter_servers``.
     gbps
         Network rate assigned to each node, or to each worker and parameter server; None: not decided, or none needed.
     placement, server_placement
@@ -34,12 +35,14 @@ class Allocation(Record, frozen=True, kw_only=True):
         Goodput, net of what a restart loses of the round, over the job's reference goodput.
     """
 
+    former_keys: ClassVar = {"servers": "parameter_servers"}
+
     job: Name
     site: Name
     gpu_type: Name
     gpus: PositiveInt
     nodes: PositiveInt
-    servers: Count = 0
+    servers: Count = msgspec.field(default=0, name="parameter_servers")
     local_batch: float | None = None
     accumulation: PositiveInt = 1
     gbps: float | None = None

@@ -248,13 +248,19 @@ def _refuse_configuration(configuration: Configuration, types: set[str], sites: 
 def _check_holding(job: Job, types: set[str], sites: set[str], servers: Mapping[str, ServerGroup]) -> None:
     if (holds := job.holds) is None:
         return
-    _check_known(holds.gpu_type, types, "GPU type", "$.holds.gpu_type")
-    _check_known(holds.site, sites, "site", "$.holds.site")
+    _check_known(holds.gpu_type, types, "GPU type", "$.current.gpu_type")
+    _check_known(holds.site, sites, "site", "$.current.site")
     for field, named, what, total, gpu_type in (
         ("placement", holds.placement, "the servers' GPUs", ("gpus", holds.gpus), holds.gpu_type),
-        ("server_placement", holds.server_placement, "the parameter servers", ("servers", holds.servers), None),
+        (
+            "server_placement",
+            holds.server_placement,
+            "the parameter servers",
+            ("servers", holds.servers),
+            None,
+        ),
     ):
-        path = f"$.holds.{field}"
+        path = f"$.current.{field}"
         for name in _check_servers(named or {}, servers, path):
             if servers[name].site != holds.site or gpu_type not in (None, servers[name].gpu_type):
                 expected = f"servers {f'of {gpu_type} ' if gpu_type else ''}in {holds.site}"
@@ -264,7 +270,7 @@ def _check_holding(job: Job, types: set[str], sites: set[str], servers: Mapping[
             raise InputError(expected, path=path, value=shown(named))
     if holds.placement is not None and holds.nodes not in (None, len(holds.placement)):
         expected = f"as many nodes as servers in placement ({len(holds.placement)})"
-        raise InputError(expected, path="$.holds.nodes", value=str(holds.nodes))
+        raise InputError(expected, path="$.current.nodes", value=str(holds.nodes))
 
 
 def _check_servers(named: Iterable[str], groups: Mapping[str, ServerGroup], path: str) -> list[str]:

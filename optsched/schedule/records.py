@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -25,6 +25,8 @@ class Run(Record, frozen=True, kw_only=True):
         As in :class:`optsched.instance.solution.Allocation`.
     """
 
+    former_keys: ClassVar = {"servers": "parameter_servers"}
+
     job: Name
     start_s: float
     end_s: float
@@ -32,7 +34,7 @@ class Run(Record, frozen=True, kw_only=True):
     gpu_type: Name
     gpus: PositiveInt
     nodes: PositiveInt
-    servers: Count = 0
+    servers: Count = msgspec.field(default=0, name="parameter_servers")
     local_batch: float | None = None
     accumulation: PositiveInt = 1
     placement: dict[Name, PositiveInt] | None = None

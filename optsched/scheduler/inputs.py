@@ -94,6 +94,10 @@ def _given(job: Any) -> Given:
         raw = {name: raw[name] for name in told}
     else:
         raise InputError("a dict, a dataclass or a record of a job", path="$", value=shown(job))
+    if "holds" in raw and "current" not in raw:  # the field's name in Python, and its key in files
+        raw = {**{name: value for name, value in raw.items() if name != "holds"}, "current": raw["holds"]}
+    if "current" in told:
+        told |= {"holds"}
     try:
         return Given(msgspec.convert(raw, LiveJob), told)
     except (msgspec.ValidationError, TypeError):  # numbers of numpy, perhaps
