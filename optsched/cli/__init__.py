@@ -27,6 +27,7 @@ from optsched.cli.commands.schedule import schedule
 from optsched.cli.commands.serve import serve
 from optsched.cli.commands.share import share
 from optsched.cli.commands.simulate import simulate
+from optsched.cli.commands.slurm import slurm
 from optsched.cli.commands.solve import check, export, solve
 from optsched.cli.deprecated import current
 from optsched.cli.output import say, use_standard_output
@@ -45,6 +46,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     federate,
     simulate,
     serve,
+    slurm,
     fit,
     predict,
     suggest_measurements,

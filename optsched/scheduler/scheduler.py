@@ -119,6 +119,11 @@ class Scheduler:
         return self._state.version
 
     @property
+    def now_s(self) -> float:
+        """The time of the last step; 0 before the first."""
+        return self._state.now_s
+
+    @property
     def cluster(self) -> Cluster:
         """The cluster, whatever of it has failed."""
         return self._cluster

@@ -1,0 +1,1 @@
+"""Companions of the schedulers of real clusters."""
