@@ -46,11 +46,19 @@ class SlurmCluster:
         """Start slurmctld, with what it knew before."""
         self._run("controller", "slurmctld", "-D")
 
-    def kill(self, daemon: str) -> None:
-        """Kill a daemon: ``controller``, ``munge`` or the name of a node."""
-        process = self._daemons.pop(daemon)
-        process.kill()
-        process.wait()
+    def stop_controller(self) -> None:
+        """End slurmctld, which writes down what it knows."""
+        process = self._daemons.pop("controller")
+        process.terminate()
+        process.wait(20)
+
+    def clean(self) -> None:
+        """Cancel all jobs, and take all nodes back."""
+        self.call("scancel", "--quiet", "-u", str(os.getuid()), check=False)
+        wait_for(lambda: not self.call("squeue", "-h", check=False))
+        drained = self.call("sinfo", "-h", "-t", "drain", "-o", "%N", check=False)
+        if drained:
+            self.call("scontrol", "update", f"NodeName={drained}", "State=RESUME")
 
     def stop(self) -> None:
         """Cancel all jobs, and end the daemons."""

@@ -15,12 +15,21 @@ __all__ = ["Changes", "Target", "changes_of"]
 
 @dataclass(frozen=True)
 class Target:
-    """What a job shall ask for, so that Slurm can start it nowhere but where the plan has it."""
+    """What a job shall ask for, so that Slurm can start it nowhere but where the plan has it.
+
+    wanted
+        The GPU type as the job asks for it; "": any. Slurm refuses another one.
+    whole
+        Whether it asks for GPUs in all, and not for each node.
+    cpus
+        That it asks for; None: as many as its GPUs need. Slurm would keep those that a larger number of nodes needed.
+    """
 
     job: int
     on: dict[str, int]
     wanted: str
     whole: bool
+    cpus: int | None = None
 
     @property
     def command(self) -> str:
@@ -28,6 +37,7 @@ class Target:
         kind = f"gres:gpu:{self.wanted}:" if self.wanted else "gres:gpu:"
         asks = f"TresPerJob={kind}{sum(self.on.values())}" if self.whole else f"TresPerNode={kind}{self._each}"
         nodes = len(self.on)
+        asks += "" if self.cpus is None else f" NumCPUs={self.cpus}"
         return f"update JobId={self.job} {asks} ReqNodeList={','.join(self.on)} NumNodes={nodes}-{nodes} StartTime=now"
 
     @property
@@ -38,7 +48,8 @@ class Target:
         """Tell whether a job asks for it: an update can be refused in part."""
         asked = job.per_job if self.whole else job.per_node
         gpus = sum(self.on.values()) if self.whole else self._each
-        return asked == (self.wanted, gpus) and job.required == self.on.keys() and job.node_count == len(self.on)
+        nodes = job.most_nodes in (0, len(self.on))
+        return asked == (self.wanted, gpus) and job.required == self.on.keys() and nodes
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,8 @@ def changes_of(plan: Plan, view: View) -> Changes:
             free[job.id] = f"hold {job.id}"
         if on:
             assert job.asked is not None
-            targets.append(Target(job.id, on, job.asked[0], job.per_job is not None))
+            cpus = None if job.scales else max(len(on), job.tasks * job.cpus_per_task)
+            targets.append(Target(job.id, on, job.asked[0], job.per_job is not None, cpus))
     for number in view.stray:
         if number not in free and all(target.job != number for target in targets):
             free[number] = f"hold {number}"

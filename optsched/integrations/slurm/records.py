@@ -59,7 +59,13 @@ class SlurmJob:
     required
         Nodes that it asks for.
     node_count
-        How many nodes it asks for, or has.
+        How many nodes it has, or asks for. Of a job that waits once more, Slurm 22.05 tells how many it had before.
+    most_nodes
+        How many it may have at most; 0: not known, which is so once it ran.
+    tasks, cpus_per_task
+        What it asks for.
+    scales
+        Whether its CPUs go by its GPUs.
     on
         GPUs that it has, by node.
     """
@@ -76,6 +82,10 @@ class SlurmJob:
     per_job: tuple[str, int] | None
     required: frozenset[str]
     node_count: int
+    most_nodes: int = 0
+    tasks: int = 1
+    cpus_per_task: int = 1
+    scales: bool = False
     on: dict[str, int] = field(default_factory=dict)
     requeue: bool = True
     restarts: int = 0
@@ -86,7 +96,8 @@ class SlurmJob:
         """Type ("" for any) and number of the GPUs that it asks for; None where it asks for none."""
         if self.per_job is not None:
             return self.per_job
-        return None if self.per_node is None else (self.per_node[0], self.per_node[1] * max(1, self.node_count))
+        nodes = len(self.required) if self.required and self.state == "PENDING" else self.node_count
+        return None if self.per_node is None else (self.per_node[0], self.per_node[1] * max(1, nodes))
 
 
 def gpus_in(text: str) -> list[tuple[str, int]]:
@@ -167,6 +178,10 @@ def _job(raw: Any, path: str, file: str) -> SlurmJob:
         per_job=_asked(raw.get("tres_per_job")),
         required=frozenset(expanded(str(raw.get("required_nodes") or ""))),
         node_count=int(_number(raw.get("node_count")) or 1),
+        most_nodes=int(_number(raw.get("max_nodes")) or 0),
+        tasks=int(_number(raw.get("tasks")) or 1),
+        cpus_per_task=int(_number(raw.get("cpus_per_task")) or 1),
+        scales=bool(raw.get("cpus_per_tres")),
         on=on,
         requeue=bool(raw.get("requeue", True)),
         restarts=int(_number(raw.get("restart_cnt")) or 0),

@@ -132,7 +132,7 @@ def _held(
         return {}, False
     asked = job.asked
     names = sorted(job.required)
-    if asked is None or len(names) != job.node_count:
+    if asked is None or job.most_nodes not in (0, len(names)):
         return {}, False
     share = _even(asked[1], names)
     fits = all(share[name] <= usable.get(name, 0) for name in names)
