@@ -49,9 +49,11 @@ def best_goodputs(truth: Facts, jobs: Sequence[Job]) -> list[dict[Cell, float]]:
     found: list[dict[Cell, float]] = [{} for _ in jobs]
     asked: dict[str, list[_Way]] = defaultdict(list)
     for number, job in enumerate(jobs):
+        mine = found[number]
         for c, site, rate in truth.listed_goodputs(job):
             cell = (site, c.gpu_type, c.gpus)
-            found[number][cell] = max(rate, found[number].get(cell, 0.0))
+            if rate > mine.get(cell, 0.0):
+                mine[cell] = rate
         for site, gpu in truth.pools if job.curves else ():
             if job.sites is not None and site not in job.sites:
                 continue

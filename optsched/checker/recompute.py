@@ -62,7 +62,7 @@ class Truth:
         self.jobs = {job.id: job for job in instance.jobs}
         self.tenants = {tenant.id: tenant for tenant in instance.tenants}
         self.groups = {group.id: group for group in instance.cluster.servers}
-        self._hosting: dict[Hashable, tuple[str, ...]] = {}
+        self._hosting: dict[tuple[str, str | None, int, int | None, int | None], tuple[str, ...]] = {}
         self.held_empty: dict[Hashable, int] = {}
         """GPUs that empty servers hold by site, GPU type, cores and memory of each, and the most on one server."""
         prices = {gpu.id: gpu.hourly_price for gpu in instance.cluster.gpu_types}
@@ -322,22 +322,21 @@ class Truth:
         gpus
             Their number of GPUs; None: any.
         """
-        sites, affinity = job.sites, job.affinity
+        sites, affinity, limit, known = job.sites, job.affinity, job.max_gpus_per_server, self._hosting
         for c in job.configurations:
             if gpus is not None and c.gpus != gpus:
                 continue
-            for site in self._hosts(c, job):
+            hosts = known.get((c.gpu_type, c.site, c.gpus, c.nodes, limit))
+            for site in self._hosts(c, job) if hosts is None else hosts:
                 if sites is None or site in sites:
                     yield c, site, c.throughput * c.efficiency * (affinity.get(site, 1.0) if affinity else 1.0)
 
     def _hosts(self, c: Configuration, job: Job) -> tuple[str, ...]:
         """Return the sites whose empty pools have the servers for a configuration."""
-        key = (c.gpu_type, c.site, c.gpus, c.nodes, job.max_gpus_per_server)
-        if (found := self._hosting.get(key)) is None:
-            sites = self._sites_of.get(c.gpu_type, []) if c.site is None else [c.site]
-            fewest = [(site, self.fewest_nodes(job, site, c.gpu_type, c.gpus)) for site in sites]
-            found = tuple(site for site, n in fewest if n <= (c.nodes or n) <= self.servers(site, c.gpu_type))
-            self._hosting[key] = found
+        sites = self._sites_of.get(c.gpu_type, []) if c.site is None else [c.site]
+        fewest = [(site, self.fewest_nodes(job, site, c.gpu_type, c.gpus)) for site in sites]
+        found = tuple(site for site, n in fewest if n <= (c.nodes or n) <= self.servers(site, c.gpu_type))
+        self._hosting[c.gpu_type, c.site, c.gpus, c.nodes, job.max_gpus_per_server] = found
         return found
 
     def by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:

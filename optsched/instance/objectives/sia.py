@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -10,6 +11,8 @@ import numpy as np
 from optsched._util.arrays import FloatArray
 from optsched.errors import InputError, shown
 from optsched.instance.objectives.base import Objective, Rates
+
+_GPUS = attrgetter("gpus")
 
 
 class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +30,7 @@ def value(rates: Rates, p: float, penalty: float) -> FloatArray:
     stands in place of what the restart loses of this round.
     """
     goodput = rates.goodput / np.where(rates.share > 0, rates.share, 1.0)
-    fewest = rates.of_job(lambda job: min((c.gpus for c in job.configurations), default=job.min_gpus))
+    fewest = rates.of_job(lambda job: min(map(_GPUS, job.configurations), default=job.min_gpus))
     age = rates.instance.now_s - rates.of_job(lambda job: job.arrival_s)
     restart = rates.of_job(lambda job: job.restart_s)
     again = rates.of_job(lambda job: job.restarts)
