@@ -20,7 +20,7 @@ from optsched._util.numeric import relative
 from optsched.bench.features import Features, features
 from optsched.bench.machine import machine, peak_memory, versions
 from optsched.bench.spec import Task, unsupported
-from optsched.bench.table import Row, Trace
+from optsched.bench.table import Row
 from optsched.checker import check
 from optsched.errors import OptschedError
 from optsched.instance import (
@@ -39,14 +39,13 @@ from optsched.instance.result import Result
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import ModelOptions, formulations
 from optsched.search.solve import solve
+from optsched.search.trace import thinned
 from optsched.solvers import Progress, form_of
 from optsched.solvers.subprocess import pool as processes
 from optsched.solvers.watchdog import THREAD
 
 __all__ = ["measure", "skeleton"]
 
-_MOST_POINTS = 200
-"""Points of a trace that are kept."""
 _PATIENCE = 60.0
 """Seconds that a search which was given up may take to end, before the next run begins beside it."""
 
@@ -214,7 +213,7 @@ def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: 
         if result.bound is not None:
             verified["verified_gap"] = relative(max(0.0, sign * (result.bound - report.value)), report.value)
     last = (total_s, result.value, result.bound)
-    trace = _trace([(p.seconds, p.value, p.bound) for p in seen if p.seconds <= total_s] + [last], sign)
+    trace = thinned([(p.seconds, p.value, p.bound) for p in seen if p.seconds <= total_s] + [last], sign)
     first = next((seconds for seconds, value, _ in trace if value is not None), None)
     return {**claimed, **verified, "first_s": first, "trace": trace}
 
@@ -222,23 +221,6 @@ def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: 
 def _refutes(note: str) -> bool:
     """Tell whether a note of a result says that a claim of the solver is false, and not only that it is unproven."""
     return (note.endswith("believed") and "nothing else says so" not in note) or " was dropped: " in note
-
-
-def _trace(points: list[tuple[float, float | None, float | None]], sign: float) -> Trace:
-    """Return where the best value or the bound got better, thinned out evenly where there are very many."""
-    kept: list[tuple[float, float | None, float | None]] = []
-    value: float | None = None
-    bound: float | None = None
-    for seconds, more, less in sorted(points, key=lambda point: point[0]):
-        before = value, bound
-        if more is not None and (value is None or sign * more > sign * value):
-            value = more
-        if less is not None and (bound is None or sign * less < sign * bound):
-            bound = less
-        if (value, bound) != before:
-            kept.append((int(1e6 * seconds) / 1e6, value, bound))
-    steps = -(-len(kept) // _MOST_POINTS) if kept else 1
-    return tuple(kept[::-1][::steps][::-1])
 
 
 _METHODS = {"placement": "placement", "network": "network"}

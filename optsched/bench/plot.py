@@ -15,7 +15,7 @@ from optsched._util.plotting import altair, write_picture
 from optsched.bench.compare import Comparison
 from optsched.bench.scores import Judged, profile
 
-__all__ = ["plot"]
+__all__ = ["charts", "plot"]
 
 _STEPS = 60
 """Moments at which gaps over time are drawn."""
@@ -24,18 +24,39 @@ _LEAST = 1e-6
 
 
 def plot(runs: Sequence[Judged], comparison: Comparison | None, path: Path, shift: float) -> None:
-    """Draw profiles, gaps over time and times, of what decides alike side by side."""
+    """Draw profiles, gaps over time and times, of what decides alike below each other."""
     alt = altair()
     rows = []
     for decides in sorted({run.row.decides for run in runs}):
         mine = [run for run in runs if run.row.decides == decides]
-        rows.append(alt.hconcat(_profile(alt, mine, decides, shift), _gaps(alt, mine), _times(alt, mine)))
+        drawn = [chart.properties(title=title) for _, title, chart in charts(mine, decides, shift)]
+        rows.append(alt.vconcat(alt.hconcat(*drawn[:2]).resolve_scale(color="shared"), *drawn[2:]))
     if comparison is not None and comparison.pairs:
         rows.append(_pairs(alt, comparison))
-    write_picture(alt.vconcat(*rows).resolve_scale(color="independent"), path)
+    write_picture(alt.vconcat(*rows).resolve_scale(color="independent"), path, "optsched bench report")
 
 
-def _profile(alt: Any, runs: Sequence[Judged], decides: str, shift: float) -> Any:
+def charts(runs: Sequence[Judged], decides: str, shift: float) -> list[tuple[str, str, Any]]:
+    """Return name, title and chart of each picture of runs whose instances decide alike."""
+    alt = altair()
+    return [
+        ("profile", f"Performance profile, {decides}", _profile(alt, runs, shift)),
+        ("gaps", "Gap over time, as claimed", _gaps(alt, runs)),
+        ("times", "Each run: seconds until it is proven, or the limit", _times(alt, runs)),
+    ]
+
+
+def _methods(alt: Any, runs: Sequence[Judged], *, dashed: bool) -> dict[str, Any]:
+    """Return the encodings that tell methods apart: by colour, and by dashes or shapes for those who see no colours."""
+    names = sorted({str(run.method) for run in runs})
+    scale = {"domain": names}
+    found = {"color": alt.Color("method:N", title="method", scale=alt.Scale(**scale))}
+    if dashed:
+        return found | {"strokeDash": alt.StrokeDash("method:N", title="method", scale=alt.Scale(**scale))}
+    return found
+
+
+def _profile(alt: Any, runs: Sequence[Judged], shift: float) -> Any:
     """Return the part of its cases that each method proves within a factor of the fastest."""
     points: list[dict[str, Any]] = []
     curves = profile(runs, shift)
@@ -48,9 +69,12 @@ def _profile(alt: Any, runs: Sequence[Judged], decides: str, shift: float) -> An
         alt.Chart(pl.DataFrame(points))
         .mark_line(interpolate="step-after")
         .encode(
-            x=across, y=alt.Y("part:Q", title="part proven"), color="method:N", tooltip=["method", "factor", "part"]
+            x=across,
+            y=alt.Y("part:Q", title="part proven", scale=alt.Scale(domain=[0, 1])),
+            tooltip=["method", "factor", "part"],
+            **_methods(alt, runs, dashed=True),
         )
-        .properties(title=f"Performance profile, {decides}", width=330, height=240)
+        .properties(width=440, height=240)
     )
 
 
@@ -73,11 +97,11 @@ def _gaps(alt: Any, runs: Sequence[Judged]) -> Any:
         .mark_line(interpolate="step-after")
         .encode(
             x=alt.X("seconds:Q", scale=alt.Scale(type="log")),
-            color="method:N",
-            y=alt.Y("gap:Q", title="median gap", scale=alt.Scale(type="log")),
+            y=alt.Y("gap:Q", title="median gap", scale=alt.Scale(type="log"), axis=alt.Axis(format=".0e", tickCount=5)),
             tooltip=["method", "seconds", "gap"],
+            **_methods(alt, runs, dashed=True),
         )
-        .properties(title="Gap over time, as claimed", width=330, height=240)
+        .properties(width=440, height=240)
     )
 
 
@@ -94,7 +118,7 @@ def _times(alt: Any, runs: Sequence[Judged]) -> Any:
             "method": str(run.method),
             "instance": run.row.instance,
             "seconds": max(1e-4, run.time_s),
-            "proven": run.proven,
+            "end": "proven" if run.proven else "not proven",
             "gap": run.gap,
             "seed": run.row.seed,
         }
@@ -102,15 +126,19 @@ def _times(alt: Any, runs: Sequence[Judged]) -> Any:
     ]
     return (
         alt.Chart(pl.DataFrame(points))
-        .mark_point()
+        .mark_point(filled=True, size=60, opacity=0.9)
         .encode(
             x=alt.X("seconds:Q", scale=alt.Scale(type="log"), title="seconds until proven, or the limit"),
-            y=alt.Y("instance:N", title=None),
-            color="method:N",
-            shape="proven:N",
-            tooltip=["method", "instance", "seed", "seconds", "proven", "gap"],
+            y=alt.Y("instance:N", title=None, axis=alt.Axis(grid=True)),
+            shape=alt.Shape(
+                "end:N",
+                title="ended",
+                scale=alt.Scale(domain=["proven", "not proven"], range=["circle", "triangle-up"]),
+            ),
+            tooltip=["method", "instance", "seed", "seconds", "end", "gap"],
+            **_methods(alt, runs, dashed=False),
         )
-        .properties(title="Each run", width=330)
+        .properties(width=880, height={"step": 18})
     )
 
 
@@ -135,12 +163,13 @@ def _pairs(alt: Any, comparison: Comparison) -> Any:
     equal = alt.Chart(line).mark_line(color="grey", strokeDash=[4, 4]).encode(x="before:Q", y="after:Q")
     dots = (
         alt.Chart(points)
-        .mark_point()
+        .mark_point(filled=True, size=60)
         .encode(
             x=alt.X("before:Q", scale=log, title="seconds before"),
-            color="verdict:N",
+            color=alt.Color("verdict:N", title="verdict"),
+            shape=alt.Shape("verdict:N", title="verdict"),
             y=alt.Y("after:Q", scale=log, title="seconds after"),
             tooltip=["instance", "method", "before", "after", "why"],
         )
     )
-    return (equal + dots).properties(title="Before and after", width=330, height=330)
+    return (equal + dots).properties(title="Before and after", width=420, height=420)

@@ -22,11 +22,9 @@ from optsched._util.files import read_bytes, write_bytes
 from optsched._util.tables import csv_bytes, from_cells
 from optsched.bench.machine import locked
 from optsched.errors import InputError, shown
+from optsched.instance.result import Trace
 
 __all__ = ["SUFFIXES", "Journal", "Row", "read_rows", "write_rows"]
-
-Trace = tuple[tuple[float, float | None, float | None], ...]
-"""Seconds, best value, and bound, as the search reported them."""
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,13 +16,15 @@ import typer
 
 from optsched import __version__
 from optsched.cli.commands.advise import advise
-from optsched.cli.commands.bench import report, run
+from optsched.cli.commands.bench import report as bench_report
+from optsched.cli.commands.bench import run
 from optsched.cli.commands.explain import audit, explain
 from optsched.cli.commands.federate import federate
 from optsched.cli.commands.library import generate, instances
 from optsched.cli.commands.list import formulations, objectives, schema
 from optsched.cli.commands.pareto import pareto
 from optsched.cli.commands.predict import fit, predict, suggest_measurements
+from optsched.cli.commands.report import report
 from optsched.cli.commands.schedule import schedule
 from optsched.cli.commands.serve import serve
 from optsched.cli.commands.share import share
@@ -45,6 +47,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     schedule,
     federate,
     simulate,
+    report,
     serve,
     slurm,
     fit,
@@ -58,7 +61,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     schema,
 )
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
-_BENCH: tuple[Callable[..., int], ...] = (run, report)
+_BENCH: tuple[Callable[..., int], ...] = (run, bench_report)
 
 
 _CANNOT_WRITE = 74

@@ -40,5 +40,5 @@ TimeLimit = Annotated[float | None, typer.Option(help="Seconds; the best that is
 Gap = Annotated[float, typer.Option(help="Relative gap that is good enough.")]
 Seed = Annotated[int, typer.Option(help="Of all random choices.")]
 Threads = Annotated[int, typer.Option(min=1, help="More than one is faster and not reproducible.")]
-Plot = Annotated[Path | None, typer.Option(help="Draw it here (.html or .svg).")]
+Plot = Annotated[Path | None, typer.Option(help="Draw it here (.html, .svg or .png).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs, and nothing else.")]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from optsched._util.wording import clock, percent_up, sentence, times
 from optsched.checker.placement import found_places
 from optsched.checker.recompute import Truth
 from optsched.checker.traffic import sent_by
 from optsched.cli.terminal import MOST_ROWS, Terminal, console, print_rest, table
-from optsched.cli.wording import clock, percent_up, sentence, times
 from optsched.instance import Instance
 from optsched.instance.pools import pools, resources
 from optsched.instance.result import Result

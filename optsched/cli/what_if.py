@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from optsched._util.wording import sentence
 from optsched.cli.terminal import console, table
-from optsched.cli.wording import sentence
 from optsched.instance.result import Result
 
 __all__ = ["differences", "print_differences"]

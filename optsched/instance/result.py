@@ -11,7 +11,10 @@ from optsched._util.files import read, write_json
 from optsched.instance import Limit, ObjectiveSpec
 from optsched.instance.solution import Allocation, Record, Waiting
 
-__all__ = ["Goal", "Result", "load_result", "save_result"]
+__all__ = ["Goal", "Result", "Trace", "load_result", "save_result"]
+
+Trace = tuple[tuple[float, float | None, float | None], ...]
+"""Seconds, best value, and bound, as the search reported them."""
 
 
 class Goal(Record, frozen=True, kw_only=True):
@@ -48,6 +51,8 @@ class Result(Record, frozen=True, kw_only=True):
         would get better, at the margin. The ``prices`` to begin the next round from.
     reason
         Why there is no plan, where there is none.
+    trace
+        How value and bound went on over time, where that was recorded; `optsched solve` does for one objective.
     hash
         Of the allocations: the same answer has the same hash.
     """
@@ -74,6 +79,7 @@ class Result(Record, frozen=True, kw_only=True):
     build_s: float = 0.0
     solve_s: float = 0.0
     total_s: float = 0.0
+    trace: Trace = ()
     notes: tuple[str, ...] = ()
 
 

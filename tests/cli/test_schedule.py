@@ -52,7 +52,7 @@ def test_json_and_nothing_else(run: Run) -> None:
     [
         (("--objective", "fastest"), "one of makespan"),
         (("--formulation", "magic"), "intervals, time-indexed"),
-        (("--plot", "picture.png"), ".html or .svg"),
+        (("--plot", "picture.jpg"), ".html, .svg or .png"),
         (("--plot", "nowhere/picture.svg"), "a place to write to"),
     ],
 )

@@ -88,8 +88,8 @@ def schedule(
 
 def _print(instance: Instance, made: Schedule) -> None:
     """Print which job runs when with what, who is left out, and what was proven."""
+    from optsched._util.wording import clock
     from optsched.cli.terminal import MOST_ROWS, console, print_rest, table
-    from optsched.cli.wording import clock
 
     terminal = console()
     now = instance.now_s
@@ -124,7 +124,7 @@ def _print(instance: Instance, made: Schedule) -> None:
 
 
 def _print_summary(terminal: Terminal, made: Schedule) -> None:
-    from optsched.cli.wording import sentence, times
+    from optsched._util.wording import sentence, times
 
     head = sentence(made.status, made.gap, made.stopped)
     if made.value is None:

@@ -71,7 +71,9 @@ def solve(
     from optsched.cli.progress import shown_progress
     from optsched.cli.what_if import differences, print_differences
     from optsched.instance import fingerprint
+    from optsched.instance.objectives import objective as objective_of
     from optsched.search.multiobjective import in_order, limit_of, objectives_of
+    from optsched.search.trace import agreeing
 
     writable(out, instance)
     say_broken()
@@ -100,8 +102,15 @@ def solve(
             progress=progress,
         )
 
+    seen: list[Progress] = []
     with shown_progress(time_limit, quiet=as_json) as progress:
-        result = solved(loaded, progress)
+
+        def recorded(point: Progress) -> None:
+            seen.append(point)
+            if progress is not None:
+                progress(point)
+
+        result = solved(loaded, recorded)
         others = {change: solved(one, progress) for change, one in changed.items()}
     if loaded.decides == "counts" and result.allocations:
         from optsched.problem.placement.counts import unplaceable
@@ -111,6 +120,12 @@ def solve(
         result = replace(result, notes=(*result.notes, *told))
     # it is of the instance as it stands in the file, and of what was asked for beside it
     result = replace(result, instance=fingerprint(loaded), limits=limits)
+    if len(wanted) == 1 and result.value is not None:
+        points = [(point.seconds, point.value, point.bound) for point in seen if point.seconds <= result.total_s]
+        points.append((result.total_s, result.value, result.bound))
+        result = replace(
+            result, trace=agreeing(points, result.value, result.bound, objective_of(result.objective).sign)
+        )
     if out is not None:
         save_result(result, out)
     beside = differences(result, others) if others else []

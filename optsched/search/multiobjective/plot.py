@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from optsched._util.plotting import altair, write_picture
+from optsched._util.plotting import KINDS, altair, write_picture
 from optsched.instance import ObjectiveSpec
 from optsched.instance.objectives import objective
 from optsched.search.multiobjective.pareto import Frontier
@@ -26,11 +26,14 @@ def plot(frontier: Frontier, path: Path) -> None:
         y=alt.Y("first:Q", title=_title(first), scale=alt.Scale(zero=False)),
         tooltip=["first:Q", "second:Q", "jobs:Q", "status:N"],
     )
-    line = base.mark_line(interpolate="linear", opacity=0.4)
-    dots = base.mark_point(filled=True, size=70).encode(
-        color=alt.Color("status:N", scale=alt.Scale(domain=["optimal", "feasible"], range=["#2a7f62", "#d08a1d"]))
+    kinds = ["optimal", "feasible"]
+    line = base.mark_line(interpolate="linear", opacity=0.4, color=KINDS[0])
+    dots = base.mark_point(filled=True, size=80, opacity=1).encode(
+        color=alt.Color("status:N", title="status", scale=alt.Scale(domain=kinds, range=list(KINDS[:2]))),
+        shape=alt.Shape("status:N", title="status", scale=alt.Scale(domain=kinds, range=["circle", "diamond"])),
     )
-    write_picture((line + dots).properties(width=620, height=400, title=f"{first.name} at each {second.name}"), path)
+    chart = (line + dots).properties(width=760, height=420, title=f"{first.name} at each {second.name}")
+    write_picture(chart, path, "optsched pareto")
 
 
 def _title(spec: ObjectiveSpec) -> str:

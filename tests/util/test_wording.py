@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optsched.cli.wording import clock, percent_up, sentence, times
+from optsched._util.wording import clock, percent_up, sentence, times
 from tests.conftest import Run
 from tests.support.builders import cluster, listed, record
 
