@@ -10,7 +10,7 @@ from optsched._util.arrays import FloatArray
 from optsched.prediction.curves.base import Z80
 from optsched.prediction.language_models.coefficients import design
 from optsched.prediction.language_models.fitted import LanguageModels
-from optsched.prediction.language_models.formula import jacobian
+from optsched.prediction.language_models.formula import jacobian, log_seconds
 from optsched.prediction.language_models.plans import Plans
 from optsched.prediction.language_models.residual import NOISE, covariance, noise_variance, prior_variance
 from optsched.prediction.language_models.terms import terms_of
@@ -18,18 +18,26 @@ from optsched.prediction.language_models.train import Posterior, restored
 
 __all__ = ["predict"]
 
+_UNMEASURED = 0.15
+"""Standard deviation of the formula's logarithm where no row of the fit is known."""
+
 
 def predict(models: LanguageModels, plans: Plans) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the seconds of an iteration, and the ends of their 80 % interval, shape ``(n,)`` each.
 
     The formula at its most probable parameters, times what the Gaussian process learnt of its residual. The variance is
-    that of the linearized formula and the residual together, given all measured rows.
+    that of the linearized formula and the residual together, given all measured rows. A fit without rows, as the one
+    that is shipped, predicts by its formula alone, with a wide interval.
     """
     from scipy.linalg import cho_factor, cho_solve
 
+    levels = {(name, factor): names for name, factor, names in models.levels}
+    if not models.rows:
+        log = log_seconds(np.array(models.parameters), terms_of(plans), design(plans, levels))
+        reach = models.stretch * Z80 * np.sqrt(prior_variance(plans) + _UNMEASURED**2)
+        return np.exp(log), np.exp(log - reach), np.exp(log + reach)
     known = restored(models)
     asked = _with_source(plans, known)
-    levels = {(name, factor): names for name, factor, names in models.levels}
     base, slope = jacobian(known.parameters, terms_of(asked), design(asked, levels))
     fitted, slopes = jacobian(known.parameters, known.terms, known.design)
     own = covariance(known.plans, known.plans)
