@@ -30,6 +30,8 @@ def own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Itera
         yield broken("configuration", f"{a.gpus} {a.gpu_type} on {a.nodes} nodes is none of its configurations")
         return
     yield from rate_rule(truth, job, a)
+    if _wrong_label(job, a):
+        yield broken("label", f"is called {a.label!r}, which is the name of another of its configurations")
     if not job.configurations:
         yield from _curve_rules(truth, job, a)
     if how := _wrong_nodes(truth, job, a):
@@ -42,6 +44,17 @@ def own_rules(truth: Truth, job: Job, a: Allocation, throughput: float) -> Itera
         cost = truth.prices.get(a.site, {}).get(a.gpu_type, 0.0) * a.gpus * seconds / 3600
         if job.budget is not None and cost > job.budget * (1 + TOLERANCE):
             yield broken("budget", f"costs {cost:g}, more than {job.budget:g}")
+
+
+def _wrong_label(job: Job, a: Allocation) -> bool:
+    """Tell whether an allocation bears the label of a configuration with other counts."""
+    named = [c for c in job.configurations if c.label and c.label == a.label]
+    return bool(named) and not any(
+        (c.gpu_type, c.gpus, c.servers) == (a.gpu_type, a.gpus, a.servers)
+        and c.nodes in (None, a.nodes)
+        and c.local_batch in (None, a.local_batch)
+        for c in named
+    )
 
 
 def _wrong_nodes(truth: Truth, job: Job, a: Allocation) -> str:

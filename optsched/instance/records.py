@@ -22,6 +22,7 @@ __all__ = [
     "Limit",
     "Link",
     "ObjectiveSpec",
+    "ParallelismPlan",
     "ParameterServers",
     "PriorityClass",
     "Quota",
@@ -106,6 +107,26 @@ class Cluster(_Record, frozen=True):
     links: tuple[Link, ...] = ()
 
 
+class ParallelismPlan(_Record, frozen=True):
+    """How a language model is spread over its GPUs: degrees of parallelism, whose product is the number of GPUs.
+
+    tensor, pipeline, context, data
+        Degrees. A tensor group stays inside one server, so that its degree divides the GPUs on each.
+    expert
+        GPUs over which the experts of a mixture are spread; it divides tensor x context x data.
+    zero, checkpointing
+        Stage of ZeRO, and whether activations are recomputed.
+    """
+
+    tensor: PositiveInt = 1
+    pipeline: PositiveInt = 1
+    context: PositiveInt = 1
+    data: PositiveInt = 1
+    expert: PositiveInt = 1
+    zero: Literal[0, 1, 2, 3] = 1
+    checkpointing: bool = False
+
+
 class Configuration(_Record, frozen=True):
     """One way to run a job, with its throughput (examples/s, or any unit that all of the job's share).
 
@@ -119,6 +140,10 @@ class Configuration(_Record, frozen=True):
         Progress per example relative to the reference batch; goodput = throughput x efficiency.
     gbps
         Network rate that it needs at each node, where the plan decides on the network.
+    label
+        A name for people and callers, which comes back in the allocation.
+    plan
+        The parallelism plan that it stands for; its nodes are then given, and ``local_batch`` is its micro-batch.
     """
 
     former_keys: ClassVar = {"servers": "parameter_servers"}
@@ -133,6 +158,8 @@ class Configuration(_Record, frozen=True):
     accumulation: PositiveInt = 1
     efficiency: Positive = 1.0
     gbps: Positive | None = None
+    label: str = ""
+    plan: ParallelismPlan | None = None
 
 
 class ParameterServers(_Record, frozen=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from optsched.errors import InputError, shown
 from optsched.instance.network import link_graph, places
-from optsched.instance.records import Cluster, Configuration, Instance, Job, ServerGroup, Tenant
+from optsched.instance.records import Cluster, Configuration, Instance, Job, ParallelismPlan, ServerGroup, Tenant
 from optsched.instance.server_names import Server, clash, group_of, server_of
 from optsched.instance.spelling import same_spelling
 
@@ -243,6 +243,25 @@ def _refuse_configuration(configuration: Configuration, types: set[str], sites: 
     if configuration.nodes is not None and configuration.nodes > configuration.gpus:
         expected = f"at most as many nodes as GPUs ({configuration.gpus})"
         raise InputError(expected, path=f"{path}.nodes", value=str(configuration.nodes))
+    if (plan := configuration.plan) is not None:
+        _check_plan(plan, configuration, f"{path}.plan")
+
+
+def _check_plan(plan: ParallelismPlan, configuration: Configuration, path: str) -> None:
+    """Refuse a parallelism plan whose degrees do not multiply to its GPUs, or whose tensor groups leave a server."""
+    gpus, nodes = configuration.gpus, configuration.nodes
+    degrees = plan.tensor * plan.pipeline * plan.context * plan.data
+    if degrees != gpus:
+        expected = f"degrees whose product is the number of GPUs ({gpus})"
+        raise InputError(expected, path=path, value=str(degrees))
+    if nodes is None or gpus % nodes:
+        raise InputError("nodes of equally many GPUs, which a parallelism plan needs", path=path, value=shown(nodes))
+    if (gpus // nodes) % plan.tensor:
+        expected = f"a degree that divides the {gpus // nodes} GPUs of each node"
+        raise InputError(expected, path=f"{path}.tensor", value=str(plan.tensor))
+    if plan.tensor * plan.context * plan.data % plan.expert:
+        expected = f"a degree that divides tensor x context x data ({plan.tensor * plan.context * plan.data})"
+        raise InputError(expected, path=f"{path}.expert", value=str(plan.expert))
 
 
 def _check_holding(job: Job, types: set[str], sites: set[str], servers: Mapping[str, ServerGroup]) -> None:

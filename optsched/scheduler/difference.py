@@ -9,6 +9,7 @@ import numpy as np
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.instance import Holding
+from optsched.instance.labels import labelled
 from optsched.instance.solution import Allocation
 from optsched.scheduler.decide import Answer
 from optsched.scheduler.pose import Question
@@ -30,29 +31,10 @@ def _same(holds: Holding, a: Allocation) -> bool:
     return counts and nodes and batch and places
 
 
-def _labelled(jobs: Mapping[str, LiveJob], allocations: Sequence[Allocation]) -> tuple[Allocation, ...]:
-    """Return allocations with the labels that callers gave to their configurations."""
-    found = []
-    for a in allocations:
-        job = jobs[a.job]
-        match = [
-            c
-            for c in job.configurations
-            if c.label
-            and (c.gpu_type, c.gpus, c.servers, c.accumulation) == (a.gpu_type, a.gpus, a.servers, a.accumulation)
-            and c.site in (None, a.site)
-            and c.nodes in (None, a.nodes)
-            and c.local_batch in (None, a.local_batch)
-        ]
-        closest = min(match, key=lambda c: abs(c.throughput - a.throughput), default=None)
-        found.append(a if closest is None else msgspec.structs.replace(a, label=closest.label))
-    return tuple(found)
-
-
 def plan_of(state: State, question: Question, answer: Answer, live: list[LiveJob], decides: str) -> tuple[Plan, State]:
     """Return the plan, and the state in which its actions are under way."""
     jobs = {job.id: job for job in live}
-    allocations = _labelled(jobs, answer.allocations)
+    allocations = labelled(jobs, answer.allocations)
     kinds = _actions_of(live, state.jobs, state.flights, question, answer, allocations)
     flights = dict(state.flights)
     remembered = dict(state.jobs)

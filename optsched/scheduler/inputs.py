@@ -14,12 +14,12 @@ from optsched.errors import InputError, shown
 from optsched.instance import Cluster, Job
 from optsched.instance.records import Instance
 from optsched.prediction.curves import Curve
-from optsched.scheduler.records import LabelledConfiguration, LiveJob
+from optsched.scheduler.records import LiveJob
 
 __all__ = ["JOB_FIELDS", "Given", "cluster_of", "curves_of", "jobs_of", "number", "plain", "read_job"]
 
-JOB_FIELDS = tuple(field.name for field in msgspec.structs.fields(Job) if field.name != "configurations")
-"""What a job of an instance and one of a scheduler share, but for configurations, which have labels here."""
+JOB_FIELDS = tuple(field.name for field in msgspec.structs.fields(Job))
+"""What a job of an instance and one of a scheduler share."""
 read_job: Callable[[Job], tuple[Any, ...]] = attrgetter(*JOB_FIELDS)
 
 
@@ -112,8 +112,7 @@ def _said(job: Job) -> frozenset[str]:
 def _live(job: Job) -> LiveJob:
     """Return a job of an instance as one of a scheduler."""
     fields = dict(zip(JOB_FIELDS, read_job(job), strict=True))
-    listed = tuple(LabelledConfiguration(**msgspec.structs.asdict(c)) for c in job.configurations)
-    return LiveJob(**fields, configurations=listed)
+    return LiveJob(**fields)
 
 
 def cluster_of(cluster: Any) -> Cluster:

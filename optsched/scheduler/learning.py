@@ -11,13 +11,13 @@ import numpy as np
 
 from optsched._util.files import convert
 from optsched.errors import InputError, shown
-from optsched.instance import Cluster
+from optsched.instance import Cluster, Configuration
 from optsched.prediction.curves import Corrected, Curve
 from optsched.prediction.curves.base import Name, PositiveInt
 from optsched.scheduler.corrections import Ratios, factors, ratios_of, ratios_to
 from optsched.scheduler.inputs import number, plain
 from optsched.scheduler.profiles import Profile, fitted, most_run, observed
-from optsched.scheduler.records import LabelledConfiguration, LiveJob
+from optsched.scheduler.records import LiveJob
 from optsched.scheduler.state import State, held_now
 
 __all__ = ["Learned", "state_told"]
@@ -165,7 +165,7 @@ class Learned:
             into[name], names[gpu] = made, name
         return msgspec.structs.replace(job, curves=names)
 
-    def _listed(self, job: LiveJob, profile: Profile) -> tuple[LabelledConfiguration, ...]:
+    def _listed(self, job: LiveJob, profile: Profile) -> tuple[Configuration, ...]:
         """Return configurations with corrected throughputs."""
         said = {(c.gpu_type, c.gpus): c.throughput for c in job.configurations}
         ratios = ratios_of(profile.cells, lambda cell: said.get((cell.gpu_type, cell.gpus), float("nan")))

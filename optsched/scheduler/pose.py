@@ -186,16 +186,7 @@ def _record(job: LiveJob) -> Job:
     fields = dict(zip(JOB_FIELDS, read_job(job), strict=True))
     if job.holds is not None and job.lost_s:
         fields["restart_s"] = job.restart_s + job.lost_s
-    if job.configurations:
-        fields["configurations"] = tuple(map(_unlabelled, job.configurations))
     return Job(**fields)
-
-
-_CONFIGURATION_FIELDS = tuple(f.name for f in msgspec.structs.fields(Configuration))
-
-
-def _unlabelled(c: Configuration) -> Configuration:
-    return Configuration(**{name: getattr(c, name) for name in _CONFIGURATION_FIELDS})
 
 
 def _fixed(job: LiveJob, cluster: Cluster, curves: Mapping[str, Curve]) -> Job:

@@ -6,20 +6,14 @@ from typing import Literal
 
 import msgspec
 
-from optsched.instance import Configuration, Holding, Instance, Job
+from optsched.instance import Holding, Instance, Job
 from optsched.instance.solution import Allocation
 from optsched.prediction.curves.base import Name, NonNegative
 
-__all__ = ["KINDS", "Action", "Kind", "LabelledConfiguration", "LiveJob", "Plan"]
+__all__ = ["KINDS", "Action", "Kind", "LiveJob", "Plan"]
 
 Kind = Literal["start", "stop", "move", "resize", "keep", "wait"]
 KINDS: tuple[Kind, ...] = ("start", "stop", "move", "resize", "keep", "wait")
-
-
-class LabelledConfiguration(Configuration, frozen=True):
-    """A configuration with the caller's own name for it, which comes back in the allocation."""
-
-    label: str = ""
 
 
 class LiveJob(Job, frozen=True):
@@ -36,7 +30,6 @@ class LiveJob(Job, frozen=True):
         lost if it is stopped or moved. Without an age, half an interval is expected to be. None: nothing is lost.
     """
 
-    configurations: tuple[LabelledConfiguration, ...] = ()
     application: Name | None = None
     gpu_types: tuple[Name, ...] = ()
     pinned: bool = False

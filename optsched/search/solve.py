@@ -21,6 +21,7 @@ from optsched import __version__
 from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, ObjectiveSpec, admit, admit_all, fingerprint
+from optsched.instance.labels import labelled
 from optsched.instance.objectives import objective as objective_of
 from optsched.instance.objectives import objectives_of
 from optsched.instance.priorities import by_class
@@ -220,8 +221,8 @@ def _result(
             "value": sign * best.value + 0.0,
             "bound": None if bound is None else sign * bound + 0.0,
             "gap": left,
-            "allocations": best.allocations,
-            "hash": allocations_hash(best.allocations),
+            "allocations": (allocations := labelled({job.id: job for job in instance.jobs}, best.allocations)),
+            "hash": allocations_hash(allocations),
             "waiting": _waiting(instance, best.allocations, reasons),
         }
     elif status == "unknown":

@@ -162,8 +162,11 @@ def _percent(part: float | None) -> str:
 def generate(
     jobs: Annotated[int, typer.Option(help="Number of jobs.")],
     gpus: Annotated[str, typer.Option(help="GPUs of each type, e.g. t4=64,v100=32,a100=16.")],
-    curves: Annotated[Path, typer.Option(help="Curves (optsched-curves/1).")],
     out: Annotated[Path, typer.Option(help="Write the instance here (optsched/1).")],
+    curves: Annotated[Path | None, typer.Option(help="Curves (optsched-curves/1).")] = None,
+    llm: Annotated[
+        bool, typer.Option("--llm", help="Jobs train language models of 1 to 70 billion parameters, with their plans.")
+    ] = False,
     seed: Seed = 0,
     name: Annotated[str, typer.Option(help="Of the instance, for people.")] = "",
     hours: Annotated[
@@ -184,7 +187,10 @@ def generate(
         str | None, typer.Option(help="With --racks: placement, or network, which is the default.")
     ] = None,
 ) -> int:
-    """Make an instance from fitted curves. Equal options make equal files."""
+    """Make an instance from fitted curves. Equal options make equal files.
+
+    With --llm each job lists its fastest parallelism plans, by --curves or by the coefficients that are shipped.
+    """
     from optsched import save
     from optsched.bench.recipes import Network, Recipe, made
     from optsched.prediction.curves.fitted import load_curves
@@ -196,6 +202,14 @@ def generate(
         if not gpu_type or not count.isdecimal() or gpu_type in counts:
             raise InputError("TYPE=COUNT,..., each type once", path="--gpus", value=shown(part))
         counts[gpu_type] = int(count)
+    if llm:
+        from optsched.instance.generators.language_models import generate_language_models
+
+        fit = None if curves is None else load_curves(curves).language_models
+        save(generate_language_models(counts, jobs, seed, models=fit), out)
+        return 0
+    if curves is None:
+        raise InputError("--curves, or --llm", path="generate")
     options = {
         "racks": racks,
         "gbps": gbps,
