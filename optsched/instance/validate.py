@@ -179,7 +179,8 @@ def _check_job(
     if job.max_gpus is not None and job.max_gpus < job.min_gpus:
         raise InputError(f"at least min_gpus = {job.min_gpus}", path="$.max_gpus", value=str(job.max_gpus))
     for number, c in enumerate(job.configurations):
-        if c.gpu_type not in types or (c.site is not None and c.site not in sites) or (c.nodes or 0) > c.gpus:
+        named = c.gpu_type in types and (c.site is None or c.site in sites)
+        if not named or (c.nodes or 0) > c.gpus or c.plan is not None:
             _refuse_configuration(c, types, sites, f"$.configurations[{number}]")
     if (job.scaling == "parameter_servers") != (job.parameter_servers is not None):
         expected = "parameter_servers if, and only if, scaling is 'parameter_servers'"

@@ -186,6 +186,7 @@ def _record(job: LiveJob) -> Job:
     fields = dict(zip(JOB_FIELDS, read_job(job), strict=True))
     if job.holds is not None and job.lost_s:
         fields["restart_s"] = job.restart_s + job.lost_s
+    fields["pinned"] = False  # a pinned job that holds something has one way to run, and another one waits
     return Job(**fields)
 
 
