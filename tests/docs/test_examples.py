@@ -25,7 +25,8 @@ def name(page: Path) -> str:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the instances and a table of measurements, as the examples expect them."""
-    shutil.copytree(ROOT / "instances", tmp_path / "instances")
+    for folder in ("instances", "examples"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     measured.write(tmp_path / "measurements.csv")
     asked = [row.rpartition(",")[0] for row in (measured.HEADER, *measured.rows()[:20])]
     (tmp_path / "queries.csv").write_text("\n".join(asked) + "\n")

@@ -53,9 +53,10 @@ def advise(
     out: Annotated[Path | None, typer.Option(help="Write the advice here, too (optsched-advice/1).")] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Advise a configuration: time, total cost and risk of all that are worth considering.
+    """Advise which GPUs and batch to train with.
 
-    Risk is the chance to miss the deadline or the budget.
+    Lists every configuration that no other beats in time, total cost and risk, the chance to miss the deadline or the
+    budget, and recommends one.
     """
     from optsched._util.files import write_json
     from optsched.advise import advise as advised

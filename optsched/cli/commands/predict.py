@@ -51,6 +51,8 @@ def fit(
     before = None if earlier is None else load_curves(earlier)
     if _holds_plans(measurements):
         return _fit_language_models(measurements, out, before, as_json)
+    if _holds_series(measurements):
+        return _fit_series(measurements, out, before, as_json)
     with _in_our_names(measurements, names or [], before) as table:
         try:
             read = read_measurements(table)
@@ -100,6 +102,58 @@ def _holds_plans(path: Path) -> bool:
     from optsched.prediction.language_models.plans import is_plan_table
 
     return is_plan_table(read_table(path, []).columns)
+
+
+def _holds_series(path: Path) -> bool:
+    """Tell whether a table lists systems and their minutes to quality."""
+    from optsched.prediction.scaling_series import is_series_table
+    from optsched.prediction.tables import read_text_table
+
+    return is_series_table(read_text_table(path, []).columns)
+
+
+def _fit_series(measurements: Path, out: Path, before: CurveFile | None, as_json: bool) -> int:
+    """Fit minutes to quality, keep the curves fitted before, and print how well the largest systems are predicted."""
+    from msgspec.structs import replace
+
+    from optsched.cli.progress import shown_steps
+    from optsched.prediction.curves.fitted import CurveFile, save_curves
+    from optsched.prediction.scaling_series import NOT_VERIFIED, read_series
+    from optsched.prediction.scaling_series import fit as fitted
+
+    rows = read_series(measurements)
+    with shown_steps(quiet=as_json) as report:
+        series = fitted(rows, report)
+    save_curves(replace(before or CurveFile(), source=measurements.name, scaling_series=series), out)
+    if as_json:
+        print_json({"rows": len(rows), "series": series.series, "unseen_error": series.unseen_error})
+        return 0
+    say(f"minutes to quality: {len(rows)} systems, {series.series} series of three sizes or more")
+    if series.unseen_error is not None:
+        say(f"the largest of each series, predicted from all others: median error {series.unseen_error:.1f} %")
+    say(f"note: {NOT_VERIFIED}", error=True)
+    return 0
+
+
+def _predict_series(curves: Path, queries: Path, out: Path | None) -> int:
+    """Add the predicted minutes to quality of systems, with their 80 % interval."""
+    import polars as pl
+
+    from optsched._util.tables import csv_bytes
+    from optsched.prediction.curves.fitted import load_curves
+    from optsched.prediction.scaling_series import NOT_VERIFIED, read_systems
+    from optsched.prediction.scaling_series import predict as predicted
+
+    series = load_curves(curves).scaling_series
+    if series is None:
+        raise InputError("a fit of minutes to quality (optsched fit of a table with them)", file=str(curves))
+    table, systems = read_systems(queries)
+    name = "predicted_minutes_to_quality"
+    columns = zip(("", "_low", "_high"), predicted(series, systems), strict=True)
+    added = [pl.Series(name + end, column) for end, column in columns]
+    print_table(csv_bytes(table.frame().with_columns(added)), out)
+    say(f"note: {NOT_VERIFIED}", error=True)
+    return 0
 
 
 def _fit_language_models(measurements: Path, out: Path, before: CurveFile | None, as_json: bool) -> int:
@@ -176,7 +230,8 @@ def predict(
 ) -> int:
     """Predict throughputs. Adds predicted_throughput_examples_s with _low and _high (80 %).
 
-    Of a table of language models' plans: predicted_iteration_s with _low and _high.
+    Of a table of language models' plans: predicted_iteration_s with _low and _high. Of a table of systems (benchmark,
+    platform, global_batch): predicted_minutes_to_quality with _low and _high.
     """
     import polars as pl
 
@@ -188,6 +243,8 @@ def predict(
     writable(out, curves, queries, convergence)
     if _holds_plans(queries):
         return _predict_plans(curves, queries, out)
+    if _holds_series(queries):
+        return _predict_series(curves, queries, out)
     table, configured = read_configurations(queries)
     columns = predicted(load_curves(curves), configured, str(queries))
     name = "predicted_throughput_examples_s"

@@ -13,6 +13,7 @@ from optsched.prediction.curves import Curve
 from optsched.prediction.curves.allreduce.population import PopulationRecord
 from optsched.prediction.curves.base import Name
 from optsched.prediction.language_models.fitted import LanguageModels
+from optsched.prediction.scaling_series.fitted import ScalingSeries
 
 __all__ = ["CurveFile", "Fitted", "load_curves", "save_curves"]
 
@@ -56,6 +57,8 @@ class CurveFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         What the curves taught of models and GPU types not measured yet.
     language_models
         A fit over architectures and parallelism plans, where such a table was fitted.
+    scaling_series
+        A fit of minutes to quality over numbers of accelerators, where such a table was fitted.
     """
 
     format: Literal["optsched-curves/1"] = "optsched-curves/1"
@@ -63,6 +66,7 @@ class CurveFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     curves: tuple[Fitted, ...] = ()
     population: PopulationRecord | None = None
     language_models: LanguageModels | None = None
+    scaling_series: ScalingSeries | None = None
 
 
 def load_curves(path: Path | str) -> CurveFile:
