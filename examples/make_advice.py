@@ -1,4 +1,4 @@
-"""Make the tables of the pages on advice and on scaling series, from curves of our own plus noise: nothing is measured."""
+"""Make the tables of the pages on advice and on scaling series, from curves of our own plus noise."""
 
 from __future__ import annotations
 
