@@ -11,12 +11,14 @@ import msgspec
 
 from optsched._util.files import convert
 from optsched.errors import InputError, shown
-from optsched.instance import Cluster, Job
+from optsched.instance import Cluster, Job, ObjectiveSpec
+from optsched.instance.objectives import objective as objective_of
+from optsched.instance.objectives import one_objective, register
 from optsched.instance.records import Instance
 from optsched.prediction.curves import Curve
 from optsched.scheduler.records import LiveJob
 
-__all__ = ["JOB_FIELDS", "Given", "cluster_of", "curves_of", "jobs_of", "number", "plain", "read_job"]
+__all__ = ["JOB_FIELDS", "Given", "cluster_of", "curves_of", "jobs_of", "number", "plain", "read_job", "spec_of"]
 
 JOB_FIELDS = tuple(field.name for field in msgspec.structs.fields(Job))
 """What a job of an instance and one of a scheduler share."""
@@ -141,3 +143,17 @@ def curves_of(curves: Any) -> dict[str, Curve]:
         except InputError as error:
             raise error.within(path=f"$.curves[{shown(name)}]") from None
     return found
+
+
+def spec_of(objective: Any) -> ObjectiveSpec:
+    """Return an objective by name, with parameters, or of a function; raise InputError for one that is not there."""
+    if isinstance(objective, str):
+        spec = one_objective(objective, ObjectiveSpec())
+    elif isinstance(objective, ObjectiveSpec):
+        spec = objective
+    elif callable(objective):
+        spec = register(objective)
+    else:
+        spec = convert(plain(objective), ObjectiveSpec)
+    objective_of(spec)
+    return spec

@@ -129,7 +129,7 @@ def instance_of(
         for gpu, name in job.curves.items():
             if name not in curves:
                 raise InputError("the name of a curve", path=f'$.jobs[{number}].curves["{gpu}"]', value=shown(name))
-        wanted = pins and job.holds is not None and (job.pinned or job.id in late)
+        wanted = pins and job.holds is not None and (job.is_pinned(now) or job.id in late)
         if wanted and _takes(job, room):
             record = _fixed(job, cluster, curves)
             fixed.add(job.id)
@@ -184,6 +184,7 @@ def _takes(job: LiveJob, room: Counter[tuple[str, str]]) -> bool:
 def _record(job: LiveJob) -> Job:
     """Return a job as one of an instance: what a restart takes has what is lost since the last checkpoint in it."""
     fields = dict(zip(JOB_FIELDS, read_job(job), strict=True))
+    fields["pinned"], fields["pinned_until_s"] = False, None  # those that keep what they hold have no other way to run
     if job.holds is not None and job.lost_s:
         fields["restart_s"] = job.restart_s + job.lost_s
     fields["pinned"] = False  # a pinned job that holds something has one way to run, and another one waits

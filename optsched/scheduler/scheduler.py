@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from optsched._util.files import convert, read, write_json
+from optsched._util.files import convert, parse, read_bytes, write_bytes
 from optsched.checker import Memory
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, Limit, ObjectiveSpec, Tenant
-from optsched.instance.objectives import objective as objective_of
-from optsched.instance.objectives import one_objective, register
 from optsched.instance.records import Instance
 from optsched.problem.configurations import Remembered
 from optsched.scheduler.decide import Answer, decided
 from optsched.scheduler.difference import plan_of
-from optsched.scheduler.inputs import cluster_of, curves_of, jobs_of, number, plain
+from optsched.scheduler.inputs import cluster_of, curves_of, jobs_of, number, plain, spec_of
 from optsched.scheduler.learning import Learned, state_told
 from optsched.scheduler.pose import Question, Settings, Validated, as_held, instance_of
 from optsched.scheduler.profiles import refitted
@@ -29,6 +27,7 @@ from optsched.scheduler.records import LiveJob, Plan
 from optsched.scheduler.saved import Saved
 from optsched.scheduler.servers import available, check_servers, goes_on
 from optsched.scheduler.state import State, given_up, learned_of, reported
+from optsched.scheduler.unchanged import unchanged_plan
 
 if TYPE_CHECKING:
     from optsched.scheduler.admission import Admission
@@ -93,7 +92,7 @@ class Scheduler:
         if max_moves is not None and (isinstance(max_moves, bool) or not max_moves >= 0 or max_moves != int(max_moves)):
             raise InputError("a whole number >= 0", path="max_moves", value=shown(max_moves))
         self._settings = Settings(
-            objective=_spec(objective),
+            objective=spec_of(objective),
             round_s=float(round_s),
             horizon_s=None if horizon_s is None else float(horizon_s),
             decides=decides,
@@ -335,7 +334,7 @@ class Scheduler:
                 raise error.within(path=f'$.change["{name}"]') from None
         fork = self._fork()
         if objective is not None:
-            fork._settings = replace(self._settings, objective=_spec(objective))
+            fork._settings = replace(self._settings, objective=spec_of(objective))
         more = [given.job for given in jobs_of(submit)]
         return fork.step(
             now=self._state.now_s, jobs=[*jobs.values(), *more], cluster=cluster, failed=failed, draining=draining
@@ -347,38 +346,65 @@ class Scheduler:
         fork._valid = Validated()
         return fork
 
+    def unchanged(
+        self,
+        *,
+        now: float,
+        jobs: Iterable[Any],
+        done: Iterable[str] | None = None,
+        refused: Iterable[str] = (),
+        pending: Iterable[str] = (),
+        lost: Iterable[str] = (),
+        why: str = "none was asked for",
+    ) -> Plan:
+        """Return the plan in which every job keeps what it holds; arguments as of :meth:`step`."""
+        words = None if done is None else frozenset(done), frozenset(refused), frozenset(pending), frozenset(lost)
+        return unchanged_plan(self._state, self._curves, number(now, "now"), jobs, *words, why)
+
+    def dumps(self) -> bytes:
+        """Return the settings and all that is remembered as JSON."""
+        return msgspec.json.encode(
+            Saved(
+                format="optsched-scheduler/1",
+                cluster=self._cluster,
+                curves=self._curves,
+                **{name: getattr(self._settings, name) for name in _SETTINGS},
+                grow=self._grow,
+                gap=self._gap,
+                hysteresis=self._hysteresis,
+                time_limit_s=self._time_limit_s,
+                state=self._state,
+            )
+        )
+
     def save(self, path: Path | str) -> None:
         """Write the settings and all that is remembered as JSON, whole or not at all."""
-        saved = Saved(
-            format="optsched-scheduler/1",
-            cluster=self._cluster,
-            curves=self._curves,
-            **{name: getattr(self._settings, name) for name in _SETTINGS},
-            grow=self._grow,
-            gap=self._gap,
-            hysteresis=self._hysteresis,
-            time_limit_s=self._time_limit_s,
-            state=self._state,
-        )
-        write_json(path, saved)
+        write_bytes(path, msgspec.json.format(self.dumps(), indent=1) + b"\n")
 
     @classmethod
-    def load(cls, path: Path | str, objective: Callable[..., Any] | None = None) -> Scheduler:
+    def loads(cls, content: bytes, objective: Callable[..., Any] | None = None, file: str = "") -> Scheduler:
         """Return a scheduler that goes on where a saved one stood.
 
         Parameters
         ----------
         objective
             The function, where the objective was one, which no file can hold.
+        file
+            A name for errors.
         """
-        saved = read(path, Saved)
+        saved = parse(content, Saved, file)
         fields = {name: getattr(saved, name) for name in saved.__struct_fields__ if name not in ("format", "state")}
         try:
             made = cls(**fields | ({} if objective is None else {"objective": objective}))
         except InputError as error:
-            raise error.within(file=str(path)) from None
+            raise error.within(file=file) from None
         made._state = saved.state
         return made
+
+    @classmethod
+    def load(cls, path: Path | str, objective: Callable[..., Any] | None = None) -> Scheduler:
+        """Return a scheduler that goes on where one stood that was saved in a file; see :meth:`loads`."""
+        return cls.loads(read_bytes(path), objective, str(path))
 
 
 _SETTINGS = ("objective", "round_s", "horizon_s", "decides", "max_moves", "tenants", "limits")
@@ -388,17 +414,3 @@ _SETTINGS = ("objective", "round_s", "horizon_s", "decides", "max_moves", "tenan
 def _unsaid(job: LiveJob) -> LiveJob:
     """Return a job without what a scheduler remembers better once the last plan is carried out."""
     return msgspec.structs.replace(job, holds=None, restarts=0, attained_gpu_s=0.0)
-
-
-def _spec(objective: Any) -> ObjectiveSpec:
-    """Return an objective by name, with parameters, or of a function; raise InputError for one that is not there."""
-    if isinstance(objective, str):
-        spec = one_objective(objective, ObjectiveSpec())
-    elif isinstance(objective, ObjectiveSpec):
-        spec = objective
-    elif callable(objective):
-        spec = register(objective)
-    else:
-        spec = convert(plain(objective), ObjectiveSpec)
-    objective_of(spec)
-    return spec

@@ -1,4 +1,4 @@
-"""HTTP: ``POST /v1/METHOD`` with the parameters as JSON, ``GET /healthz``, ``GET /metrics``.
+"""HTTP: ``POST /v1/METHOD`` with the parameters as JSON, ``GET /healthz``, ``/metrics``, ``/openapi.json``, ``/``.
 
 Starlette, since routes, limits and threads are all that is needed of a framework: records are checked by msgspec
 already, which a larger framework would do once more.
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from optsched.serve.page import page
 from optsched.serve.pipe import MOST_BYTES
 from optsched.serve.service import RequestError, Service
 
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["application"]
 
-STATUS = {"input": 422, "conflict": 409, "unconfigured": 409, "method": 404, "internal": 500}
+STATUS = {"input": 422, "conflict": 409, "unconfigured": 409, "method": 404, "storage": 507, "internal": 500}
 """The status of each kind of failure."""
+SAFE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'", "cache-control": "no-store"}
+"""Headers of the page, which needs no script and nothing from elsewhere."""
 
 
 def application(service: Service, token: str | None = None, concurrency: int = 8) -> Starlette:
@@ -91,8 +94,20 @@ def application(service: Service, token: str | None = None, concurrency: int = 8
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
 
+    async def shown(request: Request) -> Response:
+        if token is not None and not _allowed(request.headers.get("authorization", ""), token):
+            return reply(_error("token", "a bearer token is needed"), 401, "")
+        return Response(page(service.last_plan), media_type="text/html", headers=SAFE)
+
+    async def described(request: Request) -> Response:
+        from optsched.serve.openapi import document
+
+        return reply(document(), 200, "")
+
     return Starlette(
         routes=[
+            Route("/", shown),
+            Route("/openapi.json", described),
             Route("/v1/{method}", ask, methods=["POST"]),
             Route("/healthz", health),
             Route("/metrics", metrics),

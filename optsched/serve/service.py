@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,22 @@ import msgspec
 
 from optsched import __version__
 from optsched._util.files import convert
-from optsched.errors import InputError, OptschedError, shown
+from optsched.errors import InputError, OptschedError, OutputError, shown
 from optsched.instance.admission import admit, load
 from optsched.instance.records import Instance
 from optsched.instance.solution import Allocation
 from optsched.scheduler import Plan, Scheduler
+from optsched.serve.ignorable import in_time
+from optsched.serve.store import Store
 
 __all__ = ["RequestError", "Service"]
 
 MOST_SECONDS = 3600.0
 """The longest time limit of a request."""
+DEFAULT_S = 10.0
+"""The time limit of a step that may be ignored, where it names none."""
+GRACE_S = 1.0
+"""Seconds beyond its time limit after which such a step is late."""
 
 
 class RequestError(Exception):
@@ -28,7 +35,8 @@ class RequestError(Exception):
 
     kind
         ``input``: it was wrong; ``conflict``: it speaks of another version than the last; ``unconfigured``: there is no
-        cluster yet; ``method``: there is no such method; ``internal``: a bug.
+        cluster yet; ``method``: there is no such method; ``storage``: the state cannot be kept, and is as it was;
+        ``internal``: a bug.
     """
 
     def __init__(self, kind: str, message: str, **more: Any) -> None:
@@ -52,15 +60,20 @@ class Service:
     """
 
     def __init__(self, instance: Path | None = None, state: Path | None = None, **settings: Any) -> None:
-        self._lock, self._state_file = threading.RLock(), state
+        self._lock = threading.RLock()
+        self._store = None if state is None else Store(state)
         self._scheduler: Scheduler | None = None
-        if state is not None and state.exists():
-            self._scheduler = Scheduler.load(state)
+        self._last: Any = None
+        if self._store is not None and (kept := self._store.scheduler()) is not None:
+            self._scheduler = Scheduler.loads(kept, file=str(state))
+            last = self._store.plan()
+            self._last = None if last is None else msgspec.json.decode(last)
         elif instance is not None:
             self._scheduler = Scheduler(load(instance), **settings)
         self._methods: dict[str, Callable[..., Any]] = {
             "configure": self._configure,
             "step": self._step,
+            "plan": self._plan,
             "observe": self._observe,
             "admit": self._admit,
             "what_if": self._what_if,
@@ -74,6 +87,11 @@ class Service:
     def methods(self) -> tuple[str, ...]:
         """What can be asked."""
         return tuple(self._methods)
+
+    @property
+    def last_plan(self) -> Any:
+        """The last plan, as it was told; None before the first."""
+        return self._last
 
     def answer(self, method: str, parameters: Any) -> Any:
         """Return the result of a request, made of what JSON knows.
@@ -112,35 +130,76 @@ class Service:
             raise RequestError("unconfigured", "there is no cluster yet: call configure, or start with an instance")
         return self._scheduler
 
-    def _kept(self) -> None:
-        """Write the state, whole or not at all: a kill at any moment loses no more than the request in flight."""
-        if self._state_file is not None and self._scheduler is not None:
-            self._scheduler.save(self._state_file)
+    def _changed(self, scheduler: Scheduler, plan: Any = None) -> None:
+        """Take a scheduler that has changed, once it is kept: where it cannot be, the one before goes on."""
+        if self._store is not None:
+            try:
+                self._store.keep(scheduler.dumps(), scheduler.version, plan)
+            except OutputError as error:
+                raise RequestError("storage", str(error)) from None
+        self._scheduler = scheduler
+        if plan is not None:
+            self._last = plan
 
     def _configure(self, **settings: Any) -> Any:
         with self._lock:
             if "cluster" not in settings:
                 raise InputError("the key 'cluster', which is missing", path="$.params")
-            self._scheduler = Scheduler(settings.pop("cluster"), **settings)
-            self._kept()
-            return {"version": self._scheduler.version}
+            self._changed(Scheduler(settings.pop("cluster"), **settings))
+            self._last = None
+            return {"version": self._known().version}
 
-    def _step(self, **parameters: Any) -> Any:
-        with self._lock:
-            scheduler = self._known()
-            try:
-                plan = scheduler.step(**parameters)
-            except (OptschedError, TypeError):
-                raise
-            except Exception as error:  # the caller goes on with what it has
-                return _unchanged(scheduler.version, f"{type(error).__name__}: {error}")
-            self._kept()
-            return _told(plan)
+    def _step(self, ignorable: bool = False, **parameters: Any) -> Any:
+        if not ignorable:
+            with self._lock:
+                return self._stepped(parameters, threading.Event())
+        limit = parameters.get("time_limit_s")
+        late = threading.Event()
+        seconds = GRACE_S + (_limit(limit) or DEFAULT_S if limit is not None else DEFAULT_S)
+        return in_time(
+            lambda: self._in_turn(parameters, late, seconds),
+            late,
+            seconds,
+            lambda why: self._unchanged(parameters, why),
+        )
+
+    def _in_turn(self, parameters: dict[str, Any], late: threading.Event, seconds: float) -> Any:
+        if not self._lock.acquire(timeout=seconds):
+            return None
+        try:
+            return self._stepped(parameters, late)
+        finally:
+            self._lock.release()
+
+    def _stepped(self, parameters: dict[str, Any], late: threading.Event) -> Any:
+        """Return the plan of a step; where nobody waits for it any more, there was no step."""
+        scheduler = copy(self._known())
+        try:
+            plan = _told(scheduler.step(**parameters))
+        except (OptschedError, TypeError):
+            raise
+        except Exception as error:  # the caller goes on with what it has
+            return self._unchanged(parameters, f"{type(error).__name__}: {error}")
+        if not late.is_set():
+            self._changed(scheduler, plan)
+        return plan
+
+    def _unchanged(self, parameters: dict[str, Any], why: str) -> Any:
+        """Return the plan that changes nothing."""
+        told = ("now", "jobs", "done", "refused", "pending", "lost")
+        given = {name: value for name, value in parameters.items() if name in told}
+        return _told(self._known().unchanged(**given, why=why))
+
+    def _plan(self) -> Any:
+        if self._last is None:
+            raise RequestError("unconfigured", "there is no plan yet: call step")
+        return self._last
 
     def _observe(self, **parameters: Any) -> Any:
         with self._lock:
-            self._known().observe(**parameters)
-            self._kept()
+            scheduler = copy(self._known())
+            scheduler.observe(**parameters)
+            self._changed(scheduler)
             return {}
 
     def _admit(self, **parameters: Any) -> Any:
@@ -163,13 +222,6 @@ class Service:
 def _told(plan: Plan) -> Any:
     """Return a plan without the question that was asked, which is as long as all that the caller knows."""
     return msgspec.to_builtins(msgspec.structs.replace(plan, instance=None))
-
-
-def _unchanged(version: int, why: str) -> dict[str, Any]:
-    """Return the plan that changes nothing."""
-    kinds: dict[str, list[Any]] = {kind: [] for kind in ("start", "stop", "move", "resize", "keep", "wait")}
-    warning = f"there is no plan, and every job keeps what it holds: {why}"
-    return {"version": version, "status": "unknown", **kinds, "allocations": [], "warnings": [warning]}
 
 
 def _instance(raw: Any) -> Instance:

@@ -143,12 +143,13 @@ def test_a_plan_that_changes_nothing_where_the_scheduler_fails(monkeypatch):
     service.answer("configure", CONFIGURE["params"])
     monkeypatch.setattr(optsched.Scheduler, "step", lambda *_, **__: 1 / 0)
     found = service.answer("step", STEP["params"])
-    assert (found["status"], found["start"], found["stop"]) == ("unknown", [], [])
+    assert (found["status"], list(found["start"]), list(found["stop"])) == ("unknown", [], [])
+    assert {action["job"] for action in found["wait"]} == {"x", "y", "z"}
     assert "ZeroDivisionError" in found["warnings"][0]
 
 
 def test_the_command_goes_on_after_a_kill(tmp_path):
-    command = [sys.executable, "-m", "optsched", "serve", "--state", str(tmp_path / "state.json")]
+    command = [sys.executable, "-m", "optsched", "serve", "--state", str(tmp_path / "state.db")]
 
     def started():
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -174,3 +175,111 @@ def test_others_than_this_machine_need_a_token():
 
     assert answer(["serve", "--http", "0.0.0.0:8000"]) == 2
     assert answer(["serve", "--http", "nowhere"]) == 2
+
+
+def test_a_late_step_that_may_be_ignored_keeps_everything_and_leaves_no_trace(monkeypatch):
+    service = Service()
+    service.answer("configure", CONFIGURE["params"])
+    first = service.answer("step", STEP["params"])
+    step, release = optsched.Scheduler.step, threading.Event()
+    monkeypatch.setattr(optsched.Scheduler, "step", lambda *a, **k: (release.wait(20), step(*a, **k))[1])
+    monkeypatch.setattr("optsched.serve.service.GRACE_S", 0.0)
+    asked = {"now": 60, "jobs": JOBS, "time_limit_s": 0.2, "ignorable": True}
+    found = service.answer("step", asked)
+    assert (found["status"], found["version"]) == ("unknown", 1)
+    assert {action["job"] for action in found["keep"]} == {"x", "y", "z"}
+    held = [(a["job"], a["gpus"], a["gpu_type"]) for a in first["allocations"]]
+    assert sorted((a["job"], a["gpus"], a["gpu_type"]) for a in found["allocations"]) == sorted(held)
+    assert service.answer("step", asked)["status"] == "unknown"  # one that hangs does not stop the next
+    release.set()
+    while any(thread.name == "optsched-ignorable" for thread in threading.enumerate()):
+        time.sleep(0.01)
+    assert service.answer("health", {})["version"] == 1
+    service.answer("step", asked | {"time_limit_s": 10})
+    assert service.answer("health", {})["version"] == 2
+    wrong = service.answer("step", asked | {"version": 77, "time_limit_s": 10})
+    assert "version" in wrong["warnings"][0]
+
+
+def test_a_full_disk_is_told_and_the_state_before_it_goes_on(tmp_path):
+    state = tmp_path / "state.db"
+    program = f"""
+import json, resource, sys
+from pathlib import Path
+from optsched.serve import Service
+service = Service(state=Path({str(state)!r}))
+service.answer("configure", {CONFIGURE["params"]!r})
+service.answer("step", {STEP["params"]!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+from optsched.serve.service import RequestError
+for _ in range(3):
+    try:
+        service.answer("step", {{"now": 60, "jobs": {JOBS!r}}})
+    except RequestError as error:
+        assert error.kind == "storage", error
+    else:
+        raise SystemExit("a plan that was not kept")
+assert service.answer("health", {{}})["version"] == 1
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+assert service.answer("step", {{"now": 60, "jobs": {JOBS!r}, "version": 1}})["version"] == 2
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    again = Service(state=state)
+    assert again.answer("health", {})["version"] == 2
+    assert again.answer("plan", {})["version"] == 2
+
+
+def test_a_file_that_is_no_state_and_one_in_use(tmp_path):
+    (tmp_path / "text").write_text("hello" * 1000)
+    with pytest.raises(optsched.InputError):
+        Service(state=tmp_path / "text")
+    first = Service(state=tmp_path / "state.db")
+    first.answer("configure", CONFIGURE["params"])
+    with pytest.raises(optsched.InputError, match="locked"):
+        Service(state=tmp_path / "state.db")
+
+
+def test_the_interface_is_described_by_its_types():
+    import inspect
+
+    from optsched.serve.openapi import NEEDED, PARAMETERS, document
+
+    service = Service()
+    assert PARAMETERS.keys() == set(service.methods)
+    real = {
+        "configure": optsched.Scheduler.__init__,
+        "step": optsched.Scheduler.step,
+        "observe": optsched.Scheduler.observe,
+        "admit": optsched.Scheduler.admit,
+        "what_if": optsched.Scheduler.what_if,
+        **{name: service._methods[name] for name in ("solve", "check", "explain")},
+    }
+    for name, function in real.items():
+        arguments = {key: value for key, value in inspect.signature(function).parameters.items() if key != "self"}
+        assert set(arguments) == PARAMETERS[name].keys() - {"ignorable"}
+        assert {k for k, v in arguments.items() if v.default is inspect.Parameter.empty} == set(NEEDED.get(name, []))
+    told = json.dumps(document())
+    references = {line.partition('"')[0] for line in told.split('"#/components/schemas/')[1:]}
+    assert references <= document()["components"]["schemas"].keys()
+
+
+def test_pages(url):
+    def get(path, **headers):
+        with urllib.request.urlopen(urllib.request.Request(f"{url}{path}", headers=headers)) as reply:
+            return reply.read().decode()
+
+    assert json.loads(get("/openapi.json"))["openapi"] == "3.1.0"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        get("/")
+    allowed = {"authorization": "Bearer secret"}
+    assert "no plan yet" in get("/", **allowed)
+    by_http(url, "step", {"now": 0, "jobs": [job("<script>alert(1)</script>")]})
+    assert "&lt;script&gt;" in (shown := get("/", **allowed))
+    assert "<script>" not in shown
+
+
+def test_a_request_that_is_too_long_is_refused_and_the_next_one_answered(url, monkeypatch):
+    monkeypatch.setattr("optsched.serve.http.MOST_BYTES", 10_000)
+    assert by_http(url, "step", b" " * 20_000)[0] == 413
+    assert by_http(url, "step", STEP["params"])[0] == 200
