@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.instance.topology import Crossing, Room, ServerClass, canonical
+from optsched.problem.configurations import server_numbers
 from optsched.problem.placement.servers import pieces_of
 from optsched.problem.problem import Problem
 
@@ -181,21 +182,22 @@ class _Hosts:
     def __init__(self, problem: Problem, classes: tuple[ServerClass, ...]) -> None:
         self.kinds: list[Kind] = []
         self._problem, self._classes = problem, classes
-        self._number: dict[tuple[int, int | str, int, bool, float], int] = {}
+        self._number: dict[tuple[int, int | str, int, bool, float, int], int] = {}
+        self._listed = [server_numbers(problem.instance, c.names) for c in classes]
         self._class_of = {name: number for number, c in enumerate(classes) for name in c.names}
 
     def parts(self, row: int) -> list[tuple[int, int, float]]:
         """Return (kind, count, share of the rate that each sends) of a row."""
         table = self._problem.configurations
-        columns, job = table.columns, int(table.job[row])
-        pool, gpus, servers = (int(a[row]) for a in (columns.pool, columns.gpus, columns.servers))
+        columns = table.columns
+        gpus, servers = (int(a[row]) for a in (columns.gpus, columns.servers))
         most, slow, fast = max(gpus, servers), float(table.slowest[row]), float(columns.gbps[row])
         rate = slow if slow >= _LITTLE * fast else 0.0
         found = []
         for piece in pieces_of(self._problem, row):
             of_worker = piece.gpus * servers / most if servers else 1.0
             share = of_worker if piece.gpus else gpus / most
-            found.append((self._kind(job, pool, piece.gpus, servers > 0, share * rate), piece.count, share))
+            found.append((self._kind(row, piece.gpus, servers > 0, share * rate), piece.count, share))
         return found
 
     def standing(self, job: int, parts: list[tuple[int, int, float]]) -> list[tuple[int, int, int]]:
@@ -208,9 +210,11 @@ class _Hosts:
         stands += [(kind_of[0], name) for name in holds.server_placement or ()]
         return [(kind, self._class_of[canonical(instance, name)], 1) for kind, name in stands]
 
-    def _kind(self, job: int, pool: int, gpus: int, starred: bool, sends: float) -> int:
-        instance, here = self._problem.instance, self._problem.configurations.pools[pool]
-        key = (job, pool if gpus else here.site, gpus, starred, round(sends, 9))
+    def _kind(self, row: int, gpus: int, starred: bool, sends: float) -> int:
+        instance, table = self._problem.instance, self._problem.configurations
+        job, pool = int(table.job[row]), int(table.columns.pool[row])
+        here, stand = table.pools[pool], -1 if table.stand is None else int(table.stand[row])
+        key = (job, pool if gpus else here.site, gpus, starred, round(sends, 9), stand)
         if key not in self._number:
             owner = instance.jobs[job]
             ps = owner.parameter_servers
@@ -226,7 +230,8 @@ class _Hosts:
                 and (gpus == 0 or (c.gpu_type == here.gpu_type and gpus <= c.gpus))
                 and cores <= c.cpu_cores * (1 + 1e-9)
                 and memory <= c.memory_gb * (1 + 1e-9)
-                for c in self._classes
+                and (stand < 0 or bool(table.may_host(row, self._listed[number]).all()))
+                for number, c in enumerate(self._classes)
             ]
             self._number[key] = len(self.kinds)
             takes = (float(gpus), cores, memory)

@@ -20,6 +20,7 @@ from optsched.checker.placement import capacity_rules, found_places, place_rules
 from optsched.checker.quotas import quota_rules
 from optsched.checker.recompute import TOLERANCE, Truth, close, keeps
 from optsched.checker.rules import own_rules, plan_rules
+from optsched.checker.selection import selection_rules
 from optsched.checker.traffic import network_rules
 from optsched.checker.violation import Violation
 from optsched.instance import Instance, ObjectiveSpec, admit, admit_all
@@ -92,6 +93,7 @@ def check_plan(
     places = {name: found_places(truth, a) for name, a in held.items()}
     for name, a in held.items():
         violations += place_rules(truth, a, places[name])
+        violations += selection_rules(truth, a, places[name])
     violations += capacity_rules(truth, held, places)
     for a in held.values():
         violations += empty_server_rules(truth, a)

@@ -9,6 +9,7 @@ import numpy as np
 
 from optsched._util.arrays import IntArray
 from optsched.checker.recompute import TOLERANCE, Truth
+from optsched.checker.selection import domain_of, usable
 from optsched.instance import Job, ServerGroup, link_graph
 from optsched.instance.server_names import Server, server_of
 from optsched.instance.solution import Allocation
@@ -51,25 +52,42 @@ def stands(truth: Truth, a: Allocation) -> bool:
     Servers that the allocation names are the only ones for what they are named for; an empty naming names none, and
     leaves every server.
     """
-    if a.servers == 0:
-        return _ring_stands(truth, a)
-    return any(_star_stands(truth, a, rack) for rack in {g.rack for g in truth.groups.values() if g.site == a.site})
-
-
-def _servers(truth: Truth, a: Allocation, rack: str | None = None) -> Iterator[_Servers]:
-    """Yield the servers of an allocation's site, as its workers, and parameter servers in one rack, may use them."""
     job = truth.jobs[a.job]
+    domains: set[tuple[str, str] | None] = {None}
+    if job.within is not None:
+        domains = {domain_of(job.within, group) for group in truth.groups.values()} - {None}
+    racks = {g.rack for g in truth.groups.values() if g.site == a.site}
+    for domain in domains:
+        if a.servers == 0 and _ring_stands(truth, a, domain):
+            return True
+        if a.servers and any(_star_stands(truth, a, rack, domain) for rack in racks):
+            return True
+    return False
+
+
+def _servers(
+    truth: Truth, a: Allocation, rack: str | None = None, domain: tuple[str, str] | None = None
+) -> Iterator[_Servers]:
+    """Yield the servers of an allocation's site, as its workers, and parameter servers in one rack, may use them.
+
+    ``domain``: of the level that the job stands within; None where it has none.
+    """
+    job = truth.jobs[a.job]
+    draining = {server_of(name, truth.groups) for name in truth.instance.cluster.draining}
     workers, hosts = (_named(truth, named) for named in (a.placement, a.server_placement))
     for group in truth.groups.values():
-        if group.site != a.site:
+        if group.site != a.site or usable(job, group):
+            continue
+        if domain is not None and job.within is not None and domain_of(job.within, group) != domain:
             continue
         most, hosting = _able(group, job, a), _hosts(group, job, a) and group.rack == rack
         own = {server for server in {*workers, *hosts} if server[0] == group.id}
         for server in own:
             only = None if not workers else workers.get(server, -1)
             yield _Servers(group, 1, most, only, hosting and (not hosts or server in hosts))
-        if group.count > len(own):
-            yield _Servers(group, group.count - len(own), most, -1 if workers else None, hosting and not hosts)
+        away = len({server for server in draining if server is not None and server[0] == group.id} - own)
+        if group.count > len(own) + away:
+            yield _Servers(group, group.count - len(own) - away, most, -1 if workers else None, hosting and not hosts)
 
 
 def _named(truth: Truth, named: Mapping[str, int] | None) -> dict[Server, int]:
@@ -101,7 +119,7 @@ def _hosts(group: ServerGroup, job: Job, a: Allocation) -> bool:
     return ps is None or has(group, ps.cpu_cores, ps.memory_gb)
 
 
-def _ring_stands(truth: Truth, a: Allocation) -> bool:
+def _ring_stands(truth: Truth, a: Allocation, domain: tuple[str, str] | None) -> bool:
     """Tell whether pieces fit servers between which every link carries the rate."""
     import networkx as nx
 
@@ -109,7 +127,7 @@ def _ring_stands(truth: Truth, a: Allocation) -> bool:
     rate = 0.0 if a.nodes == 1 else a.gbps or 0.0
     thin = [(u, v) for u, v, link in graph.edges(data=True) if link["capacity_gbps"] * (1 + TOLERANCE) < rate]
     graph.remove_edges_from(thin)
-    every = list(_servers(truth, a))
+    every = list(_servers(truth, a, None, domain))
     for part in nx.connected_components(graph):
         mine = [s for s in every if (s.group.rack or s.group.site) in part]
         if _fit(mine, a.gpus, a.nodes):
@@ -127,10 +145,10 @@ def _fit(servers: list[_Servers], gpus: int, nodes: int) -> bool:
     return flexible >= 0 and flexible + for_small >= nodes - larger
 
 
-def _star_stands(truth: Truth, a: Allocation, rack: str | None) -> bool:
+def _star_stands(truth: Truth, a: Allocation, rack: str | None, domain: tuple[str, str] | None) -> bool:
     """Tell whether the parameter servers stand in one rack, and every link carries what the workers behind it send."""
     graph = link_graph(truth.instance.cluster)
-    every = list(_servers(truth, a, rack))
+    every = list(_servers(truth, a, rack, domain))
     hub = rack or a.site
     size, larger = divmod(a.gpus, a.nodes)
     taken, rest = a.servers, []

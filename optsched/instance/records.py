@@ -71,6 +71,10 @@ class ServerGroup(_Record, frozen=True):
         Kind and number of the GPUs of *each* server; no kind and 0 for a server without GPUs.
     cpu_cores, memory_gb, network_gbps
         Of each server; None where it does not bind.
+    labels
+        By which jobs choose servers, and levels of the topology: ``{"block": "b1"}`` puts them in the block b1.
+    taints
+        Only jobs that tolerate all of them may stand here.
     """
 
     id: Name
@@ -82,6 +86,8 @@ class ServerGroup(_Record, frozen=True):
     cpu_cores: NonNegative | None = None
     memory_gb: NonNegative | None = None
     network_gbps: Positive | None = None
+    labels: dict[Name, Name] = {}
+    taints: tuple[Name, ...] = ()
 
 
 class Link(_Record, frozen=True):
@@ -98,13 +104,18 @@ class Link(_Record, frozen=True):
 
 
 class Cluster(_Record, frozen=True):
-    """What there is to share. The links form a forest, so that every route is unique."""
+    """What there is to share. The links form a forest, so that every route is unique.
+
+    draining
+        Servers by name on which no job may be put; one that runs there may go on with what it holds.
+    """
 
     gpu_types: Annotated[tuple[GpuType, ...], msgspec.Meta(min_length=1)]
     servers: Annotated[tuple[ServerGroup, ...], msgspec.Meta(min_length=1)]
     sites: tuple[Site, ...] = (Site(id="main"),)
     switches: tuple[Name, ...] = ()
     links: tuple[Link, ...] = ()
+    draining: tuple[Name, ...] = ()
 
 
 class ParallelismPlan(_Record, frozen=True):
@@ -256,6 +267,12 @@ class Job(_Record, frozen=True):
         It keeps exactly what it holds: always, or until a time on the clock of ``Instance.now_s``.
     priority
         The id of its priority class; None: the last class.
+    server_labels
+        Values of labels of which each of its servers must have one: ``{"zone": ["a", "b"]}``.
+    tolerates
+        Taints of servers that it may use.
+    within
+        Level of the topology of which it stands within one domain: ``rack``, or a label of servers.
     """
 
     former_keys: ClassVar = {"holds": "current"}
@@ -296,6 +313,9 @@ class Job(_Record, frozen=True):
     pinned: bool = False
     pinned_until_s: NonNegative | None = None
     priority: Name | None = None
+    server_labels: dict[Name, tuple[Name, ...]] = {}
+    tolerates: tuple[Name, ...] = ()
+    within: Name | None = None
 
     def is_pinned(self, now_s: float) -> bool:
         """Tell whether the job must keep what it holds at a time (s)."""

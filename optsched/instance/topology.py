@@ -13,7 +13,17 @@ from optsched.instance import Holding, Instance, ServerGroup
 from optsched.instance.network import link_graph
 from optsched.instance.server_names import group_of
 
-__all__ = ["Crossing", "Parted", "Room", "ServerClass", "canonical", "crossings", "lawful", "server_classes"]
+__all__ = [
+    "Crossing",
+    "Parted",
+    "Room",
+    "ServerClass",
+    "canonical",
+    "crossings",
+    "lawful",
+    "names_of",
+    "server_classes",
+]
 
 Bools = NDArray[np.bool_]
 
@@ -172,6 +182,7 @@ def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerCla
         for places in (job.holds.placement, job.holds.server_placement)
         for name in places or ()
     }
+    draining = {canonical(instance, name) for name in instance.cluster.draining}
     classes: dict[tuple[object, ...], list[str]] = {}
     sample: dict[tuple[object, ...], ServerGroup] = {}
     for group in instance.cluster.servers:
@@ -183,9 +194,11 @@ def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerCla
             group.cpu_cores,
             group.memory_gb,
             group.network_gbps,
+            tuple(sorted(group.labels.items())),
+            group.taints,
         )
-        for name in _names(group):
-            key = (*alike, "" if merge and name not in held else name)
+        for name in names_of(group):
+            key = (*alike, name in draining, "" if merge and name not in held else name)
             classes.setdefault(key, []).append(name)
             sample[key] = group
     return tuple(
@@ -201,7 +214,8 @@ def server_classes(instance: Instance, *, merge: bool = True) -> tuple[ServerCla
     )
 
 
-def _names(group: ServerGroup) -> Iterator[str]:
+def names_of(group: ServerGroup) -> Iterator[str]:
+    """Yield the names of a group's servers, as plans write them."""
     if group.count == 1:
         yield group.id
     else:

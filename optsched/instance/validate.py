@@ -40,6 +40,7 @@ def validate(instance: Instance) -> Instance:
         except InputError as error:
             raise error.within(path=f"$.jobs[{number}]") from None
     _check_classes(instance)
+    _check_selection(instance, servers)
     _check_tenants(instance.tenants, types)
     for number, limit in enumerate(instance.limits):
         low, high = limit.at_least, limit.at_most
@@ -198,6 +199,11 @@ def _check_job(
     for field in ("pinned", "pinned_until_s"):
         if getattr(job, field) not in (None, False) and job.holds is None:
             raise InputError(f"holds, without which {field} means nothing", path=f"$.{field}", value="none")
+    selects = ("server_labels", "within") if instance.decides == "counts" else ()
+    for field in selects:
+        if getattr(job, field):
+            expected = f"an instance that decides on placement or network, without which {field} means nothing"
+            raise InputError(expected, path=f"$.{field}", value=shown(getattr(job, field)))
     if (reference := job.reference) is not None:
         _check_known(reference.gpu_type, types, "GPU type", "$.reference.gpu_type")
         if (reference.goodput is None) == (reference.gpu_type is None):
@@ -222,6 +228,19 @@ def _check_tenants(tenants: Sequence[Tenant], types: set[str]) -> None:
                 expected = "one quota for each GPU type, and one for all types together"
                 raise InputError(expected, path=f"{path}.quotas[{k}].gpu_type", value=shown(quota.gpu_type or "none"))
             seen.add(quota.gpu_type)
+
+
+def _check_selection(instance: Instance, servers: Mapping[str, ServerGroup]) -> None:
+    """Refuse levels that no server has, names of draining servers that are none, and both where places are open."""
+    named = _check_servers(instance.cluster.draining, servers, "$.cluster.draining")
+    tainted = next((k for k, group in enumerate(instance.cluster.servers) if group.taints), None)
+    if instance.decides == "counts" and (named or tainted is not None):
+        path = "$.cluster.draining" if named else f"$.cluster.servers[{tainted}].taints"
+        expected = "an instance that decides on placement or network, without which jobs are on no server"
+        raise InputError(expected, path=path, value="counts")
+    levels = {"rack", *(label for group in instance.cluster.servers for label in group.labels)}
+    for number, job in enumerate(instance.jobs):
+        _check_known(job.within, levels, "level: rack, or a label of servers", f"$.jobs[{number}].within")
 
 
 def _check_classes(instance: Instance) -> None:

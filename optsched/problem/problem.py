@@ -267,4 +267,5 @@ def row_label(problem: Problem, row: int) -> str:
     # what a job holds can repeat the counts of another row with another batch or other nodes
     batch = "" if np.isnan(columns.local_batch[row]) else f",{columns.local_batch[row]:g}x{columns.accumulation[row]}"
     counts = f"{columns.gpus[row]}/{columns.nodes[row]},{columns.servers[row]}"
-    return f"{job},{table.pools[columns.pool[row]]},{counts}{batch}"
+    where = "" if table.stand is None or table.stand[row] < 0 else f",set {table.stand[row]}"
+    return f"{job},{table.pools[columns.pool[row]]},{counts}{batch}{where}"

@@ -136,6 +136,12 @@ def test_the_checker_never_raises(block):
         try:
             report = check(case, plan, spec, random.choice((None, 1.0, float("nan"))))
         except InputError:
-            assert spec in ("energy", "finish-time", "flow-time", "profit")  # for want of power, work or prices
+            assert spec in (
+                "energy",
+                "finish-time",
+                "flow-time",
+                "in-class",
+                "profit",
+            )  # for want of power, work, classes
             continue
         assert all(violation.rule and violation.who for violation in report.violations)

@@ -86,6 +86,13 @@ def limited(*limits):
 TWO = instance(job("a"), job("b"))
 SITES = instance(job("a"), job("b"), cluster=TWO_SITES)
 PLACED = instance(job("a", max_gpus_per_server=4), job("b"), cluster=cluster(4, 4))
+RACKS = cluster(4, 4, 4)
+RACKS["servers"] = [
+    {**server, "rack": rack, "labels": {"zone": rack}} for server, rack in zip(RACKS["servers"], "AAB", strict=True)
+]
+LABELLED = instance(
+    job(server_labels={"zone": ["A"]}, max_gpus=4), decides="placement", cluster={**RACKS, "draining": ["s1"]}
+)
 SERVED = {"scaling": "parameter_servers", "parameter_servers": {"minimum": 1, "maximum": 2}}
 
 CASES = {
@@ -175,6 +182,31 @@ CASES = {
         one(placement={"s1": 2}),
         placed=({"s0": 2},),
     ),
+    "a pinned job changes": Case("pinned", instance(job(pinned=True, holds={"gpu_type": "v", "gpus": 2})), (2,), at(3)),
+    "a pinned job waits": Case(
+        "pinned", instance(job(pinned_until_s=9.0, holds={"gpu_type": "v", "gpus": 2})), (2,), lambda p: ()
+    ),
+    "more than the quota": Case(
+        "quota",
+        instance(job(tenant="t"), tenants=[{"id": "t", "quotas": [{"nominal": 2, "borrow": 0}]}, {"id": "u"}]),
+        (2,),
+        at(3),
+    ),
+    "more than the others lend": Case(
+        "quota",
+        instance(job(tenant="t"), tenants=[{"id": "t"}, {"id": "u", "quotas": [{"nominal": 3, "lend": 2}]}]),
+        (2,),
+        at(3),
+    ),
+    "on servers without the label": Case("servers", LABELLED, (2,), one(placement={"s2": 2}), placed=({"s0": 2},)),
+    "on a draining server": Case("draining", LABELLED, (2,), one(placement={"s1": 2}), placed=({"s0": 2},)),
+    "in two domains": Case(
+        "within",
+        instance(job(within="rack", max_gpus_per_server=2), decides="placement", cluster=RACKS),
+        (4,),
+        one(placement={"s0": 2, "s2": 2}),
+        placed=({"s0": 2, "s1": 2},),
+    ),
     "a throughput that is not true": Case("claimed-throughput", TWO, (2, 2), one(throughput=16.001)),
     "a progress that is not true": Case("claimed-progress", TWO, (2, 2), one(progress=1.601)),
     "a progress without the restart": Case(
@@ -254,6 +286,11 @@ def test_every_rule_of_the_checker_is_broken_here():
         "spread",
         "copy",
         "required",
+        "pinned",
+        "quota",
+        "servers",
+        "draining",
+        "within",
         "moves",
         "limit",
         "even",

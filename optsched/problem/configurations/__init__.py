@@ -1,6 +1,7 @@
 """Configurations: every way in which every job of an instance may run."""
 
 from optsched.problem.configurations.build import tabulate
+from optsched.problem.configurations.hosts import server_numbers
 from optsched.problem.configurations.network_rates import rising, sampled
 from optsched.problem.configurations.reference import measured_by
 from optsched.problem.configurations.remembered import Remembered
@@ -17,6 +18,7 @@ __all__ = [
     "rising",
     "same_rows",
     "sampled",
+    "server_numbers",
     "some_rows",
     "tabulate",
     "throughputs",

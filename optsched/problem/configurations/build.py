@@ -16,6 +16,7 @@ from optsched.problem.configurations.current import kept, twins, with_current
 from optsched.problem.configurations.eligible import eligible
 from optsched.problem.configurations.enumerate import enumerate_configurations, reference_goodputs
 from optsched.problem.configurations.fitting import fitting, why_none_fits
+from optsched.problem.configurations.hosts import host_sets, why_no_servers, with_hosts
 from optsched.problem.configurations.kinds import kinds
 from optsched.problem.configurations.reference import extremes
 from optsched.problem.configurations.remembered import Remembered
@@ -52,6 +53,9 @@ def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurat
     same, holding = kept(instance, everywhere, job, rows)
     if instance.decides != "counts":
         job, rows, same = twins(instance, job, rows, same)
+    stand, hosts = None, host_sets(instance)
+    if hosts is not None:
+        job, rows, same, stand = with_hosts(instance, hosts, job, rows, same)
     lost = np.zeros(len(job))
     if holding.any():
         restart = np.array([owner.restart_s for owner in instance.jobs])
@@ -73,14 +77,18 @@ def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurat
     slowest = _slowest(instance, everywhere, job, rows, needed) if instance.decides == "network" else rows.gbps
     if not keep.all():
         job, rows, same, share, slowest = job[keep], rows.take(keep), same[keep], share[keep], slowest[keep]
+        stand = None if stand is None else stand[keep]
     shared = resources(instance)
     used, capacity = _used(instance, transfers, everywhere, job, rows), np.array([r.capacity for r in shared])
-    fits = fitting(instance, everywhere, job, rows, same, slowest, used, capacity)
+    sets = () if hosts is None else hosts.counts
+    fits = fitting(instance, everywhere, job, rows, same, slowest, used, capacity, stand, sets)
     count = np.bincount(job[fits], minlength=len(instance.jobs))
     for number in np.setdiff1d(job, np.flatnonzero(count)).tolist():
-        why[number] = why_none_fits(instance, everywhere, instance.jobs[number])
+        owner = instance.jobs[number]
+        why[number] = why_no_servers(instance, owner) or why_none_fits(instance, everywhere, owner)
     if not fits.all():
         job, rows, same, share, slowest = job[fits], rows.take(fits), same[fits], share[fits], slowest[fits]
+        stand = None if stand is None else stand[fits]
         used = _used(instance, transfers, everywhere, job, rows)
     return Configurations(
         job=job,
@@ -96,6 +104,8 @@ def tabulate(instance: Instance, memory: Remembered | None = None) -> Configurat
         resource_names=tuple(r.name for r in shared),
         reasons=reasons | why,
         able=count > 0,
+        stand=stand,
+        hosts=None if hosts is None else hosts.sets,
         extremes={base: found[kind_of] for base, found in extremes(*packed).items()},
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ def fitting(
     rate: FloatArray,
     used: tuple[IntArray, IntArray, FloatArray],
     capacity: FloatArray,
+    stand: IntArray | None = None,
+    sets: Sequence[Mapping[str, int]] = (),
 ) -> NDArray[np.bool_]:
     """Return which rows fit the cluster while nothing else runs, shape ``(n,)``.
 
@@ -39,9 +41,12 @@ def fitting(
     job, kept, rate
         Of each row: its job, whether it is what the job holds, and its least network rate (nan where it has none);
         shape ``(n,)``.
-    used, capacity
+    used, capacity, stand
         As in :class:`optsched.problem.configurations.Configurations`.
+    sets
+        Of each set of servers that ``stand`` numbers: how many servers of each group are in it.
     """
+    stand = np.full(len(job), -1) if stand is None else stand
     keep = np.ones(len(job), dtype=bool)
     row, resource, amount = used
     keep[row[amount > capacity[resource] * (1 + SLACK)]] = False
@@ -53,7 +58,7 @@ def fitting(
     demanding = np.array([_demanding(owner) for owner in instance.jobs], dtype=bool)
     named = np.array([_named(owner) and bool(sites) for owner in instance.jobs], dtype=bool)
     placed = kept & named[job]
-    asks = demanding[job] | (rows.servers > 0) | (rate > 0) | placed
+    asks = demanding[job] | (rows.servers > 0) | (rate > 0) | placed | (stand >= 0)
     if not asks.any():
         return keep
     kinds = {_needs(owner): 0.0 for owner in instance.jobs}
@@ -61,19 +66,20 @@ def fitting(
     needs = np.array([number[_needs(owner)] for owner in instance.jobs])
     some = np.flatnonzero(asks & keep)
     stays = np.where(placed[some], job[some], -1)
-    keys = np.column_stack(
-        [needs[job[some]], rows.pool[some], rows.gpus[some], rows.nodes[some], rows.servers[some], rate[some], stays]
-    )
+    counts = (rows.pool[some], rows.gpus[some], rows.nodes[some], rows.servers[some])
+    keys = np.column_stack([needs[job[some]], *counts, rate[some], stays, stand[some]])
     one, which = np.unique(keys, axis=0, return_inverse=True)
     every = list(kinds)
     found = []
-    for kind, at, gpus, nodes, servers, sent, holder in one.tolist():
+    for kind, at, gpus, nodes, servers, sent, holder, where in one.tolist():
         pool, needed = everywhere[int(at)], every[int(kind)]
         asked = Asked(pool.gpu_type, int(gpus), int(nodes), int(servers), *needed, rate=sent)
         if not sites:
             found.append(_by_counts([g for g in instance.cluster.servers if g.site == pool.site], asked))
             continue
         site, holds = sites[pool.site], instance.jobs[int(holder)].holds if holder >= 0 else None
+        if where >= 0:
+            site = site.within(sets[int(where)])
         found.append(placeable(site if holds is None else site.keeping(holds), asked))
     keep[some] = np.array(found, dtype=bool)[which.ravel()]
     return keep

@@ -65,6 +65,9 @@ class _Spot:
     sizes: frozenset[int] | None = None
     hosts: bool = True
 
+    def __hash__(self) -> int:  # the labels of a group have no hash
+        return hash((self.group.id, self.count, self.sizes, self.hosts))
+
     @property
     def place(self) -> str:
         return self.group.rack or self.group.site
@@ -83,6 +86,11 @@ class Site:
     spots: tuple[_Spot, ...]
     links: tuple[tuple[float, frozenset[str]], ...]
     easy: float
+
+    def within(self, servers: Mapping[str, int]) -> Site:
+        """Return the site with so many servers of each group, by its id; none of the others."""
+        spots = (replace(spot, count=servers.get(spot.group.id, 0)) for spot in self.spots)
+        return replace(self, spots=tuple(spot for spot in spots if spot.count))
 
     def keeping(self, holds: Holding) -> Site:
         """Return the site for a job that stays where it is known to be: its pieces may stand nowhere else."""

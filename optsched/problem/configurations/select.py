@@ -28,6 +28,7 @@ def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Co
         kept=table.kept[keep],
         share=table.share[keep],
         slowest=table.slowest[keep],
+        stand=None if table.stand is None else table.stand[keep],
         first=offsets(count),
         used=(place[inside], resource[inside], amount[inside]),
         reasons={**table.reasons, **reasons},
@@ -42,6 +43,8 @@ def same_rows(table: Configurations, other: Configurations, rows: IntArray) -> I
         own = np.arange(table.first[job], table.first[job + 1])
         mine, wanted = table.columns.take(own), other.columns.take(np.array([row]))
         alike = table.kept[own] == other.kept[row]
+        if table.stand is not None and other.stand is not None:
+            alike &= table.stand[own] == other.stand[row]
         for field in fields(mine):
             have, want = getattr(mine, field.name), getattr(wanted, field.name)
             alike &= (have == want) | (np.isnan(have) & np.isnan(want))
@@ -63,6 +66,7 @@ def repeated(table: Configurations, rows: IntArray) -> Configurations:
         kept=table.kept[rows],
         share=table.share[rows],
         slowest=table.slowest[rows],
+        stand=None if table.stand is None else table.stand[rows],
         first=offsets(np.bincount(job, minlength=table.jobs)),
         used=(np.repeat(np.arange(len(rows)), count), resource[entry], amount[entry]),
     )

@@ -108,6 +108,9 @@ class Configurations:
     extremes
         Least and most goodputs of each job (:data:`optsched.instance.objectives.Base`), shape ``(jobs,)``, where
         they are known from the table's own making.
+    stand, hosts
+        Set of servers that may host each row, ``(n,)``, -1 for all, and the sets, ``(sets, servers)`` in the order of
+        the file; None: all servers may host all rows.
     """
 
     job: IntArray
@@ -124,6 +127,15 @@ class Configurations:
     reasons: dict[int, str]
     able: NDArray[np.bool_] | None = None
     extremes: dict[Base, FloatArray] = field(default_factory=dict)
+    stand: IntArray | None = None
+    hosts: NDArray[np.bool_] | None = None
+
+    def may_host(self, row: int, server: IntArray) -> NDArray[np.bool_]:
+        """Tell which servers, by their numbers in the file, may host pieces of a row; shape of ``server``."""
+        if self.stand is None or self.hosts is None or self.stand[row] < 0:
+            return np.ones(len(server), dtype=bool)
+        found: NDArray[np.bool_] = self.hosts[self.stand[row]][server]
+        return found
 
     def __len__(self) -> int:
         return len(self.job)

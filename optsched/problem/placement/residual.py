@@ -31,8 +31,10 @@ def residual_room(problem: Problem, inventory: ServerInventory, plan: Plan) -> R
                     across[number - len(free)] -= amount * plan.gbps[j]
     free = np.maximum(np.round(free, 9), 0.0)
     alike: dict[tuple[object, ...], list[int]] = {}
+    hosts = problem.configurations.hosts
     for s, server in enumerate(inventory.servers):
-        alike.setdefault((server.site, server.rack, server.gpu_type, *free[s]), []).append(s)
+        sets = b"" if hosts is None else hosts[:, inventory.listed[s]].tobytes()
+        alike.setdefault((server.site, server.rack, server.gpu_type, sets, *free[s]), []).append(s)
     first = [members[0] for members in alike.values()]
     classes = tuple(
         ServerClass(

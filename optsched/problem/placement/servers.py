@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from optsched._util.arrays import FloatArray, IntArray, even_split
 from optsched.instance.topology import Crossing, Room, ServerClass
+from optsched.problem.configurations import server_numbers
 from optsched.problem.problem import Places, Problem
 
 __all__ = ["Piece", "ServerInventory", "pieces_of"]
@@ -59,6 +60,8 @@ class ServerInventory:
         Numbers that tell servers apart, shape ``(servers,)`` each; gpu_type -1 for none.
     capacity
         GPUs, CPU cores and memory, shape ``(servers, 3)``.
+    listed
+        Number of each server in the order of the file, shape ``(servers,)``.
     """
 
     servers: tuple[ServerClass, ...]
@@ -68,6 +71,7 @@ class ServerInventory:
     rack: IntArray
     gpu_type: IntArray
     capacity: FloatArray
+    listed: IntArray
 
     @staticmethod
     def of(problem: Problem) -> ServerInventory:
@@ -86,6 +90,7 @@ class ServerInventory:
             np.array([racks[s.site, s.rack] for s in servers]),
             np.array([-1 if s.gpu_type is None else types[s.gpu_type] for s in servers]),
             np.array([(s.gpus, s.cpu_cores, s.memory_gb) for s in servers], dtype=np.float64),
+            server_numbers(instance, [s.names[0] for s in servers]),
         )
 
     def hosts(self, problem: Problem, row: int, piece: Piece) -> NDArray[np.bool_]:
@@ -94,6 +99,7 @@ class ServerInventory:
         cluster = problem.instance.cluster
         site = [s.id for s in cluster.sites].index(pool.site)
         mine: NDArray[np.bool_] = (self.site == site) & (self.capacity >= piece.takes - _EPS).all(axis=1)
+        mine &= problem.configurations.may_host(row, self.listed)
         if piece.gpus:
             mine &= self.gpu_type == [g.id for g in cluster.gpu_types].index(pool.gpu_type)
         return mine

@@ -47,6 +47,7 @@ def subproblem(problem: Problem, jobs: IntArray, capacity: FloatArray, moves: in
         kept=table.kept[rows],
         share=table.share[rows],
         slowest=table.slowest[rows],
+        stand=None if table.stand is None else table.stand[rows],
         first=offsets(np.diff(table.first)[jobs]),
         reference=table.reference[jobs],
         used=(of_row[row[mine]], resource[mine], amount[mine]),

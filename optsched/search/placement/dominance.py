@@ -48,12 +48,21 @@ def non_dominated(problem: Problem) -> NDArray[np.bool_]:
             continue
         own = np.arange(table.first[job], table.first[job + 1])
         own = own[(columns.servers[own] == 0) & ~table.kept[own]]
-        for rows in np.split(own, np.flatnonzero(np.diff(columns.pool[own])) + 1):
+        place = (
+            columns.pool[own] if table.stand is None else columns.pool[own] * (len(own) + 1) + _ranks(table.stand[own])
+        )
+        own = own[np.argsort(place, kind="stable")]
+        for rows in np.split(own, np.flatnonzero(np.diff(np.sort(place))) + 1):
             shape = np.concatenate([columns.gpus[rows], columns.nodes[rows]]).tobytes()
             if shape not in known:
                 known[shape] = _inside(columns.gpus[rows], columns.nodes[rows])
             keep[rows[_dominated(known[shape], below[rows], above[rows])]] = False
     return keep
+
+
+def _ranks(stand: IntArray) -> IntArray:
+    """Return small numbers that tell sets of servers apart, shape of ``stand``."""
+    return np.asarray(np.unique(stand, return_inverse=True)[1].ravel(), dtype=np.int64)
 
 
 class Pairs(NamedTuple):
