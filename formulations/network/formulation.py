@@ -4,7 +4,7 @@ Sets
     J        jobs
     O_j      options of job j: a row of its configurations in a domain h; all its pieces stand within the domain
     D        domains: sets of servers that links part from others (a rack, what lies below a switch, a site)
-    P_j      kinds of pieces of job j: so many workers on one server, or one parameter server
+    P_j      kinds of pieces of job j: a number of workers on one server, or one parameter server
     K        classes of equal servers in one place; |k| servers each
     E        links with a limit; ``below(e)``: classes on one side of it
     R        resources of pools and sites, as in the formulation 'configuration'

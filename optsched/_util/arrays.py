@@ -46,7 +46,7 @@ def by_group(group: IntArray, groups: int) -> tuple[IntArray, IntArray]:
 
 
 def foremost(group: IntArray, worth: FloatArray, most: int) -> IntArray:
-    """Return the members of the greatest worth of each group, at most so many: group by group, the best first."""
+    """Return the members of the greatest value of each group, at most ``most``: group by group, the best first."""
     order = np.lexsort((-worth, group))
     return order[members(np.bincount(group))[1] < most]
 

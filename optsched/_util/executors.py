@@ -1,7 +1,7 @@
 """Work on other processes and machines, behind one interface: ``concurrent.futures.Executor``.
 
 None works in this process. A pool of processes, ``distributed.Client.get_executor()`` of dask, and
-:class:`RayExecutor` are executors; whoever has another one gives that.
+:class:`RayExecutor` are executors; any other executor can be passed.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Blocks:
 
 _kept: dict[str, dict[int, Any]] = {}
 _MOST = 2
-"""Sets of blocks that a worker keeps: of the run that is on, and of another beside it."""
+"""Sets of blocks that a worker keeps: of the current run, and of another one."""
 
 
 def _on_block(

@@ -47,7 +47,7 @@ def _content(stream: BinaryIO) -> bytes:
 
 
 def write_bytes(path: Path | str, content: bytes) -> None:
-    """Write a file whole or not at all: to a temporary file beside it, then rename.
+    """Write a file whole or not at all: to a temporary file in the same folder, then rename.
 
     ``-`` is standard output. A link is followed; what is no ordinary file (a pipe, a device) is written to as it is.
 

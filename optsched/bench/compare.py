@@ -1,4 +1,4 @@
-"""Two tables of runs beside each other: ratios of time, wins and losses, and what got worse."""
+"""Two tables of runs compared: ratios of time, wins and losses, and what got worse."""
 
 from __future__ import annotations
 

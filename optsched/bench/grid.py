@@ -97,7 +97,7 @@ def run(
     workers
         Processes at a time; more than idle cores make times longer.
     executor
-        In place of processes of this machine; instance files must be there for its workers under the same names.
+        Instead of processes of this machine; instance files must be there for its workers under the same names.
     report
         Called after each run with how many are done, of how many, and the last one.
 
@@ -160,7 +160,7 @@ def _rows(wanted: Sequence[Task], workers: int, executor: Executor | None) -> It
 def _through(
     pool: Executor, waiting: deque[Task], workers: int, suspects: list[Task] | None = None
 ) -> Iterator[tuple[Task, Row | str]]:
-    """Keep so many workers busy; if a process dies, return at once what was in work then as ``suspects``."""
+    """Keep the workers busy; if a process dies, return at once what was in work then as ``suspects``."""
     running: dict[Future[Row], Task] = {}
     while waiting or running:
         while waiting and len(running) < workers:
@@ -184,7 +184,7 @@ def _through(
 
 @contextmanager
 def _pool(workers: int) -> Iterator[Executor]:
-    """Give a pool whose processes are ended when it is left early: nobody waits for runs that do not count."""
+    """Give a pool whose processes are ended when it is left early, without waiting for runs that do not count."""
     others = set(active_children())
     pool = local_pool(workers)
     try:

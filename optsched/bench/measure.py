@@ -47,7 +47,7 @@ from optsched.solvers.watchdog import THREAD
 __all__ = ["measure", "skeleton"]
 
 _PATIENCE = 60.0
-"""Seconds that a search which was given up may take to end, before the next run begins beside it."""
+"""Seconds that a search which was given up may take to end, before the next run begins."""
 
 
 @lru_cache(maxsize=2)

@@ -1,4 +1,4 @@
-"""Pictures of a table of runs: profiles, gaps over time, times of each instance, and two tables beside each other."""
+"""Pictures of a table of runs: profiles, gaps over time, times of each instance, and two tables compared."""
 
 from __future__ import annotations
 

@@ -202,7 +202,7 @@ def profile(runs: Sequence[Judged], shift: float = 0.0) -> dict[Method, tuple[Fl
     """Return performance profiles (Dolan and Moré, Math. Prog. 91 (2002), sec. 2).
 
     For each method, the factors tau and the part of its cases that it proves within tau times the time of the fastest
-    method there; the limit for large tau is the part that it proves at all. Cases that nobody proves count for all who
+    method there; the limit for large tau is the part that it proves at all. Cases that none proves count for all who
     tried; those that a method does not take do not count for it. ``shift`` seconds are added to all times.
     """
     fastest: dict[Case, float] = {}

@@ -22,7 +22,7 @@ from optsched.solvers import BACKENDS, MOST_SEED, MOST_THREADS, form_of
 __all__ = ["ALL", "Method", "Spec", "Task", "load_spec", "methods", "tasks", "unsupported"]
 
 ALL = "all"
-"""In place of names: every formulation and heuristic, every backend, or every encoding that a formulation has."""
+"""Instead of names: every formulation and heuristic, every backend, or every encoding that a formulation has."""
 _LOWERED = ("linear", "pyomo")
 """Forms of model that take piecewise-linear functions as rows, so that their encoding makes a difference."""
 _NonNegative = Annotated[float, msgspec.Meta(ge=0)]
@@ -38,7 +38,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     without
         Sets of valid inequalities and symmetry breaking to leave out; each is a method of its own.
     objectives
-        In place of the instances' own.
+        Instead of the instances' own.
     seeds, time_limit, gap, threads, memory_gb
         As for :func:`optsched.solve`.
     """
@@ -109,7 +109,7 @@ def load_spec(path: Path) -> Spec:
 
 
 def methods(spec: Spec) -> list[Method]:
-    """Return the methods of a grid, each once; raise InputError for a name that nobody knows."""
+    """Return the methods of a grid, each once; raise InputError for an unknown name."""
     known = formulations()
     excluded = [current_names(names) for names in spec.without]
     wanted = [*known, *HEURISTICS] if ALL in spec.formulations else list(spec.formulations)

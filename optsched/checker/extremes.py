@@ -35,7 +35,7 @@ class Facts(Protocol):
         """Return the servers of a pool."""
 
     def fewest_nodes(self, job: Job, site: str, gpu_type: str, gpus: int) -> int:
-        """Return the fewest servers that hold so many GPUs."""
+        """Return the fewest servers that hold a number of GPUs."""
 
     def listed_goodputs(self, job: Job) -> Iterator[tuple[Configuration, str, float]]:
         """Yield each configuration that a job lists, each site that can host it, and its goodput there."""
@@ -72,7 +72,7 @@ def best_goodputs(truth: Facts, jobs: Sequence[Job]) -> list[dict[Cell, float]]:
 
 
 def _ways(truth: Facts, number: int, job: Job, site: str, gpu: str) -> list[_Way]:
-    """Return the ways to run a job in a pool."""
+    """Return the configurations of a job in a pool."""
     most = truth.gpus(site, gpu)
     limit = truth.instance.curves[job.curves[gpu]].max_local_batch or np.inf
     noise, reference = (job.efficiency.noise_scale, job.efficiency.reference_batch) if job.efficiency else (0.0, 0.0)

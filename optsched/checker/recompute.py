@@ -111,7 +111,7 @@ class Truth:
         return len(self._held_by.get((site, gpu_type), []))
 
     def fewest_nodes(self, job: Job, site: str, gpu_type: str, gpus: int) -> int:
-        """Return the fewest servers that hold so many of a job's GPUs; one more than there are where none do."""
+        """Return the fewest servers that hold a number of a job's GPUs; one more than there are where none do."""
         held = self._held_by.get((site, gpu_type), [])
         if (most := job.max_gpus_per_server) is not None:
             sizes = [b - a for a, b in zip([0, *held], held, strict=False)]
@@ -244,7 +244,7 @@ class Truth:
         return 1.0
 
     def _kind(self, job: Job) -> tuple[Hashable, ...]:
-        """Return what decides the goodputs of a job's ways, and which of them is its reference."""
+        """Return what decides the goodputs of a job's configurations, and which of them is its reference."""
         if (known := self._kinds.get(job.id)) is not None:
             return known
         kind: tuple[Hashable, ...] = (
@@ -340,7 +340,7 @@ class Truth:
         return found
 
     def by_curve(self, job: Job, site: str, gpu_type: str, gpus: int) -> Iterator[Allocation]:
-        """Yield every way to run a job of curves on so many GPUs of a pool, on the fewest nodes, without its rates."""
+        """Yield the configurations of a job of curves on some GPUs of a pool, on the fewest nodes, without rates."""
         nodes = self.fewest_nodes(job, site, gpu_type, gpus)
         if gpu_type not in job.curves or nodes > self.servers(site, gpu_type):
             return

@@ -98,7 +98,7 @@ def answer(arguments: Sequence[str]) -> int:
         _APP(words, prog_name="optsched")
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
-        if isinstance(end.__context__, BrokenPipeError):  # whoever read the output has enough: no negative answer
+        if isinstance(end.__context__, BrokenPipeError):  # the reader of the output has closed it: no negative answer
             code = 128 + signal.SIGPIPE
         elif end.__context__ is not None and isinstance(end.__context__.__cause__, KeyboardInterrupt):
             say("interrupted before there was an answer", error=True)
@@ -154,7 +154,7 @@ def _leave(code: int) -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # whoever read the output has enough of it
+        if isinstance(error, BrokenPipeError):  # the reader of the output has closed it
             code = code or 128 + signal.SIGPIPE
         elif code != _CANNOT_WRITE:
             code = _unwritable(error)

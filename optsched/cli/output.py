@@ -50,7 +50,7 @@ def stream_for_people() -> TextIO:
 def say(line: str, *, error: bool = False) -> None:
     """Print one line for people; what it holds of ids is shown, and never sent to the terminal as a control code."""
     if error:
-        with contextlib.suppress(OSError):  # nobody can be told
+        with contextlib.suppress(OSError):  # there is no way left to report it
             print(visible(line), file=sys.stderr, flush=True)
     else:
         print(visible(line), file=stream_for_people())

@@ -1,4 +1,4 @@
-"""Progress on a terminal: quiet for two seconds, and where nobody watches."""
+"""Progress on a terminal: quiet for the first two seconds, and without a terminal."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Live:
 
 @contextmanager
 def _shown(*, quiet: bool) -> Iterator[_Live | None]:
-    """Show a line on standard error, once it is worth it; yields None where nobody watches."""
+    """Show a line on standard error, after two seconds; yield None without a terminal."""
     console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield None

@@ -1,4 +1,4 @@
-"""Plans of changed instances beside the plan as it is: what each change brings, and how sure that is."""
+"""Plans of changed instances compared with the plan as it is: what each change brings, and how sure that is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explanations: why a job waits and what would change it, what is in conflict, what more would be worth, and audits."""
+"""Explanations: why a job waits, what would change it, conflicts, marginal values of resources, and audits."""
 
 from optsched.explain.conflict import conflict
 from optsched.explain.constraints import constraints_of, without

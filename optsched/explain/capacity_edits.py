@@ -28,7 +28,7 @@ def says(instance: Instance, site: str, field: str) -> bool:
 def more_gpus(instance: Instance, site: str, gpu_type: str, count: int) -> Instance:
     """Return the instance with a number of additional servers of one GPU, without cores or memory where these bind.
 
-    Being the smallest, they leave all ways to run on the servers that there are as they were.
+    Being the smallest, they leave all configurations on the present servers as they were.
     """
     rate = max((g.network_gbps or 0.0 for g in instance.cluster.servers if g.site == site), default=0.0)
     new = ServerGroup(

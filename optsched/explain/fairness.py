@@ -116,7 +116,7 @@ def _pareto(instance: Instance, allocations: Sequence[Allocation], progress: dic
 
 
 def _shares(instance: Instance, progress: dict[str, float]) -> Iterator[Share]:
-    """Yield who has less than its share is worth."""
+    """Yield the jobs that have less than the value of their share."""
     of_job, of_tenant = entitlements(instance)
     for name, entitled in of_job.items():
         if progress[name] < entitled * (1 - _SLACK):

@@ -49,7 +49,7 @@ def floored(instance: Instance, goodput: Mapping[str, float]) -> Instance:
 def _floored(job: Job, goodput: float, instance: Instance) -> Job:
     """Return a job whose work and deadline say both its own deadline and the floor.
 
-    A way without a restart needs a goodput of ``a = max(g, R / D)``, one with a restart of L seconds
+    A configuration without a restart needs a goodput of ``a = max(g, R / D)``, one with a restart of L seconds
     ``b = max(g / (1 - L / T), R / (D - L))`` (T: the round; R: the work; D: the time until the deadline). Work R' in
     time D' says the same of both where ``R' = a D'`` and ``R' = b (D' - L)``, so ``D' = b L / (b - a)``.
     """

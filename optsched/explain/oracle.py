@@ -1,4 +1,4 @@
-"""Questions to the solver: how much is an instance worth, and has it a plan at all?"""
+"""Oracle: ask the solver for the best value of an instance, or whether it has a plan at all."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Lever:
     kind
         Of the reason that it stands for (see :class:`~optsched.explain.records.Reason`).
     top
-        Most steps that are worth a try.
+        Most steps to try.
     change
         Edits any instance that has the lever, by an amount.
     text

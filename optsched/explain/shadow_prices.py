@@ -1,4 +1,4 @@
-"""What one more unit of every resource would be worth."""
+"""Marginal values: what one more unit of each resource adds to the objective."""
 
 from __future__ import annotations
 

@@ -270,7 +270,7 @@ class _One:
         yield Reason(kind="free", text=f"{said}, but {why}")
 
     def _scarce(self, tight: Instance) -> Iterator[Reason]:
-        """Yield what must be there for the job to run without a loss for anybody."""
+        """Yield what must be there for the job to run without any job losing."""
         asker, decides = self.case.asker, self.case.instance.decides
         if decides == "network" and asker.possible(replace(tight, decides="placement")) == "yes":
             kinds = {"link", "network"}

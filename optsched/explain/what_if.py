@@ -77,7 +77,7 @@ def _more(instance: Instance, site: str, gpu_type: str, count: int, change: str)
 
 
 def _fewer(instance: Instance, site: str, gpu_type: str, count: int, change: str) -> Instance:
-    """Return the instance without so many GPUs: whole servers from the last, and a part of one."""
+    """Return the instance with fewer GPUs: remove whole servers from the last on, and part of one."""
     kept = []
     left = count
     for group in reversed(instance.cluster.servers):

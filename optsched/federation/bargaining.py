@@ -62,7 +62,7 @@ def kalai_smorodinsky(game: Game) -> tuple[Fraction, ...]:
     Raises
     ------
     UndefinedError
-        Where the members have more alone, or there is a surplus that nobody could ask for.
+        Where the members have more alone, or there is a surplus that no member can claim.
     """
     alone, surplus = _alone(game), _surplus(game)
     most = [max(game.low[-1] - game.low[game.everyone ^ 1 << i], alone[i]) for i in range(len(game))]

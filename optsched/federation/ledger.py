@@ -9,7 +9,7 @@ from fractions import Fraction
 __all__ = ["FUND", "Entry", "Usage", "balances", "ledger_of"]
 
 FUND = "(fund)"
-"""Who pays a deficit of the payments and keeps what they leave over: nobody of the members."""
+"""Who pays a deficit of the payments and keeps a surplus: none of the members."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Pool:
         return int(self.sizes.sum())
 
     def packed_nodes(self, gpus: IntArray, most: IntArray | int | None = None) -> IntArray:
-        """Return the fewest servers that hold so many GPUs in the empty pool; shape of ``gpus``.
+        """Return the fewest servers that hold a number of GPUs in the empty pool; shape of ``gpus``.
 
         One more than there are, where none do. ``most``: on each server, of each count or of all.
         """
@@ -49,7 +49,7 @@ class Pool:
         return nodes
 
     def even_nodes(self, gpus: int, most: int | None = None) -> IntArray:
-        """Return the numbers of servers that hold so many GPUs evenly in the empty pool, ``most`` on each.
+        """Return the numbers of servers that hold a number of GPUs evenly in the empty pool, ``most`` on each.
 
         Evenly: as many on each, but for one more on some.
         """
@@ -63,7 +63,7 @@ class Pool:
         return even
 
     def fits(self, gpus: IntArray, nodes: IntArray, most: IntArray, *, evenly: bool) -> NDArray[np.bool_]:
-        """Tell whether so many GPUs stand on so many servers of the empty pool, ``most`` on each; shape of ``gpus``."""
+        """Tell whether GPUs fit on ``nodes`` servers of the empty pool, ``most`` on each; shape of ``gpus``."""
         fits: NDArray[np.bool_] = (self.packed_nodes(gpus, most) <= nodes) & (nodes <= len(self.sizes))
         if evenly:
             each = zip(gpus.tolist(), nodes.tolist(), most.tolist(), strict=True)

@@ -224,7 +224,7 @@ class Job(_Record, frozen=True):
     curves
         Name of the curve for each GPU type that the job may use.
     configurations
-        In place of curves: all its configurations, listed with their throughputs.
+        Instead of curves: all its configurations, listed with their throughputs.
     sites
         Sites that it may use; None: all.
     min_gpus, max_gpus, gpu_multiple
@@ -237,7 +237,7 @@ class Job(_Record, frozen=True):
     scaling
         By all-reduce, or by parameter servers (then ``parameter_servers`` says how many).
     cpu_cores_per_gpu, memory_gb_per_gpu
-        What each worker needs of its server beside the GPU.
+        What each worker needs of its server besides the GPU.
     remaining_examples
         Work left, in reference-batch examples: goodput eats it up.
     arrival_s, deadline_s
@@ -345,7 +345,7 @@ class ObjectiveSpec(_Record, frozen=True):
 
 
 class Limit(_Record, frozen=True):
-    """What a plan must keep beside its objective: the value of another objective, in that one's unit.
+    """A constraint on a plan: the value of another objective, in that one's unit.
 
     at_least, at_most
         At least one of the two.

@@ -45,7 +45,7 @@ class Result(Record, frozen=True, kw_only=True):
     goals
         Where there are several objectives, each of them; the first is ``objective``.
     limits
-        Limits that were asked for beside those of the instance.
+        Limits that were asked for in addition to those of the instance.
     prices
         What one more unit of each resource is worth, by its name, where prices were found: by how much the objective
         would get better, at the margin. The ``prices`` to begin the next round from.

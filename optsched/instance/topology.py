@@ -155,7 +155,7 @@ class Parted:
         return Parted(links, surely, most, int(np.count_nonzero(~linked)), bool(below[:, domain].any(axis=0).all()))
 
     def least(self, pieces: IntArray) -> IntArray:
-        """Return how many of the links a ring of so many pieces, on servers of their own, crosses at the least.
+        """Return how many of the links a ring of a number of pieces, on servers of their own, crosses at least.
 
         It crosses the link of each part where it stands that has one, and needs so many parts as have servers for it.
         It crosses two links in any case, or one where servers hang on the domain itself.

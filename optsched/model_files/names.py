@@ -16,7 +16,7 @@ class Alphabet:
     forbidden
         Pattern of characters that become ``_``.
     instead
-        What stands in place of some others.
+        What replaces some others.
     longest
         Most characters of a name.
     """

@@ -103,7 +103,7 @@ def at_least(problem: Problem, worth: FloatArray, party: np.ndarray, floor: floa
         Of all, or of each party, shape ``(parties,)``.
     """
     parties = int(party.max(initial=-1)) + 1
-    if parties == 0:  # the least value of nobody is 0
+    if parties == 0:  # the least value of no job is 0
         nothing = np.zeros(len(problem.configurations))
         return problem if np.max(floor) <= 0 else with_row(problem, name, nothing, -float(np.max(floor)))
     floors = np.broadcast_to(np.asarray(floor, dtype=np.float64), parties)

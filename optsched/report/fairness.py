@@ -1,4 +1,4 @@
-"""Fairness of a plan: what each job has beside its own share of the cluster, and what tenants hold."""
+"""Fairness of a plan: what each job has compared with its own share of the cluster, and what tenants hold."""
 
 from __future__ import annotations
 

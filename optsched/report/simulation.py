@@ -1,4 +1,4 @@
-"""The articles of simulations: policies beside each other, and completion times from the table of jobs."""
+"""The articles of simulations: policies compared, and completion times from the table of jobs."""
 
 from __future__ import annotations
 

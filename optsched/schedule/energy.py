@@ -5,7 +5,7 @@ the overlap rises to a plateau and falls again as the start moves (energetic rea
 1991; Baptiste, Le Pape and Nuijten, Annals of Operations Research 92, 1999, sec. 3). Over the choice of rows this is
 linear, and its relaxation bounds every schedule. Ends are split into intervals, each with the cost at its begin: the
 interval-indexed relaxation of Hall, Schulz, Shmoys and Wein, "Scheduling to minimize average completion time",
-Math. of OR 22 (1997), sec. 4, with energies in place of machine loads.
+Math. of OR 22 (1997), sec. 4, with energies instead of machine loads.
 """
 
 from __future__ import annotations

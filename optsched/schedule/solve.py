@@ -125,7 +125,7 @@ def plan(
     horizon
         How far to look, reservations and further resources; None: the default of :class:`Horizon`.
     objective
-        In place of the horizon's own: a key of :data:`~optsched.schedule.objectives.GOALS`.
+        Instead of the horizon's own: a key of :data:`~optsched.schedule.objectives.GOALS`.
     formulation
         ``intervals`` (CP-SAT), ``time-indexed`` (HiGHS), any other that is installed, or ``lists`` for list
         scheduling with the energy bound alone; ``auto`` takes ``intervals``.

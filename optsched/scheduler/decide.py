@@ -27,7 +27,7 @@ from optsched.solvers.subprocess.client import inline
 __all__ = ["Answer", "decided"]
 
 INLINE = 5000
-"""Columns of the most that HiGHS solves in this process: a kernel of so many takes milliseconds."""
+"""Columns of the most that HiGHS solves in this process: a kernel of that size takes milliseconds."""
 TIE = 1e-6
 """Part of a job's value that counts as no difference: what is held is kept for it."""
 MOST_RETURNED = 2000

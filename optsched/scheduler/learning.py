@@ -92,7 +92,7 @@ class Learned:
     Parameters
     ----------
     grow
-        Jobs whose throughput is learnt are offered at most so many times the GPUs that their application has run on;
+        Jobs whose throughput is learnt are offered at most this multiple of the GPUs that their application has run on;
         None: any number.
     """
 

@@ -55,7 +55,7 @@ class Scheduler:
     hysteresis
         Part of a job's value that changing what it holds must gain at least; 0: only ties keep what is held.
     grow
-        Jobs whose throughput is learnt are offered at most so many times the GPUs that their application has run on;
+        Jobs whose throughput is learnt are offered at most this multiple of the GPUs that their application has run on;
         None: any number.
     gap, time_limit_s
         As of :func:`optsched.solve`, for each step.
@@ -167,7 +167,7 @@ class Scheduler:
         draining
             Servers that shall take nothing new; None: as before.
         time_limit_s
-            In place of the scheduler's own.
+            Instead of the scheduler's own.
 
         Raises
         ------

@@ -139,7 +139,7 @@ def reported(
         known = jobs[name]
         if fate == "refused":
             jobs[name] = msgspec.structs.replace(known, holds=flight.before)
-        elif fate == "pending":  # GPUs that it still has, or is about to have, are nobody else's
+        elif fate == "pending":  # GPUs that it still has, or is about to have, are not free for others
             jobs[name] = msgspec.structs.replace(known, holds=flight.after or flight.before)
         else:
             again = known.ran and flight.after is not None

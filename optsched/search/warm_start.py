@@ -31,7 +31,7 @@ GROWTH = 4
 SAFE = 0.7
 """Part of the time left that the next subset, or the whole instance, may take by extrapolation."""
 SMALL = 1000
-"""Instances of at most so many jobs are planned as a whole."""
+"""Most jobs of an instance that is planned as a whole."""
 FIRST_PLACED, SMALL_PLACED = 30, 100
 """The same where placement is decided, which takes longer."""
 

@@ -99,7 +99,7 @@ class Service:
         Raises
         ------
         RequestError
-            Always in place of any other exception.
+            Raised instead of any other exception.
         """
         run = self._methods.get(method)
         if run is None:

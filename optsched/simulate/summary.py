@@ -1,4 +1,4 @@
-"""Sweeps as tables: policies beside the first one, paired by workload and seed."""
+"""Sweeps as tables: policies compared with the first one, paired by workload and seed."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Application(_Record, frozen=True):
     """What jobs of one kind have in common: how fast they progress in each configuration.
 
     rates
-        Configurations listed with their progress; or, in place of them:
+        Configurations listed with their progress; or, instead of them:
     curves
         Name of the throughput curve for each GPU type.
     base_batch, max_batch
@@ -86,7 +86,7 @@ class TraceJob(_Record, frozen=True):
         Seconds between checkpoints. Planned stops save first, so that only failures lose what was done since
         the last one; 0: nothing is ever lost; None: it never saves, and any stop loses all its work.
     restart_s
-        In place of the application's.
+        Instead of the application's.
     deadline_s
         On the clock of arrivals.
     """

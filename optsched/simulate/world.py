@@ -31,7 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     server_mtbf_s, gpu_mtbf_s, repair_s
         Mean time between failures of a server and of a single GPU (exponential), None: never; and the time of repair.
     restart_s
-        In place of what the workload says, for all jobs.
+        Instead of what the workload says, for all jobs.
     overhead_s
         Seconds that a job keeps its GPUs after its end.
     shuffle

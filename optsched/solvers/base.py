@@ -137,7 +137,7 @@ class RunContext:
     interrupted: bool = False
 
     def progress(self, stage: str, value: float | None, bound: float | None) -> None:
-        """Report progress, if anybody listens; value and bound are in the model's units."""
+        """Report progress to the listener, if there is one; value and bound are in the model's units."""
         if self.report is not None:
             worth, most = (None if x is None or abs(x) > 1e29 else x * self.scale for x in (value, bound))
             self.report(Progress(stage, worth, most, time.monotonic() - self.started))

@@ -49,7 +49,7 @@ def solve(
     """Maximize a linear model in a process of its own.
 
     A point that breaks the model is not handed on, nor is anything else that came with it. The bound of
-    a model without integers is proven by its duals, whoever found them.
+    a model without integers is proven by its duals, whatever solver found them.
 
     Parameters
     ----------

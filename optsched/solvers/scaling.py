@@ -1,4 +1,4 @@
-"""Scaling of linear models by powers of two, so that a solver's absolute tolerances are small beside what counts.
+"""Scaling of linear models by powers of two, so that a solver's absolute tolerances are small relative to what counts.
 
 HiGHS decides by absolute tolerances of about 1e-6. Where the objective, a column or a row is far smaller or larger
 than 1, these hide differences that count. Powers of two change no digit of a number.

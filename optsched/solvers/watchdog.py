@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Abandoned(BaseException):
-    """Raised in a search that nobody waits for any more, so that it ends at its next step."""
+    """Raised in a search that was abandoned, so that it ends at its next step."""
 
 
 _searching: set[threading.Thread] = set()

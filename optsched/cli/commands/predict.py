@@ -205,7 +205,7 @@ def _print_fits(file: CurveFile) -> None:
     """Print how well each curve fits its rows, and rows that it has not seen."""
     from optsched.cli.terminal import console, table
 
-    page = table("curve", "family", "rows", "most GPUs", "error %", "unseen %", left=2)
+    page = table("curve", "family", "rows", "most GPUs", "MAPE %", "CV MAPE %", left=2)
     for f in file.curves:
         family = type(f.curve).__struct_config__.tag
         unseen = "" if f.unseen_error is None else f"{f.unseen_error:.1f}"
@@ -213,7 +213,9 @@ def _print_fits(file: CurveFile) -> None:
     terminal = console()
     terminal.print(page)
     terminal.print("families: chosen by the error on rows held out in turn, where none was named (see the file)")
-    terminal.print("error: mean absolute percentage error of the throughput; unseen: on rows held out in turn")
+    terminal.print(
+        "MAPE: mean absolute percentage error of the throughput; CV MAPE: cross-validated, on rows held out in turn"
+    )
 
 
 def predict(

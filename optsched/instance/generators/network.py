@@ -72,7 +72,7 @@ def on_network(
 
 
 def _sizes(group: ServerGroup, server_gpus: int | None) -> list[int]:
-    """Return the GPUs of each of the group's servers, when they have so many each."""
+    """Return the GPUs of each of the group's servers, if each has that number."""
     if server_gpus is None or group.gpus == 0:
         return [group.gpus] * group.count
     whole, rest = divmod(group.gpus * group.count, server_gpus)

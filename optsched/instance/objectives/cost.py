@@ -1,4 +1,4 @@
-"""Hourly price of what is held; to be minimized beside an objective or a limit that makes jobs run."""
+"""Hourly price of what is held; to be minimized together with an objective or a limit that makes jobs run."""
 
 from __future__ import annotations
 

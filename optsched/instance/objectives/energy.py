@@ -1,4 +1,4 @@
-"""Power of the GPUs that are held; to be minimized beside an objective or a limit that makes jobs run."""
+"""Power of the GPUs that are held; to be minimized together with an objective or a limit that makes jobs run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finish-time fairness: nobody's run takes much longer than on an N-th of the cluster of one's own."""
+"""Finish-time fairness: no job takes much longer than on an N-th of the cluster of one's own."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def make(parameters: Parameters) -> Objective:
-    """Return the objective: Gavel's max-min (OSDI'20, sec. 4.1), over whole rounds in place of time fractions.
+    """Return the objective: Gavel's max-min (OSDI'20, sec. 4.1), over whole rounds instead of time fractions.
 
     Gavel fills up bottlenecks one by one by water filling (sec. 4.2); over whole configurations that is the
     lexicographic order (Ogryczak, Pióro and Tomaszewski, J. Telecomm. Inf. Tech. 3 (2005), sec. 3).

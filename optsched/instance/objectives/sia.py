@@ -27,7 +27,7 @@ def value(rates: Rates, p: float, penalty: float) -> FloatArray:
 
     G is the goodput by the job's least, times its fewest GPUs, times the restart factor (T - N S) / (T + S) in
     all ways but what it holds now: T is its age, N its restarts so far and S what a restart takes. That factor
-    stands in place of what the restart loses of this round.
+    replaces what the restart loses of this round.
     """
     goodput = rates.goodput / np.where(rates.share > 0, rates.share, 1.0)
     fewest = rates.of_job(lambda job: min(map(_GPUS, job.configurations), default=job.min_gpus))

@@ -246,7 +246,7 @@ Say = Callable[[str], None]
 def run(
     companion: Companion, every_s: float | None, say: Say, *, dry_run: bool = False, rounds: int | None = None
 ) -> None:
-    """Run rounds: one, or one every so many seconds until an interrupt. A Slurm that is away is waited for.
+    """Run rounds: one, or one per interval until an interrupt. A Slurm that is away is waited for.
 
     Raises
     ------

@@ -83,7 +83,7 @@ class Convergence:
         return examples_needed(self.runs, tried, self.sign * target, self.prior)
 
     def forecast(self, started: Run, examples: ArrayLike) -> Forecast:
-        """Return the metric after so many examples of a started run, with its 80 % band."""
+        """Return the metric after a number of examples of a started run, with its 80 % band."""
         at = self._odometer(started).progress(np.atleast_1d(np.asarray(examples, dtype=np.float64)))
         got = forecast(started, at, self.runs, self.history)
         low, high = (got.low, got.high) if self.sign > 0 else (-got.high, -got.low)

@@ -21,7 +21,7 @@ PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=10**9)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**9)]
 
 Z80 = 1.2815515655446004
-"""Standard normal quantile of 0.9: plus and minus so many standard deviations hold 80 %."""
+"""Standard normal quantile of 0.9: that many standard deviations to both sides hold 80 %."""
 
 
 class CurveBase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="family"):

@@ -210,7 +210,7 @@ def _measured_at(group: _Group, cost: float) -> Measured:
 
 
 def _at_cost(group: _Group, cost: float) -> _Group:
-    """Return a group with the rates of its networks, if each Gbit costs the hosts so many seconds."""
+    """Return a group with the rates of its networks, if each Gbit costs the hosts a number of seconds."""
     gbps, rdma = group.points.gbps, group.rdma
     tcp = gbps[~rdma]
     reference = float(tcp.min() if len(tcp) else gbps.min())

@@ -183,7 +183,7 @@ def _count(spots: set[_Spot]) -> int:
 
 
 def _fit(part: Sequence[_Spot], small: set[_Spot], large: set[_Spot], nodes: int, more: int) -> bool:
-    """Tell whether so many pieces, some of them one GPU larger, fit a part of the servers (Hall's condition)."""
+    """Tell whether a number of pieces, some of them one GPU larger, fit a part of the servers (Hall's condition)."""
     here = set(part)
     both = here & (small | large)
     return _count(here & large) >= more and _count(here & small) >= nodes - more and _count(both) >= nodes
@@ -231,5 +231,5 @@ def _larger(spots: set[_Spot], small: set[_Spot], large: set[_Spot], asked: Aske
 
 
 def _merged(parts: Sequence[FloatArray], most: int) -> FloatArray:
-    """Return the increments of the best sum of concave functions, as far as so many steps go."""
+    """Return the increments of the best sum of concave functions within a number of steps."""
     return np.sort(np.concatenate([np.empty(0), *parts]))[::-1][:most]

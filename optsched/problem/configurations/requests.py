@@ -75,7 +75,7 @@ class Requests:
         )
 
     def efficiency(self, owner: IntArray, examples: FloatArray) -> FloatArray:
-        """Return the progress per example of steps of so many examples, shape of ``owner``: the job of each."""
+        """Return the progress per example of steps with a global batch, shape of ``owner``: the job of each."""
         noise, reference = self.noise[owner], self.reference_batch[owner]
         known = np.where(np.isnan(examples), reference, examples)  # without a batch, the reference is meant
         part = np.minimum(1.0, (noise + reference) / (noise + known))

@@ -223,7 +223,7 @@ class Pieces:
 
 
 def _union_jack(wide: IntArray, high: IntArray) -> tuple[IntArray, IntArray]:
-    """Return the corners and cells of the triangles of grids of so many lines, the two of a cell side by side.
+    """Return the corners and cells of the triangles of grids with a number of lines, the two of a cell side by side.
 
     Each cell is cut from the crossing of two even or two odd lines to its opposite. Side 1 has the
     corner on an even line of x and an odd one of y, side 0 the other.

@@ -25,7 +25,7 @@ _NETWORK = 3
 
 @dataclass(frozen=True)
 class PackItem:
-    """So many equal pieces of a job, to stand on servers of their own among some equal ones.
+    """A number of equal pieces of a job, to be placed on servers of their own among some equal ones.
 
     servers
         Numbers of the servers to choose from.

@@ -34,7 +34,7 @@ def rate_breakpoints(
     """
     fine = next(count for least, count in _FINE if error >= least)
     gbps, value = problem.over_rates(rows, fine)
-    if problem.objective.aggregate != "sum":  # what exceeds the least value that all can reach serves nobody
+    if problem.objective.aggregate != "sum":  # values above the least that all can reach gain nothing
         value = _cut(value, max(problem.ceiling, 0.0))
     highest = np.abs(value).max(axis=1, initial=0.0)
     best = np.where(highest > 0, highest, 1.0)

@@ -125,7 +125,7 @@ def partitioned(
 
 
 def _exactly(deadline: float | None, gap: float, parts: int) -> Callable[[Problem], IntArray | None]:
-    """Return what solves a part by HiGHS, in an even share of the time that is left for so many parts."""
+    """Return what solves a part by HiGHS, in an even share of the remaining time."""
 
     def solve(part: Problem) -> IntArray | None:
         limits = Limits(deadline, gap)

@@ -54,7 +54,7 @@ def feasible_at_level(
     deadline: float | None,
     prices: FloatArray | None = None,
 ) -> LevelFeasibility:
-    """Maximize the number of jobs that reach a level, until ``wanted`` do or no plan is proven to have so many.
+    """Maximize the number of jobs that reach a level, until ``wanted`` do or no plan is proven to have that many.
 
     Parameters
     ----------

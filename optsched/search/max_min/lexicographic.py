@@ -46,7 +46,7 @@ class _State:
     below
         How many of them stay below ``values[at]``; all before it is decided.
     limits
-        (rows, number): at least so many of the chosen rows are among these, of shape ``(n,)``.
+        (rows, number): at least ``number`` of the chosen rows are among these, of shape ``(n,)``.
     rows
         A plan that keeps all that.
     prices

@@ -32,7 +32,7 @@ _SERVERS = 12
 _SIZES = (2, 3)
 """Racks, or parts of racks, in a neighbourhood: pairs first, and threes when no pair improves the plan."""
 _LISTED = 2_000
-"""Up to so many sets of racks each is tried once; of more, random ones are."""
+"""Most sets of racks that are all tried once; of more, random ones are tried."""
 _WAITING = 15
 """Waiting jobs in a neighbourhood, at most."""
 _SECONDS = 3.0

@@ -155,7 +155,7 @@ def plans_of(built: Formulated, context: RunContext, known: Plan | None) -> Iter
 
 
 def _least(loss: FloatArray, count: int, known: Plan | None) -> IntArray:
-    """Return about so many rows, those of the least loss and those of a known plan."""
+    """Return about ``count`` rows, those of the least loss and those of a known plan."""
     few = loss <= np.sort(loss)[:count].max(initial=0.0)
     if known is not None:
         few[known.rows[known.rows >= 0]] = True
@@ -163,7 +163,7 @@ def _least(loss: FloatArray, count: int, known: Plan | None) -> IntArray:
 
 
 def kernel_plan(problem: Problem, loss: FloatArray, count: int, known: Plan | None, context: RunContext) -> Plan | None:
-    """Return a plan of about so many rows, those of the least loss and those of a known plan; None where there is none.
+    """Return a plan on about ``count`` rows: those of the least loss, and of a known plan; None without one.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from optsched.problem.value_table import ValueTable, values_of
 __all__ = ["Groups", "grouped"]
 
 _WORTHWHILE = 2
-"""Merge where it halves the jobs: groups are integers in place of binaries, which costs some strength."""
+"""Merge where it halves the jobs: groups are integers instead of binaries, which costs some strength."""
 
 Entries = tuple[IntArray, IntArray, FloatArray]
 

@@ -28,7 +28,7 @@ _SMALL = 100_000
 _MANY = 100_000
 """Rows from which on prices of pools come first, which leave few of them."""
 _AROUND = 120.0
-"""Most seconds for a kernel and neighbourhoods beside it."""
+"""Most seconds for a kernel and the neighbourhoods searched with it."""
 _ROUNDS = 8
 """Most times that a model is solved with values that are known better and better."""
 _WORTHWHILE = 0.1
@@ -46,7 +46,7 @@ def placement_stages(
 
     A least value of jobs is looked for by sums first. Prices bound all plans and say which rows matter; a first plan
     is bettered by kernels of these rows and around itself, and by a model in which equal servers are merged, which is
-    searched for its optimum where rows are few; a model in which each stands for itself has the last word. Whoever
+    searched for its optimum where rows are few; a model in which each stands for itself decides. Whoever
     compares models by choices gets these alone, beside a first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, context=context))

@@ -1,4 +1,4 @@
-"""Pods that arrive are placed one by one, or turned away; nobody leaves."""
+"""Pods that arrive are placed one by one, or rejected; none leaves."""
 
 from __future__ import annotations
 

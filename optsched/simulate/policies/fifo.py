@@ -12,7 +12,7 @@ __all__ = ["fifo"]
 
 
 def fifo(state: State) -> IntArray:
-    """First in, first out: jobs start in the order of their arrival, run to their end, and nobody overtakes.
+    """First in, first out: jobs start in the order of their arrival, run to their end, and none overtakes.
 
     The size that each asks for, on the fastest type that has room.
     """

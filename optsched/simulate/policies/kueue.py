@@ -34,7 +34,7 @@ def kueue(state: State) -> IntArray:
     go first, then by priority, then by arrival. One fits if its queue stays within quota plus borrowing limit, and its
     cohort within the sum of its quotas. Otherwise it may preempt jobs of lower priority in its own queue
     (withinClusterQueue: LowerPriority) and, within its quota, those of queues of the cohort that borrow
-    (reclaimWithinCohort: Any). A head that does not fit blocks nobody behind it in other queues, and in its own
+    (reclaimWithinCohort: Any). A head that does not block jobs of other queues, and in its own
     queue those behind it are tried (BestEffortFIFO) up to 16 a cycle. With rounds there is one cycle a round, else as
     many as admit something.
     """

@@ -60,7 +60,7 @@ def within_reach(state: State, factor: float = 2.0, *, shared: bool = False) -> 
     Parameters
     ----------
     shared
-        By what any job of its application has held, in place of the job alone. Rigid jobs may have what they need.
+        By what any job of its application has held, instead of the job alone. Rigid jobs may have what they need.
     """
     tables = state.tables
     most: dict[int | str, int] = state.memory.setdefault("most", {})

@@ -1,6 +1,6 @@
 """Messages between two processes over a socket: frames of a length and a pickle.
 
-Both ends are this package, on one machine, over a pair of sockets that nobody else can open.
+Both ends are this package, on one machine, over a pair of sockets that no other process can open.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Channel:
         return bool(waiting.poll(None if seconds is None else 1000 * seconds))
 
     def receive(self, seconds: float | None = None) -> Any:
-        """Return the next message; None if it was not there, whole, in so many seconds (None: wait for ever).
+        """Return the next message; None if it has not arrived as a whole in time (None: no limit).
 
         Raises
         ------

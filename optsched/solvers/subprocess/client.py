@@ -63,7 +63,7 @@ def stopped_by(event: threading.Event) -> Iterator[None]:
 
 @contextlib.contextmanager
 def inline(columns: int) -> Iterator[None]:
-    """Let HiGHS solve models of at most so many columns in this thread, where handing them over takes longer.
+    """Let HiGHS solve models up to a number of columns in this thread, where handing them over takes longer.
 
     Nothing can end such a run but HiGHS's own time limit: it is for models of milliseconds.
     """
@@ -184,7 +184,7 @@ def _conversation(
                     return ("cold", number)
                 continue
             if sending != sent:
-                return None  # interrupted in the middle of a message, which nobody could read on
+                return None  # interrupted in the middle of a message, which cannot be resumed
             if not sent:
                 sending = True
                 if not channel.send(message, clock.late):

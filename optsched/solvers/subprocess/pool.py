@@ -52,9 +52,9 @@ class SolverProcess:
 
     def _start(self) -> Channel:
         if self.backend in _WRITE_FILES:
-            # it is made by the process itself, and so by nobody if that never comes to be
+            # it is made by the process itself, and not at all if that never starts
             self.folder = os.path.join(tempfile.gettempdir(), f"optsched-{secrets.token_hex(8)}")  # noqa: PTH118
-        # an anonymous file takes what the process says when it dies: nobody need read it meanwhile
+        # an anonymous file takes what the process says when it dies: it need not be read meanwhile
         self.errors = os.memfd_create("optsched-errors") if sys.platform == "linux" else -1
         ours, theirs = socket.socketpair()
         with theirs:

@@ -143,7 +143,7 @@ def _reply(channel: Channel, folder: str, message: tuple[Any, ...]) -> None:
 
 
 def _leave(folder: str) -> None:
-    """End at once, with all that we started: whoever asked is gone."""
+    """End at once, with all processes that it started: the client is gone."""
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)

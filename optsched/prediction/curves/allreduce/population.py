@@ -33,7 +33,7 @@ GENERIC = (
     (0.0, 0.7),
     (1.2, 0.7),
 )
-# what else a GPU type may differ by that nobody measured, as standard deviations: a generation of GPUs or of
+# what else a GPU type may differ by that was not measured, as standard deviations: a generation of GPUs or of
 # networks is outside the range of those before it, and a table knows too few types to show how far. One factor
 # on all times, one on those between nodes (as little is known of both as of a first pair's), and each by itself
 NEW_SPEED, NEW_NETWORK, NEW_OTHER = 2.0, 2.0, 0.5

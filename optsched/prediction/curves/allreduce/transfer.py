@@ -29,7 +29,7 @@ EXPECTED = (0.08, 0.05, 0.03)
 STRENGTH = (6.0, 6.0, 10.0)
 # degrees of freedom of w: some pairs are like no other
 FREEDOM = 4.0
-# part of the steps of the best known GPU type below which another is as new as one that nobody measured: it may differ
+# part of the steps of the best known GPU type below which another is as new as one without measurements: it may differ
 # by as much, and shows nothing of how far types differ
 FRESH = 0.2
 # part of a correction's variance that pairs of one model, or of one GPU type, have in common
@@ -163,7 +163,7 @@ def _effects_of(said: list[Summary], generic: Prior) -> Population:
 
 
 def _fresh(said: list[Summary]) -> set[str]:
-    """Return the GPU types of which few steps were measured, beside the best known one."""
+    """Return the GPU types of which few steps were measured, besides the best known one."""
     steps: dict[str, int] = {}
     for s in said:
         steps[s.pair[1]] = steps.get(s.pair[1], 0) + int((~s.posterior.alone).sum())
