@@ -212,7 +212,9 @@ def _result(
     found: dict[str, Any] = {}
     status = "infeasible" if search is not None and search.infeasible else "unknown"
     if best is not None:
-        left = None if bound is None else _gap(best.value, bound, None if search is None else search.problem)
+        if bound is not None:
+            bound = _sharpened(best.value, bound, None if search is None else search.problem)
+        left = None if bound is None else relative(max(0.0, bound - best.value), best.value)
         close = left is not None and left <= gap + 1e-9 and not (search is not None and search.partial)
         status = "optimal" if close else "feasible"
         sign = objective_of(spec).sign  # adding 0.0 turns -0.0 to 0.0
@@ -247,20 +249,17 @@ def _result(
     )
 
 
-def _gap(value: float, bound: float, problem: Problem | None) -> float:
-    """Return the relative gap.
+def _sharpened(value: float, bound: float, problem: Problem | None) -> float:
+    """Return the bound, or the value of a plan that is worth nothing where no better plan can be worth so little.
 
-    Where the incumbent is worth nothing, the gap is 0 if the bound is below the least that any better plan is worth: of
-    values that are not negative, that is the least positive one of any row, of which a hundredth is left at the slowest
-    network rate.
+    Where no value is negative, a sum or a least value is 0 or at least the least positive value of any row, of which a
+    hundredth is left at the slowest network rate. A bound that is surely below that proves that 0 is the most.
     """
-    difference = max(0.0, bound - value)
-    if value == 0.0 and problem is not None and problem.value.min(initial=0.0) >= 0.0:
-        least = float(problem.value[problem.value > 0].min(initial=np.inf))
-        least /= 1.0 if problem.instance.decides != "network" else SLOWEST
-        if difference < 0.9 * least:
-            return 0.0
-    return relative(difference, value)
+    if value != 0.0 or problem is None or problem.value.min(initial=0.0) < 0.0:
+        return bound
+    least = float(problem.value[problem.value > 0].min(initial=np.inf))
+    least /= 1.0 if problem.instance.decides != "network" else SLOWEST
+    return value if bound < 0.9 * least else bound
 
 
 def _waiting(instance: Instance, allocations: tuple[Allocation, ...], reasons: dict[int, str]) -> tuple[Waiting, ...]:

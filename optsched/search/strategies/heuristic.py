@@ -195,5 +195,10 @@ def fill_idle_gpus(search: Search, deadline: float | None) -> Search:
     problem = search.problem
     if search.plan is None or problem.objective.aggregate == "sum" or problem.instance.max_moves is not None:
         return search  # a sum leaves no GPU idle that a job could use; a step may be a reallocation
+    if problem.instance.decides != "counts":
+        from optsched.search.placement.fill_servers import fill_servers
+
+        plan = fill_servers(problem, search.plan, deadline)
+        return search if plan is search.plan else search.offered(plan, "filling", slack=0.0)
     rows = fill_idle(problem, search.plan.rows, deadline)
     return search if np.array_equal(rows, search.plan.rows) else search.offered(Plan(rows), "filling", slack=0.0)
