@@ -37,6 +37,12 @@ def test_solving(script: str) -> None:
     assert "HiGHS" in (out := run(script)) or "Pyomo" in out
 
 
+def test_language_models() -> None:
+    out = run("language_models.py")
+    assert "decided with the GPUs" in out
+    assert "GPU type never seen" in out
+
+
 def test_simulation() -> None:
     assert "over fifo: average" in run("simulation.py")
 

@@ -24,7 +24,7 @@ from optsched.prediction.language_models.enumerate import Ranked, rank
 from optsched.prediction.language_models.hardware import gpu_of
 from optsched.prediction.language_models.shipped import shipped
 
-__all__ = ["MODELS", "configurations_of", "generate_language_models"]
+__all__ = ["MODELS", "Workload", "configuration_of_plan", "configurations_of", "generate_language_models", "label_of"]
 
 MODELS = ("gpt3-1.3b", "llama3-3b", "gpt3-6.7b", "llama3-8b", "gpt3-13b", "qwen3-32b", "mixtral-8x7b", "llama3-70b")
 """Models of 1 to 70 billion parameters."""
@@ -71,11 +71,12 @@ def configurations_of(
             ranked = rank(models, base)
         except InputError:  # no number of replicas divides the batch
             continue
-        found += [_configuration(ranked, k, work, gpu_type, nodes) for k in range(min(plans, len(ranked.plans)))]
+        found += [configuration_of_plan(ranked, k, work, gpu_type, nodes) for k in range(min(plans, len(ranked.plans)))]
     return tuple(found)
 
 
-def _configuration(ranked: Ranked, k: int, work: Workload, gpu_type: str, nodes: int) -> Configuration:
+def configuration_of_plan(ranked: Ranked, k: int, work: Workload, gpu_type: str, nodes: int) -> Configuration:
+    """Return the configuration that stands for the k-th of ranked plans."""
     p = ranked.plans
     plan = ParallelismPlan(
         tensor=int(p.tensor[k]),
@@ -105,7 +106,13 @@ def label_of(plan: ParallelismPlan, micro_batch: int) -> str:
 
 
 def generate_language_models(
-    gpus: Mapping[str, int], jobs: int, seed: int = 0, *, models: LanguageModels | None = None, per_node: int = 8
+    gpus: Mapping[str, int],
+    jobs: int,
+    seed: int = 0,
+    *,
+    models: LanguageModels | None = None,
+    per_node: int = 8,
+    works: dict[str, Workload] | None = None,
 ) -> Instance:
     """Return a cluster of servers and jobs that train language models of 1 to 70 billion parameters.
 
@@ -115,6 +122,8 @@ def generate_language_models(
         GPUs in all of each type whose data are known; a multiple of ``per_node``.
     models
         A fit of iteration times; None: the coefficients that are shipped.
+    works
+        Filled with what each job trains, by its id.
 
     Raises
     ------
@@ -133,7 +142,10 @@ def generate_language_models(
     fit = models or shipped()
     random = np.random.default_rng(seed)
     known: dict[Workload, tuple[Configuration, ...]] = {}
-    made = tuple(_job(random, number, gpus, fit, per_node, known) for number in range(jobs))
+    drawn = [_job(random, number, gpus, fit, per_node, known) for number in range(jobs)]
+    made = tuple(job for job, _ in drawn)
+    if works is not None:
+        works.update({job.id: work for job, work in drawn})
     return validate(
         Instance(
             format="optsched/1",
@@ -165,8 +177,8 @@ def _job(
     fit: LanguageModels,
     per_node: int,
     known: dict[Workload, tuple[Configuration, ...]],
-) -> Job:
-    """Draw a job: its model, its batch and its weight."""
+) -> tuple[Job, Workload]:
+    """Draw a job, and what it trains: its model, its batch and its weight."""
     model = MODELS[int(random.integers(len(MODELS)))]
     work = Workload(model, int(random.choice([2048, 4096])), int(random.choice(_BATCHES)))
     if work not in known:
@@ -179,10 +191,11 @@ def _job(
         )
     architecture = architecture_of(model)
     assert architecture is not None
-    return Job(
+    job = Job(
         id=f"{model}-{number}",
         weight=float(random.choice([0.5, 1.0, 1.0, 2.0])),
         configurations=known[work],
         # resharding takes longer the larger the model is
         restart_s=round(60 + architecture.parameters / 1e9, 1),
     )
+    return job, work
