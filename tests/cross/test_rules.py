@@ -77,7 +77,7 @@ def _job(random: Random, number: int) -> Record:
     }
     if random.random() < 0.5:
         gpu, gpus = random.choice(sorted(ways))
-        job["holds"] = {"gpu_type": gpu, "gpus": gpus}
+        job["current"] = {"gpu_type": gpu, "gpus": gpus}
         job["restart_s"] = random.choice((0.0, 90.0))
         if random.random() < 0.3:
             job["pinned"] = True

@@ -73,7 +73,7 @@ def _job(random: Random, number: int, names: list[str], size: dict[str, int], le
         if nodes <= len(names):
             places = dict(zip(random.sample(names, nodes), parts, strict=True))
             if all(count <= size[name] for name, count in places.items()):
-                job["holds"] = {"gpu_type": "g", "gpus": gpus, "nodes": nodes, "placement": places}
+                job["current"] = {"gpu_type": "g", "gpus": gpus, "nodes": nodes, "placement": places}
                 job["restart_s"] = random.choice((0.0, 90.0))
                 job["pinned"] = random.random() < 0.3
     return job

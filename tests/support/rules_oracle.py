@@ -43,7 +43,7 @@ def _plans(instance: Record) -> Iterator[list[tuple[Record, Record | None]]]:
 
 
 def _keeps(job: Record, way: Record | None) -> bool:
-    holds = job.get("holds")
+    holds = job.get("current")
     return (
         holds is not None and way is not None and (way["gpu_type"], way["gpus"]) == (holds["gpu_type"], holds["gpus"])
     )
@@ -117,7 +117,7 @@ def _values(instance: Record, plan: list[tuple[Record, Record | None]]) -> list[
     def worth(job: Record, way: Record | None) -> float:
         if way is None:
             return 0.0
-        moved = "holds" in job and not _keeps(job, way)
+        moved = "current" in job and not _keeps(job, way)
         lost = min(1.0, job.get("restart_s", 0.0) / instance["round_s"]) if moved else 0.0
         return float(job["weight"] * way["throughput"] * (1.0 - lost))
 
@@ -128,7 +128,7 @@ def _values(instance: Record, plan: list[tuple[Record, Record | None]]) -> list[
     for number, known in enumerate(instance["priority_classes"]):
         if number not in numbers:
             continue
-        below = [(job, way) for (job, way), c in zip(plan, numbers, strict=True) if c > number and "holds" in job]
+        below = [(job, way) for (job, way), c in zip(plan, numbers, strict=True) if c > number and "current" in job]
         if not known.get("preempts", True) and below:
             found.append(float(sum(_keeps(job, way) for job, way in below)))
         found.append(sum(worth(job, way) for (job, way), c in zip(plan, numbers, strict=True) if c == number))

@@ -80,7 +80,7 @@ def _together(job: Record, groups: list[Record]) -> bool:
 
 
 def _stays(job: Record, way: Record, places: Places) -> bool:
-    holds = job.get("holds")
+    holds = job.get("current")
     return holds is not None and holds["gpus"] == way["gpus"] and holds["placement"] == places
 
 
@@ -90,7 +90,7 @@ def _value(instance: Record, pairs: list[tuple[Record, Option]], able: list[bool
         if option is None:
             worth.append(0.0)
             continue
-        moved = "holds" in job and not _stays(job, *option)
+        moved = "current" in job and not _stays(job, *option)
         lost = min(1.0, job.get("restart_s", 0.0) / 360.0) if moved else 0.0
         worth.append(option[0]["throughput"] * (1 - lost))
     if instance["objective"]["name"] == "max-min":
