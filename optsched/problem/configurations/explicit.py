@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from operator import attrgetter
 from typing import TypeVar
 
@@ -64,9 +65,24 @@ def explicit_configurations(
     if not parts:
         return owner[:0], none()
     columns, owner = stacked(parts), np.concatenate(owners)
-    order = np.lexsort((columns.nodes, columns.servers, columns.gpus, columns.pool, owner))
+    order = _sorted(owner, columns.pool, columns.gpus, columns.servers, columns.nodes)
     order = order[_most_efficient(owner[order], columns.take(order))]
     return owner[order], columns.take(order)
+
+
+def _sorted(*keys: IntArray) -> IntArray:
+    """Return the stable order by the first key, then the second, and so on; all are >= 0.
+
+    The keys are runs that are sorted already, pool by pool, which a stable sort of one number merges; ``np.lexsort``
+    sorts anew by each key.
+    """
+    sizes = [int(key.max(initial=0)) + 1 for key in keys]
+    if prod(sizes) >= 2**62:
+        return np.lexsort(keys[::-1])
+    number = keys[0]
+    for key, size in zip(keys[1:], sizes[1:], strict=True):
+        number = number * size + key
+    return np.argsort(number, kind="stable")
 
 
 _MISSING = {"nodes": 0}
