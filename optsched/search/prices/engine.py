@@ -15,7 +15,15 @@ from optsched.problem.value_table import ValueTable, values_of
 from optsched.search.prices.dual import DualPoint, dual_bound, evaluate
 from optsched.search.prices.grouping import Groups
 from optsched.search.prices.newton import Descent, DistributedTable, descend, first_guess
-from optsched.search.prices.polish import State, polish, prove_infeasible, repair_and_fill, solve_kernels
+from optsched.search.prices.polish import (
+    State,
+    polish,
+    prove_infeasible,
+    repair_and_fill,
+    restarted,
+    solve_kernels,
+    use_up,
+)
 from optsched.search.prices.table import PriceTable, price_table
 
 __all__ = ["Priced", "dual_prices", "price"]
@@ -130,6 +138,8 @@ def price(
     state = repair_and_fill(state, _at_best(table, seen))
     if state.units is None:
         state = prove_infeasible(state)
+    if not state.done:
+        state = use_up(state)
     if not state.done:
         state = polish(state)
     if not state.done:

@@ -11,15 +11,18 @@ from optsched._util.arrays import FloatArray, IntArray
 from optsched._util.numeric import relative
 from optsched.search.prices.dual import DualPoint, evaluate
 from optsched.search.prices.kernel import Kernel, KernelSolution, kernel, largest_part, solve_integer, solve_relaxation
+from optsched.search.prices.knapsack import applies, best_use
 from optsched.search.prices.repair import feasible, fill, repair, value_of
 from optsched.search.prices.table import PriceTable
 
-__all__ = ["State", "polish", "prove_infeasible", "repair_and_fill", "solve_kernels"]
+__all__ = ["State", "polish", "prove_infeasible", "repair_and_fill", "solve_kernels", "use_up"]
 
 KERNELS = (300, 2_000, 20_000)
 """Rows of the kernels, tried in turn: from what HiGHS solves in milliseconds to the largest that it can handle."""
 KERNEL_SECONDS = 10.0
 """Time limit of a kernel that proves nothing, besides a third of the time left."""
+_PARTS = (0.03, 0.3)
+"""Parts of what a plan loses that a row may lose, where the use of one resource is decided anew."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,22 @@ def repair_and_fill(state: State, units: IntArray) -> State:
     return state if kept is None else state.offered(fill(state.table, state.seen, kept))
 
 
+def use_up(state: State) -> State:
+    """Return the state after the exact best use of each resource in turn, the dearest first, until none gains."""
+    if state.units is None or not applies(state.table):
+        return state
+    waiting = np.argsort(-state.seen.prices * state.table.capacity, kind="stable").tolist()
+    for part in _PARTS:
+        for resource in waiting:
+            if state.done:
+                return state
+            assert state.units is not None
+            found = best_use(state.table, state.seen, state.units, resource, part * _fixing(state))
+            if found is not None and value_of(state.table, found) > state.value and feasible(state.table, found):
+                state = state.offered(fill(state.table, state.seen, found))
+    return state
+
+
 def prove_infeasible(state: State) -> State:
     """Return the state with a proof that there is no plan, if prices give one.
 
@@ -138,7 +157,7 @@ def polish(state: State) -> State:
         if answer.units is not None:
             if answer.prices is not None:
                 state = state.looked(evaluate(state.table, answer.prices))
-            state = repair_and_fill(state, _rounded(state.table, answer.units))
+            state = use_up(repair_and_fill(state, _rounded(state.table, answer.units)))
             # a kernel's relaxation is no more than that of all rows, which is no more than any dual
             left = np.inf if answer.bound is None else state.seen.dual - answer.bound
             if left <= state.gap / 4 * abs(state.seen.dual):
