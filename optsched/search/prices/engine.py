@@ -20,7 +20,6 @@ from optsched.search.prices.polish import (
     polish,
     prove_infeasible,
     repair_and_fill,
-    restarted,
     solve_kernels,
     use_up,
 )
