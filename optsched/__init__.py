@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optsched.search.solve import solve
     from optsched.search.table import LinearLimit, TableResult, solve_table
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Exported",

@@ -65,7 +65,7 @@ Constraints
     C21_jh   l_je >= sum of B_o over rings with domain h, for links e with either side in smaller ones; and where others
              part h, too, sum_{e that part h} l_je >= sum of c_o B_o over these    (valid: a ring out of smaller domains
              crosses c_o of its links at least: two, one where servers hang on the domain itself, and the link of each
-             part of so many as have servers for its pieces)
+             part of as many as have servers for its pieces)
     C22_i    t - sum of the values of party i <= 0                              (max-min only)
     C23_k    N_k sum of z_pk of workers that take all GPUs of a server + sum of tau_pk of other workers <= |k| N_k
              (valid: where a server is full, no other worker sends from it)
@@ -73,7 +73,7 @@ Constraints
              other servers, and over those of job j with |h| - m + 1 or more <= N_h     (valid: both meet on a server)
 
 Disjunctions (every plan is on one side of each at least)
-    D1_g     sum_{o in g} x_o = 0,  or  sum_{o in O_j without g} x_o = 0      for options g of a job from so many GPUs,
+    D1_g     sum_{o in g} x_o = 0,  or  sum_{o in O_j without g} x_o = 0      for options g of a job from some GPUs on,
              nodes, ... on: it has fewer, or as many
     D2_TN    no pattern of a server with a rate of at most N has pieces of rings of all jobs T,  or
              sum of B_o of T <= N: they meet on such a server

@@ -26,7 +26,19 @@ from optsched.instance import Instance, ObjectiveSpec, load, save
 from optsched.instance.result import Result, load_result
 from optsched.prediction.curves.fitted import load_curves
 
-__all__ = ["TAGS", "Known", "digest", "known_in", "plan_of", "recipes_in", "root_of", "solution", "tagged", "verify"]
+__all__ = [
+    "TAGS",
+    "Known",
+    "digest",
+    "known_in",
+    "packaged",
+    "plan_of",
+    "recipes_in",
+    "root_of",
+    "solution",
+    "tagged",
+    "verify",
+]
 
 TAGS = {
     "micro": "small enough to be solved by hand",
@@ -90,6 +102,13 @@ def known_in(folder: Path) -> dict[str, Known]:
                     raise InputError(f"one of {', '.join(TAGS)}", path=f"{name}.tags", value=shown(tag), file=str(file))
             found[(beside / name).as_posix()] = known
     return found
+
+
+def packaged() -> Path:
+    """Return the library that comes with optsched: of an installed package, or of the clone that it is run from."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "instances"
+    return installed if installed.is_dir() else package.parent / "instances"
 
 
 def root_of(folder: Path) -> Path:

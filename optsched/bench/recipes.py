@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from optsched.instance import Instance
+from optsched.instance import Instance, validate
 from optsched.instance.generators.network import on_network
 from optsched.instance.generators.workload import generate
 from optsched.prediction.curves.base import Positive, PositiveInt
@@ -38,6 +38,7 @@ class Recipe(_Record, frozen=True):
     gpus: dict[str, int]
     seed: int = 0
     name: str = ""
+    decides: Literal["counts", "placement"] = "counts"
     network: Network | None = None
     hours: float | None = None
     load: float = 1.0
@@ -50,5 +51,7 @@ def made(recipe: Recipe, curves: CurveFile) -> Instance:
         instance = timed(instance, recipe.hours, recipe.load, recipe.seed)
     if recipe.network is not None:
         wanted: dict[str, Any] = msgspec.structs.asdict(recipe.network)
-        instance = on_network(instance, wanted.pop("racks"), **wanted)
+        return on_network(instance, wanted.pop("racks"), **wanted)
+    if recipe.decides != instance.decides:
+        instance = validate(msgspec.structs.replace(instance, decides=recipe.decides))
     return instance

@@ -18,6 +18,7 @@ from optsched import __version__
 from optsched.cli.commands.advise import advise
 from optsched.cli.commands.bench import report as bench_report
 from optsched.cli.commands.bench import run
+from optsched.cli.commands.doctor import doctor
 from optsched.cli.commands.explain import audit, explain
 from optsched.cli.commands.federate import federate
 from optsched.cli.commands.library import generate, instances
@@ -59,6 +60,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     objectives,
     formulations,
     schema,
+    doctor,
 )
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 _BENCH: tuple[Callable[..., int], ...] = (run, bench_report)
@@ -192,7 +194,7 @@ def _built() -> typer.Typer:
         callback=_options,
         result_callback=_exit,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode=None,  # Rich's boxes take twice as long as all the rest of the help

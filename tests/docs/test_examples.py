@@ -7,15 +7,17 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from optsched.cli import answer
-from tests.support import measured
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("instances/*.md")])
+PAGES = sorted(
+    [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("instances/*.md"), ROOT / "benchmarks" / "README.md"]
+)
 
 
 def name(page: Path) -> str:
@@ -24,12 +26,9 @@ def name(page: Path) -> str:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder with the instances and a table of measurements, as the examples expect them."""
+    """Return a folder with what a clone has for examples: they run in a bare clone, and need nothing else."""
     for folder in ("instances", "examples"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
-    measured.write(tmp_path / "measurements.csv")
-    asked = [row.rpartition(",")[0] for row in (measured.HEADER, *measured.rows()[:20])]
-    (tmp_path / "queries.csv").write_text("\n".join(asked) + "\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,3 +47,11 @@ def test_shell(page: Path, place: Path) -> None:
 def test_python(page: Path, place: Path) -> None:
     failed, _ = doctest.testfile(str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert failed == 0
+
+
+def test_tables_of_examples_are_made_by_their_script(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "examples" / "make.py", tmp_path], check=True)
+    made = sorted(tmp_path.glob("*.csv"))
+    assert made
+    for table in made:
+        assert table.read_bytes() == (ROOT / "examples" / table.name).read_bytes(), table.name

@@ -108,14 +108,14 @@ def audit(
     if result.status == "infeasible":
         print_no_plan(result.reason, as_json)
         return 1
-    worlds = None
+    scenarios = None
     with shown_steps(quiet=as_json) as report:
         try:
             found = explaining.audit(loaded, result.allocations, time_limit=left(), report=report)
         except InputError as error:
             raise error.within(file=str(plan or instance)) from None
         if sensitivity:
-            worlds = explaining.sensitivity(
+            scenarios = explaining.sensitivity(
                 loaded,
                 result.allocations,
                 objective=result.objective,
@@ -125,11 +125,11 @@ def audit(
                 report=report,
             )
     if as_json:
-        print_json({"audit": found, "sensitivity": worlds} if sensitivity else {"audit": found})
+        print_json({"audit": found, "sensitivity": scenarios} if sensitivity else {"audit": found})
         return 0
     _print_audit(found)
-    if worlds is not None:
-        _print_sensitivity(worlds)
+    if scenarios is not None:
+        _print_sensitivity(scenarios)
     return 0
 
 
@@ -286,7 +286,7 @@ def _print_audit(found: Audit) -> None:
     terminal.print(f": {'no, by progress over weight prefers' if found.envy else free}", head="envy-free")
     _listed(
         terminal,
-        [f"{one.job} what {one.of} holds: {one.other:.4g} in place of {one.progress:.4g}" for one in found.envy],
+        [f"{one.job} what {one.of} holds: {one.other:.4g} instead of {one.progress:.4g}" for one in found.envy],
     )
     for text in found.definitions.values():
         terminal.print(text, style="dim")
@@ -300,15 +300,15 @@ def _print_sensitivity(found: Sensitivity) -> None:
     if not found.worlds:
         terminal.print("no curve in use has an interval: nothing is uncertain")
         return
-    page = table("if true were", "this plan", "best plan", "regret", "flips", left=1)
-    for world in found.worlds:
-        cells = ["" if x is None else f"{x:.6g}" for x in (world.value, world.best, world.regret)]
-        flips = ", ".join(f"{flip.job}: {flip.now} -> {flip.then}" for flip in world.flips[:3])
-        more = f" and {len(world.flips) - 3} more" if len(world.flips) > 3 else ""
-        page.add_row(world.name, *cells, "; ".join(world.broken[:1]) or flips + more)
+    page = table("if true were", "this plan", "best plan", "regret", "changed allocations", left=1)
+    for scenario in found.worlds:
+        cells = ["" if x is None else f"{x:.6g}" for x in (scenario.value, scenario.best, scenario.regret)]
+        changed = ", ".join(f"{flip.job}: {flip.now} -> {flip.then}" for flip in scenario.flips[:3])
+        more = f" and {len(scenario.flips) - 3} more" if len(scenario.flips) > 3 else ""
+        page.add_row(scenario.name, *cells, "; ".join(scenario.broken[:1]) or changed + more)
     terminal.print(page)
     often = sorted(found.flips.items(), key=lambda item: -item[1])[:_MOST_LINES]
     said = ", ".join(f"{job} in {count}" for job, count in often) or "none"
-    terminal.print(f"jobs whose share flips, of {len(found.worlds)} worlds: {said}")
+    terminal.print(f"jobs whose allocation changes, of {len(found.worlds)} scenarios: {said}")
     if found.worst_regret is not None:
         terminal.print(f"most that this plan loses against the best one: {found.worst_regret:.4g}")

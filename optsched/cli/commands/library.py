@@ -20,20 +20,25 @@ __all__ = ["generate", "instances"]
 
 
 def instances(
-    folder: Annotated[Path, typer.Argument(help="Folder of instances.", metavar="[FOLDER]")] = Path("instances"),
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder; default: ./instances, or those of the package.", metavar="[FOLDER]")
+    ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="Only those with this tag; may be given again.")] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Check files, recipes and best plans exactly; exit code 1 if one is false.")
     ] = False,
     make: Annotated[
-        str | None, typer.Option(help="Make a generated instance by its name, also one that is not kept; needs --out.")
+        str | None, typer.Option(help="Make an instance by its name, or copy it where it is kept; needs --out.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="With --make: write it here (optsched/1).")] = None,
     as_json: AsJson = False,
 ) -> int:
     """List instances. Their features, tags, and what is known of them."""
-    from optsched.bench.library import known_in, root_of, tagged
+    from optsched.bench.library import known_in, packaged, root_of, tagged
 
+    if folder is None:
+        here = Path("instances")
+        folder = here if here.is_dir() else packaged()
     if not folder.is_dir():
         raise InputError("a folder of instances", file=str(folder))
     root = root_of(folder)
@@ -54,20 +59,24 @@ def instances(
 
 
 def _make(folder: Path, name: str, out: Path | None) -> int:
-    """Make an instance by its recipe; exit code 1 if it is not, byte for byte, the one that was meant."""
+    """Make an instance by its recipe, or copy it; exit code 1 if its bytes are not those that the library lists."""
     from optsched import save
-    from optsched.bench.library import digest, recipes_in
+    from optsched._util.files import read_bytes, write_bytes
+    from optsched.bench.library import digest, known_in, recipes_in
     from optsched.bench.recipes import made
     from optsched.prediction.curves.fitted import load_curves
 
     recipes = recipes_in(folder)
-    if name not in recipes:
-        raise InputError(
-            f"one of {', '.join(recipes) or 'the recipes, of which there are none'}", path="--make", value=name
-        )
+    kept = {path.removesuffix(".json"): folder / path for path in known_in(folder)}
+    if name not in recipes and name not in kept:
+        there = ", ".join(dict.fromkeys([*recipes, *kept])) or "the recipes, of which there are none"
+        raise InputError(f"one of {there}", path="--make", value=name)
     if out is None:
         raise InputError("--out with --make", path="--out")
     writable(out)
+    if name not in recipes:
+        write_bytes(out, read_bytes(kept[name]))
+        return 0
     save(made(recipes[name].generate, load_curves(folder / "curves.json")), out)
     if digest(out) == recipes[name].sha256:
         return 0
@@ -122,7 +131,7 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
         "GPUs",
         "types",
         "sites",
-        "ways",
+        "configurations",
         "load",
         "best",
         "gap",
@@ -151,7 +160,7 @@ def _print(rows: Sequence[Mapping[str, Any]]) -> None:
     terminal = console()
     terminal.print(page)
     terminal.print(
-        f"{len(rows)} instances; ways: configurations of all jobs; load: GPUs that they could use, by those there are"
+        f"{len(rows)} instances; configurations: of all jobs; load: GPUs that the jobs could use over GPUs that exist"
     )
 
 
@@ -170,21 +179,25 @@ def generate(
     seed: Seed = 0,
     name: Annotated[str, typer.Option(help="Of the instance, for people.")] = "",
     hours: Annotated[
-        float | None, typer.Option(help="Give every job work, an arrival within so many hours, and a deadline.")
+        float | None, typer.Option(help="Give every job work, an arrival within this many hours, and a deadline.")
     ] = None,
-    load: Annotated[float, typer.Option(help="With --hours: the work, as a part of what the GPUs do in them.")] = 1.0,
+    load: Annotated[
+        float, typer.Option(help="With --hours: the work of all jobs over what the GPUs do in them.")
+    ] = 1.0,
     racks: Annotated[
-        int | None, typer.Option(min=1, help="Put the servers in so many racks, on a network: decide on places, too.")
+        int | None,
+        typer.Option(min=1, help="Put the servers in this many racks, on a network, and decide on placement."),
     ] = None,
     gbps: Annotated[float | None, typer.Option(help="With --racks: network rate of each server.")] = None,
     oversubscription: Annotated[
         float | None, typer.Option(help="With --racks: what a rack's servers send over what its uplink carries.")
     ] = None,
     server_gpus: Annotated[
-        int | None, typer.Option(min=1, help="With --racks: GPUs of each server; default: as were measured.")
+        int | None, typer.Option(min=1, help="With --racks: GPUs of each server; default: as measured.")
     ] = None,
     decides: Annotated[
-        str | None, typer.Option(help="With --racks: placement, or network, which is the default.")
+        str | None,
+        typer.Option(help="counts, placement (the default), or network, which --racks needs and has as its default."),
     ] = None,
 ) -> int:
     """Make an instance from fitted curves. Equal options make equal files.
@@ -215,12 +228,24 @@ def generate(
         "gbps": gbps,
         "oversubscription": oversubscription,
         "server_gpus": server_gpus,
-        "decides": decides,
     }
     given = {key: value for key, value in options.items() if value is not None}
     if given and not {"racks", "gbps"} <= set(given):
         raise InputError("--racks and --gbps, too, for servers on a network", path="--" + min(given).replace("_", "-"))
-    network = from_options(given, Network) if given else None
-    recipe = Recipe(jobs=jobs, gpus=counts, seed=seed, name=name, network=network, hours=hours, load=load)
+    if given:
+        wanted = given if decides is None else {**given, "decides": decides}
+        changes: dict[str, Any] = {"network": from_options(wanted, Network)}
+    else:
+        changes = {"decides": _decided(decides or "placement")}
+    recipe = Recipe(jobs=jobs, gpus=counts, seed=seed, name=name, hours=hours, load=load, **changes)
     save(made(recipe, load_curves(curves)), out)
     return 0
+
+
+def _decided(value: str) -> str:
+    """Return what an instance without a network decides on; raise InputError where it is something else."""
+    if value not in ("counts", "placement"):
+        raise InputError(
+            "counts or placement, or --racks and --gbps for a network", path="--decides", value=shown(value)
+        )
+    return value

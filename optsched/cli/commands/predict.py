@@ -17,6 +17,8 @@ from optsched.errors import InputError, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import polars as pl
+
     from optsched.prediction.curves.fitted import CurveFile
 
 __all__ = ["fit", "predict", "suggest_measurements"]
@@ -197,7 +199,7 @@ def _predict_plans(curves: Path, queries: Path, out: Path | None) -> int:
     columns = predicted(models, plans)
     name = "predicted_iteration_s"
     added = [pl.Series(name + end, column) for end, column in zip(("", "_low", "_high"), columns, strict=True)]
-    print_table(csv_bytes(table.with_columns(added)), out)
+    print_table(csv_bytes(table.with_columns(_rounded(added))), out)
     return 0
 
 
@@ -258,8 +260,13 @@ def predict(
         added += [pl.Series(header, column) for header, column in further.items()]
     elif target is not None or loss:
         raise InputError("--convergence, without which --target and --loss mean nothing", path="predict")
-    print_table(csv_bytes(table.frame().with_columns(added)), out)
+    print_table(csv_bytes(table.frame().with_columns(_rounded(added))), out)
     return 0
+
+
+def _rounded(columns: Sequence[pl.Series]) -> list[pl.Series]:
+    """Return columns of predictions with eight significant digits: more would only repeat rounding errors."""
+    return [column.round_sig_figs(8) if column.dtype.is_float() else column for column in columns]
 
 
 def suggest_measurements(

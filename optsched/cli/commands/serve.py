@@ -27,7 +27,7 @@ def serve(
     token: Annotated[Path | None, typer.Option(help="File with the token that callers must send.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="HTTP requests that are worked on at a time.")] = 8,
 ) -> int:
-    """Serve the scheduler and the solver to programs of any language."""
+    """Serve scheduler and solver to other programs."""
     import sys
 
     from optsched.serve import Service
