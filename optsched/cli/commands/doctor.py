@@ -54,9 +54,9 @@ def _extras() -> dict[str, dict[str, str | None]]:
 
 def _plug_ins() -> dict[str, str]:
     """Return why plug-ins of other packages cannot be loaded, by their names."""
-    from optsched.problem.formulation import broken
+    from optsched.problem.formulation import FORMULATIONS
 
-    return {label: str(reason) for label, reason in broken().items()}
+    return dict(FORMULATIONS.broken)
 
 
 def _tried(name: str, test: Any) -> dict[str, Any]:
