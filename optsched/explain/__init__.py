@@ -22,7 +22,8 @@ from optsched.explain.records import (
     Worth,
     meaning_of,
 )
-from optsched.explain.relaxations import Lever, lever_of, own_levers, relaxed, shared_levers
+from optsched.explain.relaxations import lever_of, own_levers, relaxed, shared_levers
+from optsched.explain.rules import Lever
 from optsched.explain.sensitivity import sensitivity, shifted
 from optsched.explain.shadow_prices import worths
 from optsched.explain.waiting import explain

@@ -1,13 +1,24 @@
-"""The smallest number of steps that is enough: a first guess, then doubling, then bisection."""
+"""The smallest number of steps that is enough: a first guess at it, then doubling, then bisection."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from optsched.explain.oracle import Verdict
+import numpy as np
 
-__all__ = ["Smallest", "smallest"]
+from optsched._util.arrays import FloatArray, IntArray
+from optsched.explain.goodput_floors import with_job
+from optsched.explain.oracle import Verdict
+from optsched.explain.rules import Lever
+from optsched.instance import Instance
+from optsched.problem.configurations import tabulate
+from optsched.problem.problem import Problem
+from optsched.search.prices import price
+
+__all__ = ["Guesser", "Smallest", "smallest"]
 
 
 @dataclass(frozen=True)
@@ -79,3 +90,67 @@ def smallest(enough: Callable[[int], Verdict], guess: int, top: int, whole: bool
 
 def _grain(steps: int, whole: bool) -> int:
     return 1 if whole else max(1, steps // 100)
+
+
+class Guesser:
+    """First candidates for one job, from prices and its own configurations; a wrong one costs one question."""
+
+    def __init__(self, problem: Problem, job: str, seconds: float = 10.0) -> None:
+        self.problem, self.job = problem, job
+        self.number = next(k for k, one in enumerate(problem.instance.jobs) if one.id == job)
+        self.prices: FloatArray | None = None
+        if (
+            problem.objective.aggregate == "sum"
+            and problem.instance.decides == "counts"
+            and len(problem.configurations)
+        ):
+            self.prices = price(problem, deadline=time.monotonic() + seconds, gap=1e-3).prices
+
+    def __call__(self, lever: Lever) -> int:
+        """Return a number of steps."""
+        what = lever.key.partition(":")[0]
+        if what in ("deadline", "budget"):
+            return max(1, math.ceil(self._own(what) / lever.step * (1 - 1e-12)))
+        rows = np.flatnonzero(self.problem.configurations.job == self.number)
+        if len(rows) == 0:
+            return 1
+        if what == "weight":
+            return self._weight(rows, lever)
+        if what == "gpus":
+            table = self.problem.configurations
+            row = rows[np.argmax(self.problem.value[rows] - self._cost()[rows])]
+            return int(table.columns.gpus[row])
+        return 1
+
+    def _cost(self) -> FloatArray:
+        """Return what each row costs at the prices, shape ``(n,)``; 0 without any."""
+        table = self.problem.configurations
+        row, resource, amount = table.used
+        if self.prices is None:
+            return np.zeros(len(table))
+        cost: FloatArray = np.bincount(row, weights=amount * self.prices[resource], minlength=len(table)).astype(float)
+        return cost
+
+    def _weight(self, rows: IntArray, lever: Lever) -> int:
+        """Return how many steps of weight lift the best row over its cost, where values are multiples of the weight."""
+        value, cost = self.problem.value[rows], self._cost()[rows]
+        if not (value > 0).any():
+            return 1
+        factor = float((cost[value > 0] / value[value > 0]).min())
+        return max(1, math.ceil((factor - 1) / lever.step))
+
+    def _own(self, what: str) -> float:
+        """Return by how much a deadline or a budget must rise for the job to have a configuration at all."""
+        instance: Instance = self.problem.instance
+        job = instance.jobs[self.number]
+        field = "deadline_s" if what == "deadline" else "budget"
+        table = tabulate(with_job(instance, job.id, **{field: None}))
+        rows = np.flatnonzero(table.job == self.number)
+        if len(rows) == 0 or job.remaining_examples is None:
+            return 1.0
+        seconds = job.remaining_examples / table.columns.goodput[rows]
+        if what == "deadline":
+            lost = np.where((job.holds is not None) & ~table.kept[rows], job.restart_s, 0.0)
+            return float((instance.now_s + lost + seconds).min()) - (job.deadline_s or 0.0)
+        price_of = np.array([pool.hourly_price for pool in table.pools])[table.columns.pool[rows]]
+        return float((price_of * table.columns.gpus[rows] * seconds / 3600).min()) - (job.budget or 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 from msgspec.structs import replace
 
 from optsched.instance import Instance, ServerGroup
@@ -83,10 +84,10 @@ def faster_link(instance: Instance, link: str, gbps: float) -> Instance:
 
 def alike(instance: Instance) -> tuple[ServerGroup, ...]:
     """Return the first of each kind of groups with GPUs: a new server is like one of these."""
-    kinds: dict[ServerGroup, ServerGroup] = {}
+    kinds: dict[bytes, ServerGroup] = {}  # by all that they say: labels are dictionaries, which have no hash
     for group in instance.cluster.servers:
         if group.gpus:
-            kinds.setdefault(replace(group, id="x", count=1), group)
+            kinds.setdefault(msgspec.json.encode(replace(group, id="x", count=1), order="deterministic"), group)
     return tuple(kinds.values())
 
 

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 from msgspec.structs import replace
 
-from optsched.explain.bisection import smallest
-from optsched.explain.constraints import Constraint, constraints_of
+from optsched.explain.bisection import Guesser, smallest
+from optsched.explain.constraints import constraints_of
 from optsched.explain.goodput_floors import with_job
-from optsched.explain.guesses import Guesser
+from optsched.explain.job_rules import job_rules
 from optsched.explain.oracle import Asker, Report, Verdict
 from optsched.explain.records import Change, Conflict, Named, Repair
-from optsched.explain.relaxations import Lever, lever_of, own_levers, relaxed, shared_levers
+from optsched.explain.relaxations import lever_of, relaxed, shared_levers
+from optsched.explain.rules import Constraint, Lever
 from optsched.instance import Instance, ObjectiveSpec, admit
 from optsched.problem.build import build_problem
 from optsched.problem.formulation import DEFAULT, formulation
@@ -132,13 +133,11 @@ def _repairs(instance: Instance, some: Sequence[Constraint], asker: Asker) -> It
 def _levers(instance: Instance, some: Sequence[Constraint]) -> Iterator[Lever]:
     """Yield the levers that relax some constraints."""
     kinds = {one.kind for one in some}
-    jobs = {one.key.partition(":")[2] for one in some}
     keys = {one.key for one in some}
     for job in instance.jobs:
-        for lever in own_levers(instance, job) if job.id in jobs else ():
-            what = {"site": "sites", "batch": "memory"}.get(lever.key.partition(":")[0], lever.key.partition(":")[0])
-            if f"{what}:{job.id}" in keys:
-                yield lever
+        for rule in job_rules(instance, job):
+            if rule.constraint is not None and rule.constraint.key in keys:
+                yield from rule.levers
     for lever in shared_levers(instance):
         if lever.kind in kinds:
             yield lever

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,31 +11,14 @@ from msgspec.structs import replace
 from optsched.errors import InputError, shown
 from optsched.explain.capacity_edits import alike, faster_link, faster_servers, more_gpus, more_servers, says
 from optsched.explain.goodput_floors import with_job
+from optsched.explain.job_rules import job_rules
+from optsched.explain.rules import Constraint
 from optsched.instance import Instance, Job
 
-__all__ = ["Constraint", "constraints_of", "own_constraints", "without"]
+__all__ = ["constraints_of", "own_constraints", "without"]
 
 _MUCH = 1e6
 """Gb/s that no job uses up."""
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """A constraint of an instance.
-
-    kind
-        Of the reason that it stands for (see :class:`~optsched.explain.records.Reason`).
-    remove
-        Edits any instance that has it; whatever else was removed before, no plan is lost by that.
-    more
-        Edits an instance to have plenty of this resource and no more of any other; None: as ``remove``.
-    """
-
-    key: str
-    text: str
-    kind: str
-    remove: Callable[[Instance], Instance]
-    more: Callable[[Instance], Instance] | None = None
 
 
 def without(instance: Instance, keys: Iterable[str]) -> Instance:
@@ -107,43 +89,14 @@ def _quotas(instance: Instance) -> Iterator[Constraint]:
 
 
 def own_constraints(instance: Instance, job: Job) -> Iterator[Constraint]:
-    """Yield the limits of one job, but for being required."""
-    name = job.id
-    if job.arrival_s > instance.now_s:
-        text = f"job {name} arrives at {job.arrival_s:g} s, after now ({instance.now_s:g} s)"
-        yield Constraint(f"arrival:{name}", text, "arrival", _of(job, arrival_s=instance.now_s))
-    if job.deadline_s is not None:
-        text = f"deadline of {name} at {job.deadline_s:g} s"
-        yield Constraint(f"deadline:{name}", text, "deadline", _of(job, deadline_s=None))
-    if job.budget is not None:
-        yield Constraint(f"budget:{name}", f"budget of {name}: {job.budget:g}", "budget", _of(job, budget=None))
-    if job.sites is not None and len(job.sites) < len(instance.cluster.sites):
-        text = f"sites of {name}: {', '.join(job.sites) or 'none'}"
-        yield Constraint(f"sites:{name}", text, "own", _of(job, sites=None))
-    if job.curves and job.min_gpus > 1:
-        text = f"job {name} needs at least {job.min_gpus} GPUs"
-        # every count that it could have before stays one
-        yield Constraint(f"min_gpus:{name}", text, "own", _of(job, min_gpus=1, gpu_multiple=1))
-    if job.max_gpus_per_server is not None:
-        text = f"at most {job.max_gpus_per_server} GPUs of {name} on one server"
-        yield Constraint(f"max_gpus_per_server:{name}", text, "own", _of(job, max_gpus_per_server=None))
-    limited = {c for c in job.curves.values() if instance.curves[c].max_local_batch is not None}
-    if limited and (job.local_batches or job.global_batches):
-        batches = ", ".join(map(str, job.local_batches or job.global_batches))
-        text = f"memory of the GPUs for the batches of {name} ({batches})"
-        yield Constraint(f"memory:{name}", text, "memory", lambda i: _without_memory(i, name))
+    """Yield the limits of one job, except that it is required."""
+    for rule in job_rules(instance, job):
+        if rule.constraint is not None:
+            yield rule.constraint
 
 
 def _of(job: Job, **fields: Any) -> Callable[[Instance], Instance]:
     return lambda instance: with_job(instance, job.id, **fields)
-
-
-def _without_memory(instance: Instance, name: str) -> Instance:
-    """Return the instance in which every batch of one job fits: its curves are copied without their limits."""
-    job = next(one for one in instance.jobs if one.id == name)
-    renamed = {gpu: f"{curve} for {name}" for gpu, curve in job.curves.items()}
-    copies = {renamed[gpu]: replace(instance.curves[curve], max_local_batch=None) for gpu, curve in job.curves.items()}
-    return with_job(replace(instance, curves={**instance.curves, **copies}), name, curves=renamed)
 
 
 def _shared(instance: Instance) -> Iterator[Constraint]:

@@ -1,12 +1,10 @@
-"""Levers: everything in an instance that can be relaxed by an amount, each an edit of the instance."""
+"""Relaxations: the levers of an instance, and the instance after some changes by them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -21,52 +19,12 @@ from optsched.explain.capacity_edits import (
     more_servers,
     says,
 )
-from optsched.explain.goodput_floors import with_job
+from optsched.explain.job_rules import fine, job_rules
 from optsched.explain.records import Change
+from optsched.explain.rules import Lever
 from optsched.instance import Instance, Job, Limit
 
-__all__ = ["Lever", "lever_of", "own_levers", "relaxed", "shared_levers"]
-
-
-@dataclass(frozen=True)
-class Lever:
-    """Something that can be relaxed by ``steps`` of ``step`` units.
-
-    key, name, unit
-        For programs, for people, and of the amount.
-    kind
-        Of the reason that it stands for (see :class:`~optsched.explain.records.Reason`).
-    top
-        Most steps to try.
-    change
-        Edits any instance that has the lever, by an amount.
-    text
-        Says the change by an amount for people.
-    whole
-        Whether every single step counts: of others the smallest amount is found to one percent.
-    size
-        What makes amounts of different levers comparable: the capacity that is there, or an hour.
-    """
-
-    key: str
-    name: str
-    unit: str
-    kind: str
-    step: float
-    top: int
-    change: Callable[[Instance, float], Instance]
-    text: Callable[[float], str]
-    whole: bool = True
-    size: float = 1.0
-
-    def said(self, steps: int) -> Change:
-        """Return the record of a change by a number of steps."""
-        amount = self.amount(steps)
-        return Change(lever=self.key, amount=amount, unit=self.unit, text=self.text(amount))
-
-    def amount(self, steps: int) -> float:
-        """Return a number of steps in units, without the rounding error of a decimal step."""
-        return float(f"{self.step * steps:.12g}")
+__all__ = ["lever_of", "own_levers", "relaxed", "shared_levers"]
 
 
 def relaxed(instance: Instance, *changes: Change) -> Instance:
@@ -87,6 +45,12 @@ def lever_of(instance: Instance, key: str) -> Lever:
                 if lever.key == key:
                     return lever
     raise InputError("the key of a lever of the instance", path="lever", value=shown(key))
+
+
+def own_levers(instance: Instance, job: Job) -> Iterator[Lever]:
+    """Yield the levers that are a job's own."""
+    for rule in job_rules(instance, job):
+        yield from rule.levers
 
 
 def shared_levers(instance: Instance) -> Iterator[Lever]:
@@ -271,7 +235,7 @@ def _limit(number: int, limit: Limit) -> Iterator[Lever]:
         def text(amount: float, name: str = said, end: float = bound, sign: float = sign) -> str:
             return f"{name} {end + sign * amount:g} ({sign * amount:+g})"
 
-        step = _fine(bound)
+        step = fine(bound)
         yield Lever(
             f"limit:{number}:{field}",
             f"limit {number}: {limit.objective.name} {word} {bound:g}",
@@ -286,163 +250,9 @@ def _limit(number: int, limit: Limit) -> Iterator[Lever]:
         )
 
 
-def own_levers(instance: Instance, job: Job) -> Iterator[Lever]:
-    """Yield the levers that are a job's own."""
-
-    def lever(
-        what: str,
-        name: str,
-        unit: str,
-        kind: str,
-        step: float,
-        top: int,
-        fields: Callable[[Job, float], dict[str, Any]],
-        text: Callable[[float], str],
-        whole: bool = True,
-        size: float = 1.0,
-    ) -> Lever:
-        def change(i: Instance, amount: float) -> Instance:
-            one = next(j for j in i.jobs if j.id == job.id)
-            return with_job(i, job.id, **fields(one, amount))
-
-        return Lever(f"{what}:{job.id}", f"{name} of {job.id}", unit, kind, step, top, change, text, whole, size)
-
-    late = job.arrival_s - instance.now_s
-    if late > 0:
-        yield lever(
-            "arrival",
-            "arrival",
-            "s",
-            "arrival",
-            late,
-            1,
-            lambda j, s: {"arrival_s": j.arrival_s - s},
-            lambda s: f"an arrival of {job.id} {s:g} s earlier",
-            size=3600.0,
-        )
-    if job.deadline_s is not None:
-        yield lever(
-            "deadline",
-            "deadline",
-            "s",
-            "deadline",
-            1.0,
-            10**8,
-            lambda j, s: {"deadline_s": (j.deadline_s or 0.0) + s},
-            lambda s: f"a deadline of {job.id} {s:g} s later",
-            whole=False,
-            size=3600.0,
-        )
-    if job.budget is not None:
-        yield lever(
-            "budget",
-            "budget",
-            "currency",
-            "budget",
-            _fine(job.budget),
-            10**8,
-            lambda j, x: {"budget": (j.budget or 0.0) + x},
-            lambda x: f"a budget of {job.id} of {x:g} more",
-            whole=False,
-            size=job.budget or 1.0,
-        )
-    if job.weight > 0:
-        yield lever(
-            "weight",
-            "weight",
-            "times",
-            "others",
-            0.01,
-            10**5,
-            lambda j, x: {"weight": j.weight * (1 + x)},
-            lambda x: f"weight of {job.id} x {1 + x:g}",
-            whole=False,
-        )
-    else:
-        yield lever(
-            "weight",
-            "weight",
-            "",
-            "others",
-            0.01,
-            10**5,
-            lambda j, x: {"weight": x},
-            lambda x: f"a weight of {job.id} of {x:g} in place of 0",
-            whole=False,
-        )
-    if job.curves and job.min_gpus > 1:
-        yield lever(
-            "min_gpus",
-            "fewest GPUs",
-            "GPUs",
-            "own",
-            1,
-            job.min_gpus - 1,
-            lambda j, n: {"min_gpus": j.min_gpus - int(n)},
-            lambda n: f"at least {job.min_gpus - n:g} GPUs of {job.id} in place of {job.min_gpus}",
-            size=job.min_gpus,
-        )
-    largest = max(group.gpus for group in instance.cluster.servers)
-    if (limit := job.max_gpus_per_server) is not None and largest > limit:
-        yield lever(
-            "max_gpus_per_server",
-            "most GPUs on one server",
-            "GPUs",
-            "own",
-            1,
-            largest - limit,
-            lambda j, n: {"max_gpus_per_server": limit + int(n)},
-            lambda n: f"up to {limit + n:g} GPUs of {job.id} on one server",
-            size=limit,
-        )
-    for site in instance.cluster.sites if job.sites is not None else ():
-        if site.id not in (job.sites or ()):
-            yield lever(
-                f"site:{site.id}",
-                f"site {site.id}",
-                "sites",
-                "own",
-                1,
-                1,
-                _allowing(site.id),
-                partial(_too, job.id, site.id),
-            )
-    yield from _batch(instance, job, lever)
-
-
-def _allowing(site: str) -> Callable[[Job, float], dict[str, Any]]:
-    return lambda job, amount: {"sites": (*(job.sites or ()), site)}
-
-
-def _too(job: str, site: str, amount: float) -> str:
-    return f"site {site} for {job}, too"
-
-
-def _batch(instance: Instance, job: Job, lever: Callable[..., Lever]) -> Iterator[Lever]:
-    """Yield the largest batch that fits, where none of the job's does."""
-    fits = [instance.curves[name].max_local_batch for name in job.curves.values()]
-    most = max((size for size in fits if size is not None), default=None)
-    if None not in fits and most is not None and job.local_batches and min(job.local_batches) > most:
-        yield lever(
-            "batch",
-            "batch",
-            "examples",
-            "memory",
-            most,
-            1,
-            lambda j, b: {"local_batches": (int(b),)},
-            lambda b: f"a batch of {job.id} of {b:g} examples a GPU, which fits the memory",
-        )
-
-
 def _plus(what: str) -> Callable[[float], str]:
     return lambda amount: f"+{amount:g} {what}"
 
 
 def _edit(edit: Callable[..., Instance], *place: object, whole: bool = False) -> Callable[[Instance, float], Instance]:
     return lambda instance, amount: edit(instance, *place, int(amount) if whole else amount)
-
-
-def _fine(amount: float) -> float:
-    """Return a thousandth of an amount, rounded down to a power of ten."""
-    return 10.0 ** math.floor(math.log10(abs(amount)) - 2) if amount else 0.01

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from optsched.explain.oracle import Asker, Report
 from optsched.explain.records import Worth
-from optsched.explain.relaxations import Lever, shared_levers
+from optsched.explain.relaxations import shared_levers
+from optsched.explain.rules import Lever
 from optsched.instance import Instance, ObjectiveSpec, admit
 from optsched.instance.objectives import one_objective
 from optsched.instance.result import Result
