@@ -1,9 +1,10 @@
 """Messages between two processes over a socket: frames of a length and a pickle.
 
-Both ends are this package, on one machine, over a pair of sockets that no other process can open. The standard library's
-``multiprocessing.connection`` is not used since its ``send`` blocks until the whole message is written: a solver process that
-stops reading in the middle of a large model would keep the caller beyond its time limit. Here a send can be given up, and
-a receive with a timeout keeps what has arrived of a message. ``Connection.poll`` is true from the first byte on.
+Both ends are this package, on one machine, over a pair of sockets that no other process can open. The standard
+library's ``multiprocessing.connection`` is not used since its ``send`` blocks until the whole message is written: a
+solver process that stops reading in the middle of a large model would keep the caller beyond its time limit. Here a
+send can be given up, and a receive with a timeout keeps what has arrived of a message, where ``Connection.poll`` is
+true from the first byte on and ``recv`` then blocks.
 """
 
 from __future__ import annotations
