@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from optsched._util.arrays import FloatArray
 from optsched.advise.candidates import Candidates, enumerate_offers, read_among
 from optsched.advise.choose import choose
 from optsched.advise.evaluate import Evaluated, evaluate
+from optsched.advise.handover import with_catalogue
 from optsched.advise.known import Known, known_on
 from optsched.advise.limits import levers_of, limits_of
 from optsched.advise.memory import Footprint, refuse_what_does_not_fit
@@ -20,10 +22,16 @@ from optsched.advise.records import Advice, Option, Suggested
 from optsched.advise.units import duration
 from optsched.advise.work import Work
 from optsched.errors import InputError
+from optsched.prediction.curves import AllReduce
 from optsched.prediction.curves.base import Z80
+from optsched.prediction.curves.columns import same_type
+from optsched.prediction.curves.experiment_design import measure_next
 from optsched.prediction.curves.fitted import CurveFile
 
 __all__ = ["advise"]
+
+_MEASURABLE = 300
+"""Most candidates among which those to measure are chosen."""
 
 
 def advise(
@@ -38,6 +46,7 @@ def advise(
     budget: float | None = None,
     global_batches: Sequence[int] = (),
     max_gpus: int | None = None,
+    gpus: Sequence[int] = (),
     facts: Facts | None = None,
     footprint: Footprint | None = None,
 ) -> Advice:
@@ -59,8 +68,8 @@ def advise(
         Most seconds, and most money.
     global_batches
         Examples per step to choose from; none: any.
-    max_gpus
-        Most GPUs of a configuration.
+    max_gpus, gpus
+        Most GPUs of a configuration, or the numbers to choose from.
     facts
         Parameters and FLOPs of a model without curves.
     footprint
@@ -73,6 +82,8 @@ def advise(
     """
     job = work or Work()
     had = tuple(offers)
+    had = had or _named(curves, gpu_types)
+    curves, sources, moved = with_catalogue(curves, model, [offer.gpu_type for offer in had] or gpu_types)
     if among is not None:
         table = read_among(among, model, had, gpu_types)
         known = known_on(curves, model, table.gpu_types, table.variant[0], facts)
@@ -81,7 +92,8 @@ def advise(
         had = of_types(had or of_curves(curves, model), gpu_types)
         known = known_on(curves, model, [offer.gpu_type for offer in had], facts=facts)
         accumulate = job.convergence is not None
-        everything = enumerate_offers(had, known, global_batches, max_gpus, accumulate)
+        everything = enumerate_offers(had, known, global_batches, max_gpus, gpus, accumulate)
+    known = {name: replace(of, extra=float(np.hypot(of.extra, moved.get(name, 0.0)))) for name, of in known.items()}
     candidates, left_out = refuse_what_does_not_fit(everything, footprint)
     evaluated = evaluate(candidates, known, job, deadline_s, budget)
     if budget is not None and not np.isfinite(evaluated.hourly_price).any():
@@ -108,9 +120,9 @@ def advise(
         front=tuple(options[row] for row in choice.front.tolist()),
         limits=() if of is None else limits_of(of, point, job),
         levers=() if of is None else levers_of(of, point, job, known, best.gpu_type),
-        measure=_measure(curves, model, best, max_gpus),
+        measure=_measure(candidates, best.gpu_type, of),
         left_out=(*left_out, *(f"{name}: no curve tells of {model} there" for name in unknown)),
-        notes=_notes(job, known, best),
+        notes=(*sources, *_notes(job, known, best)),
     )
 
 
@@ -161,25 +173,34 @@ def _work(job: Work) -> str:
     return f"{job.count:g} examples"
 
 
-def _measure(curves: CurveFile, model: str, best: Option, max_gpus: int | None) -> tuple[Suggested, ...]:
-    """Return the two measurements on the recommended GPU type that narrow the predictions most; none where unknown."""
-    from optsched.prediction.curves.experiment_design import profile_plan
+def _measure(candidates: Candidates, gpu_type: str, of: Known | None) -> tuple[Suggested, ...]:
+    """Return the two candidates of a GPU type whose measurement narrows the predictions of all of them the most.
 
-    try:
-        plan = profile_plan(curves, model, best.gpu_type, 2, max_gpus)
-    except InputError:  # a curve of another family, or a file without what its curves taught
+    None for curves that do not say how sure they are.
+    """
+    rows = np.flatnonzero(np.array(candidates.gpu_types) == gpu_type)
+    if of is None or not isinstance(of.curve, AllReduce) or of.curve.belief is None:
         return ()
-    points = plan.points
+    points = candidates.points.take(rows[np.unique(np.rint(np.linspace(0, len(rows) - 1, _MEASURABLE)).astype(int))])
+    chosen, variance = measure_next(of.curve, points, 2)
     return tuple(
         Suggested(
-            gpu_type=best.gpu_type,
+            gpu_type=gpu_type,
             nodes=int(points.nodes[k]),
             gpus=int(points.gpus[k]),
             local_batch=float(points.local_batch[k]),
-            spread_after=round(float(plan.spread[k + 1]), 4),
+            spread_after=round(float(np.sqrt(np.exp(left))), 4),
         )
-        for k in range(len(points))
+        for k, left in zip(chosen, variance[1:].tolist(), strict=True)
     )
+
+
+def _named(curves: CurveFile, gpu_types: Sequence[str]) -> tuple[Offer, ...]:
+    """Return a server of eight GPUs of each type that is named and that no curve is on; none where all are known."""
+    there = {same_type(fitted.gpu_type) for fitted in curves.curves}
+    if not gpu_types or any(same_type(name) in there for name in gpu_types):
+        return ()
+    return tuple(Offer(name, name, np.array([8], dtype=np.int64)) for name in dict.fromkeys(gpu_types))
 
 
 def _notes(job: Work, known: dict[str, Known], best: Option) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ __all__ = ["Candidates", "enumerate_offers", "read_among"]
 
 _BATCHES = 9
 """Local batches that are tried between the smallest and the largest."""
+_SMALLER = 8
+"""How many times smaller than the largest batch the smallest is, at least."""
 _ACCUMULATED = (1, 2, 4, 8)
 """Passes per step that are tried where a larger batch costs efficiency and saves communication."""
 _MOST_COUNTS = 512
@@ -93,6 +95,7 @@ def enumerate_offers(
     known: dict[str, Known],
     global_batches: Sequence[int] = (),
     max_gpus: int | None = None,
+    numbers_of_gpus: Sequence[int] = (),
     accumulate: bool = False,
 ) -> Candidates:
     """Return every configuration of the offers: GPUs, servers, batch, accumulation, parameter servers.
@@ -106,8 +109,8 @@ def enumerate_offers(
         The curve and its range on each GPU type; types without one are left out.
     global_batches
         Examples per step to choose from; none: any.
-    max_gpus
-        Most GPUs of a configuration.
+    max_gpus, numbers_of_gpus
+        Most GPUs of a configuration, and the numbers to choose from; none: any.
     accumulate
         Whether to try several passes per step.
     """
@@ -116,7 +119,7 @@ def enumerate_offers(
         if offer.gpu_type not in known:
             continue
         of = known[offer.gpu_type]
-        gpus, nodes = _shapes(offer, of, max_gpus)
+        gpus, nodes = _shapes(offer, of, max_gpus, numbers_of_gpus)
         for local, passes, servers, shape in _batches(gpus, of, global_batches, accumulate):
             gbps = offer.gbps if of.knows_network and offer.gbps is not None else np.nan
             points = Points.of(
@@ -134,7 +137,7 @@ def enumerate_offers(
     return Candidates(Points(*columns), numbers, offers, types, ("",) * n, np.zeros(n, dtype=bool), np.full(n, np.nan))
 
 
-def _shapes(offer: Offer, of: Known, max_gpus: int | None) -> tuple[FloatArray, FloatArray]:
+def _shapes(offer: Offer, of: Known, max_gpus: int | None, wanted: Sequence[int]) -> tuple[FloatArray, FloatArray]:
     """Return GPUs and servers of every shape that the offer holds."""
     from optsched.instance.pools import Pool
 
@@ -145,6 +148,8 @@ def _shapes(offer: Offer, of: Known, max_gpus: int | None) -> tuple[FloatArray, 
         counts = np.unique(
             np.rint(np.concatenate([np.arange(1, 65), np.geomspace(64, most, _MOST_COUNTS - 64)]))
         ).astype(np.int64)
+    if wanted:
+        counts = np.array(sorted({count for count in wanted if count <= most}), dtype=np.int64)
     if of.served:  # a worker a server: parameter servers and workers are placed apart
         return counts.astype(np.float64), counts.astype(np.float64)
     shapes = [(gpus, nodes) for gpus in counts.tolist() for nodes in _thin(pool.even_nodes(gpus))]
@@ -165,7 +170,8 @@ def _batches(
 ) -> list[tuple[FloatArray | float, FloatArray | float, float, NDArray[np.bool_]]]:
     """Return (local batch, passes, parameter servers, shapes) of each block of configurations."""
     everything = np.ones(len(gpus), dtype=bool)
-    low, high = of.local_batches
+    high = of.local_batches[1]
+    low = min(of.local_batches[0], high / _SMALLER)  # a smaller batch fits, too
     blocks: list[tuple[FloatArray | float, FloatArray | float, NDArray[np.bool_]]] = []
     for batch in global_batches:
         passes = np.ceil(batch / (gpus * high))
@@ -208,10 +214,10 @@ def read_among(path: Path | str, model: str, offers: tuple[Offer, ...], gpu_type
     measured = np.full(len(table), np.nan)
     if "throughput_examples_s" in table:
         measured = table.numbers("throughput_examples_s", gaps=True)
-    first = {offer.gpu_type: number for number, offer in reversed(list(enumerate(offers)))}
+    first = {same_type(offer.gpu_type): number for number, offer in reversed(list(enumerate(offers)))}
     return Candidates(
         own.points,
-        np.array([first.get(gpu_type, -1) for gpu_type in own.gpu_type], dtype=np.int64),
+        np.array([first.get(same_type(gpu_type), -1) for gpu_type in own.gpu_type], dtype=np.int64),
         offers,
         tuple(own.gpu_type),
         tuple(own.variant),

@@ -31,10 +31,9 @@ def choose(
 ) -> Choice:
     """Return the exact Pareto front, and the configuration of it to take.
 
-    Times and costs are expected values: of two configurations with one median, the surer one is better. Without prices
-    GPU hours are the cost. With a deadline, the cheapest configuration that misses it with a chance of at most 10 %;
-    with a budget alone, the fastest; with neither, the one with the least product of time and cost, or the fastest
-    where there are no prices. Where none is sure enough, the surest.
+    Times and costs are medians. Without prices GPU hours are the cost. With a deadline, the cheapest configuration that
+    misses it with a chance of at most 10 %; with a budget alone, the fastest; with neither, the one with the least
+    product of time and cost, or the fastest where there are no prices. Where none is sure enough, the surest.
     """
     time = evaluated.time_s
     priced = bool(np.isfinite(evaluated.cost).any())

@@ -17,16 +17,11 @@ __all__ = ["Evaluated", "evaluate"]
 
 _MEASURED = 0.04
 """Standard deviation of the log of a throughput that was measured once."""
-_WIDEST = 1.0
-"""Largest deviation by which an expected time is raised over its median."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
     """What each of ``n`` configurations is expected to take; shape ``(n,)`` each.
-
-    median_s
-        Median of the seconds until the work is done.
 
     throughput
         Examples/s.
@@ -35,9 +30,9 @@ class Evaluated:
     rate_deviation
         Standard deviation of the logarithm of the throughput.
     time_s, deviation
-        Expected seconds until the work is done, and the standard deviation of their logarithm.
+        Median seconds until the work is done, and the standard deviation of their logarithm.
     cost
-        Price of all that is held times the expected time; nan where no price is known.
+        Price of all that is held times the time; nan where no price is known.
     risk
         Chance to miss the deadline or the budget; 0 where there is neither.
     """
@@ -45,7 +40,6 @@ class Evaluated:
     throughput: FloatArray
     rate_deviation: FloatArray
     efficiency: FloatArray
-    median_s: FloatArray
     time_s: FloatArray
     deviation: FloatArray
     hourly_price: FloatArray
@@ -55,12 +49,12 @@ class Evaluated:
     @property
     def time_low(self) -> FloatArray:
         """Lower end of the 80 % interval of the time."""
-        return np.asarray(self.median_s * np.exp(-Z80 * self.deviation))
+        return np.asarray(self.time_s * np.exp(-Z80 * self.deviation))
 
     @property
     def time_high(self) -> FloatArray:
         """Upper end of the 80 % interval of the time."""
-        return np.asarray(self.median_s * np.exp(Z80 * self.deviation))
+        return np.asarray(self.time_s * np.exp(Z80 * self.deviation))
 
 
 def rates_of(candidates: Candidates, known: dict[str, Known]) -> tuple[FloatArray, FloatArray]:
@@ -99,8 +93,7 @@ def evaluate(
     batches = candidates.points.examples()
     needed = work.examples(batches)
     deviation = np.hypot(spread, needed.deviation)
-    median = needed.examples / rate
-    time = median * np.exp(np.minimum(deviation, _WIDEST) ** 2 / 2)
+    time = needed.examples / rate
     hourly = candidates.hourly_price
     limit = np.full(len(candidates), np.inf if deadline_s is None else deadline_s)
     if budget is not None:
@@ -111,12 +104,11 @@ def evaluate(
         rate,
         spread,
         needed.efficiency,
-        median,
         time,
         deviation,
         hourly,
         hourly * time / 3600,
-        chance_over(median, deviation, limit),
+        chance_over(time, deviation, limit),
     )
 
 

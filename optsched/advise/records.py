@@ -19,9 +19,9 @@ class Option(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     throughput_examples_s, throughput_low, throughput_high
         Median and 80 % interval.
     time_s, time_low_s, time_high_s
-        Expected seconds until the work is done, and their 80 % interval.
+        Median seconds until the work is done, and their 80 % interval.
     cost, gpu_hours
-        Hourly price of all that is held times the expected time (None without prices), and GPUs times it.
+        Hourly price of all that is held times the time (None without prices), and GPUs times it.
     risk
         Chance to miss the deadline or the budget; None where neither was named.
     measured

@@ -18,6 +18,7 @@ from optsched import __version__
 from optsched.cli.commands.advise import advise
 from optsched.cli.commands.bench import report as bench_report
 from optsched.cli.commands.bench import run
+from optsched.cli.commands.discover import discover
 from optsched.cli.commands.doctor import doctor
 from optsched.cli.commands.explain import audit, explain
 from optsched.cli.commands.federate import federate
@@ -55,6 +56,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     predict,
     suggest_measurements,
     advise,
+    discover,
     generate,
     instances,
     objectives,

@@ -31,3 +31,12 @@ def test_accuracy() -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "Brier score" in done.stdout
+
+
+@needs_data
+def test_advise_and_mlperf() -> None:
+    for script, file, said in (("advise.py", "throughput.csv", "regret"), ("mlperf.py", "mlperf.csv", "not verified")):
+        command = [sys.executable, str(BENCHMARKS / script), "--quick", "--data", str(data(file).parent)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert said in done.stdout

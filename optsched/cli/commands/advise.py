@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from optsched.advise.memory import Footprint
     from optsched.advise.nearest import Facts
     from optsched.advise.offers import Offer
+    from optsched.advise.plans import PlanAdvice, PlanOption
+    from optsched.prediction.curves.fitted import CurveFile
 
 __all__ = ["advise"]
 
@@ -40,6 +42,11 @@ def advise(
     ] = None,
     batch: Annotated[list[int] | None, typer.Option(min=1, help="Examples per step; may be given again.")] = None,
     gpu: Annotated[list[str] | None, typer.Option(help="GPU type to use; may be given again. Default: all.")] = None,
+    gpus: Annotated[
+        list[int] | None, typer.Option("--gpus", min=1, help="Number of GPUs; may be given again. Default: any.")
+    ] = None,
+    seq: Annotated[int, typer.Option(min=1, help="Tokens of a sequence, for language models.")] = 4096,
+    tokens: Annotated[float | None, typer.Option(help="Tokens to train on, for language models.")] = None,
     max_gpus: Annotated[int | None, typer.Option("--max-gpus", min=1, help="Most GPUs.")] = None,
     parameters_m: Annotated[float | None, typer.Option(help="Millions of parameters.")] = None,
     gflops: Annotated[
@@ -60,26 +67,35 @@ def advise(
     """
     from optsched._util.files import write_json
     from optsched.advise import advise as advised
+    from optsched.advise.handover import in_catalogue
     from optsched.advise.units import seconds_of
     from optsched.advise.work import Work
     from optsched.cli.progress import shown_steps
-    from optsched.prediction.curves.fitted import load_curves
+    from optsched.prediction.curves.fitted import CurveFile, load_curves
 
     writable(out, curves, convergence, cluster, prices, among)
     if cluster is not None and prices is not None:
         raise InputError("either --cluster or --prices", path="--prices", value=shown(str(prices)))
     if budget is not None and not 0 < budget < float("inf"):
         raise InputError("an amount > 0", path="--budget", value=shown(budget))
-    if curves is None:
-        raise InputError("--curves, a file that optsched fit wrote", path="--curves")
     seconds = None if deadline is None else seconds_of(deadline, "--deadline")
-    work = Work.of(model, examples, target, convergence, loss)
     offers = _offers(cluster, prices)
+    file = None if curves is None else load_curves(curves)
+    if among is None and _plans_wanted(file, model):
+        if target is not None or convergence is not None:
+            raise InputError("--tokens: of language models targets are not predicted", path="--target")
+        work_tokens = tokens if examples is None else examples * seq
+        return _advise_plans(file, model, offers, gpu, gpus, seq, batch, work_tokens, seconds, budget, out, as_json)
+    if file is None:
+        if not in_catalogue(model):
+            raise InputError("--curves, a file that optsched fit wrote, or a model of the catalogue", path="--curves")
+        file = CurveFile()
+    work = Work.of(model, examples, target, convergence, loss)
     with shown_steps(quiet=as_json) as report:
         if report is not None:
             report("evaluating configurations")
         advice = advised(
-            load_curves(curves),
+            file,
             model,
             work=work,
             offers=offers,
@@ -89,8 +105,69 @@ def advise(
             budget=budget,
             global_batches=batch or (),
             max_gpus=max_gpus,
+            gpus=gpus or (),
             facts=_facts(parameters_m, gflops),
             footprint=_footprint(parameters_m, activation_gb, optimizer, mixed, checkpointing, shard),
+        )
+    if out is not None:
+        write_json(out, advice)
+    if as_json:
+        print_json(advice)
+    else:
+        _print(advice)
+    return 0
+
+
+def _plans_wanted(file: CurveFile | None, model: str) -> bool:
+    """Tell whether advice is about parallelism plans: a language model that no curve was fitted to."""
+    from optsched.advise.plans import is_language_model
+
+    fitted = file is not None and any(one.model == model for one in file.curves)
+    return not fitted and is_language_model(model)
+
+
+def _advise_plans(
+    file: CurveFile | None,
+    model: str,
+    offers: tuple[Offer, ...],
+    gpu_types: list[str] | None,
+    gpus: list[int] | None,
+    seq: int,
+    batch: list[int] | None,
+    tokens: float | None,
+    deadline_s: float | None,
+    budget: float | None,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    """Advise a parallelism plan for a language model."""
+    from optsched._util.files import write_json
+    from optsched.advise.offers import of_types
+    from optsched.advise.plans import advise_plans, offers_of_types
+    from optsched.cli.progress import shown_steps
+    from optsched.prediction.language_models.shipped import shipped
+
+    if not offers and not gpu_types:
+        raise InputError("--gpu, --prices or --cluster: the GPUs to train on", path="--gpu")
+    if tokens is not None and not 0 < tokens < float("inf"):
+        raise InputError("a number of tokens > 0", path="--tokens", value=shown(tokens))
+    if batch is not None and len(batch) > 1:
+        raise InputError("one --batch, sequences of an iteration", path="--batch", value=shown(batch))
+    had = of_types(offers, gpu_types or ()) if offers else offers_of_types(gpu_types or (), gpus or ())
+    models = file.language_models if file is not None and file.language_models is not None else shipped()
+    with shown_steps(quiet=as_json) as report:
+        if report is not None:
+            report("predicting every plan that fits")
+        advice = advise_plans(
+            models,
+            model,
+            had,
+            gpus=gpus or (),
+            seq=seq,
+            global_batch=batch[0] if batch else 256,
+            tokens=tokens,
+            deadline_s=deadline_s,
+            budget=budget,
         )
     if out is not None:
         write_json(out, advice)
@@ -140,22 +217,15 @@ def _footprint(
     return Footprint(parameters_m, activation_gb, optimizer, mixed, checkpointing, shard)
 
 
-def _print(advice: Advice) -> None:
+def _print(advice: Advice | PlanAdvice) -> None:
     from optsched.cli.terminal import MOST_ROWS, console, print_rest, table
 
     terminal = console()
     terminal.print(f"{advice.model}, {advice.work}: {advice.candidates} configurations compared")
     terminal.print(advice.reason, head="recommended: ")
     terminal.print(_what(advice.recommended))
-    for head, texts in (
-        ("limited by: ", [limit.text for limit in advice.limits]),
-        ("would help: ", [lever.text for lever in advice.levers]),
-    ):
-        if texts:
-            terminal.print("; ".join(texts), head=head)
-    if advice.measure:
-        said = [f"{m.gpus} x {m.gpu_type} on {m.nodes} servers, batch {m.local_batch:g}" for m in advice.measure]
-        terminal.print("; ".join(said), head="measure to be surer: ")
+    for head, text in _further(advice):
+        terminal.print(text, head=head)
     page = table("not dominated", "time", "80 %", "cost", "GPU hours", "risk", left=1)
     for option in advice.front[:MOST_ROWS]:
         page.add_row(option.where(), *_cells(option))
@@ -165,7 +235,22 @@ def _print(advice: Advice) -> None:
         say(f"note: {line}", error=True)
 
 
-def _what(option: Option) -> str:
+def _further(advice: Advice | PlanAdvice) -> list[tuple[str, str]]:
+    """Return what else is said of the recommended configuration, each with its head."""
+    from optsched.advise.plans import PlanAdvice
+
+    if isinstance(advice, PlanAdvice):
+        return [("memory: ", f"{advice.recommended.memory_gb:g} GB on the most loaded GPU")]
+    measure = [f"{m.gpus} x {m.gpu_type} on {m.nodes} servers, batch {m.local_batch:g}" for m in advice.measure]
+    said = (
+        ("limited by: ", [limit.text for limit in advice.limits]),
+        ("would help: ", [lever.text for lever in advice.levers]),
+        ("measure to be surer: ", measure),
+    )
+    return [(head, "; ".join(texts)) for head, texts in said if texts]
+
+
+def _what(option: Option | PlanOption) -> str:
     """Return time, cost and risk as a sentence."""
     time, interval, cost, hours, risk = _cells(option)
     money = f"cost {cost}, " if option.cost is not None else ""
@@ -173,7 +258,7 @@ def _what(option: Option) -> str:
     return f"time {time} ({interval} with a chance of 80 %), {money}{hours} GPU hours{chance}"
 
 
-def _cells(option: Option) -> tuple[str, str, str, str, str]:
+def _cells(option: Option | PlanOption) -> tuple[str, str, str, str, str]:
     from optsched.advise.units import duration
 
     cost = "" if option.cost is None else f"{option.cost:.4g}"
