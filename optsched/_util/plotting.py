@@ -50,8 +50,8 @@ STYLE = """
   --line: #3a4048; --panel: #1f242a; --mark: #7cc0f5; --bad: #ff9d66; } }
 body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
 .chart { overflow-x: auto; max-width: 100%; }
-.chart svg { max-width: 100%; height: auto; }
-.chart svg .background { fill: transparent; }
+.chart svg { max-width: 100%; height: auto; background: transparent !important; }
+.chart svg > rect { fill: transparent; }
 .chart svg .role-axis-label text, .chart svg .role-axis-title text, .chart svg .role-legend-label text,
 .chart svg .role-legend-title text, .chart svg .role-title text, .chart svg .role-title-text text,
 .chart svg .role-title-subtitle text { fill: var(--ink); }

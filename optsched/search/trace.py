@@ -32,7 +32,10 @@ def thinned(points: Iterable[tuple[float, float | None, float | None]], sign: fl
         if less is not None and (bound is None or sign * less < sign * bound):
             bound = less
         if (value, bound) != before:
-            kept.append((int(1e6 * seconds) / 1e6, value, bound))
+            moment = int(1e6 * seconds) / 1e6
+            if kept and kept[-1][0] == moment:
+                kept.pop()
+            kept.append((moment, value, bound))
     steps = -(-len(kept) // _MOST_POINTS) if kept else 1
     return tuple(kept[::-1][::steps][::-1])
 

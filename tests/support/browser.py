@@ -51,13 +51,23 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
 
 
-def opened(page: Path) -> Opened:
-    """Open a page; skip the test where there is no browser."""
-    done = _run("--dump-dom", page.resolve().as_uri())
+DARK = "--blink-settings=preferredColorScheme=0"
+"""Lets pages see a system that prefers dark colours."""
+
+
+def opened(page: Path, *options: str, width: int = 1300) -> Opened:
+    """Open a page in a window so many pixels wide; skip the test where there is no browser."""
+    done = _run("--dump-dom", f"--window-size={width},900", *options, page.resolve().as_uri())
     return Opened(done.stdout, [line for line in done.stderr.splitlines() if ":CONSOLE" in line])
 
 
-def screenshot(page: Path, picture: Path, width: int = 1300, height: int = 900) -> Path:
+def screenshot(page: Path, picture: Path, *options: str, width: int = 1300, height: int = 900) -> Path:
     """Write what the browser shows of a page as a PNG; skip the test where there is no browser."""
-    _run(f"--screenshot={picture.resolve()}", f"--window-size={width},{height}", page.resolve().as_uri())
+    _run(
+        "--hide-scrollbars",
+        f"--screenshot={picture.resolve()}",
+        f"--window-size={width},{height}",
+        *options,
+        page.resolve().as_uri(),
+    )
     return picture

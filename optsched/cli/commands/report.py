@@ -59,10 +59,10 @@ def _admit(out: Path, results: list[Path], instance: Path | None) -> None:
     """Refuse an output that cannot be written before any work is done for it."""
     from optsched._util.plotting import drawable
 
+    if str(out) == "-":
+        raise InputError("a file or a folder", path="--out", value="-")
     if out.suffix and not out.is_dir():
         drawable(out, "--out")
         writable(out, *results, instance)
-        if str(out) == "-":
-            raise InputError("a file or a folder", path="--out", value="-")
     elif out.is_file() or not out.absolute().parent.is_dir():
         raise InputError("a folder, or a name that ends in .html, .svg or .png", path="--out", value=str(out))

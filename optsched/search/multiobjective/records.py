@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from optsched._util.numeric import relative
 from optsched.instance import Instance, Limit, ObjectiveSpec, fingerprint
 from optsched.instance.result import Goal
@@ -23,7 +25,7 @@ class FrontierPoint(Record, frozen=True, kw_only=True):
 class FrontierFile(Record, frozen=True, kw_only=True):
     """What one objective costs another on an instance, under its limits and those that were asked for."""
 
-    format: str = "optsched-pareto/1"
+    format: Literal["optsched-pareto/1"]
     instance: str
     objectives: tuple[ObjectiveSpec, ...]
     limits: tuple[Limit, ...]
@@ -44,7 +46,13 @@ def frontier_file(instance: Instance, limits: tuple[Limit, ...], frontier: Front
         )
         for point in frontier.points
     )
-    return FrontierFile(instance=fingerprint(instance), objectives=frontier.objectives, limits=limits, points=points)
+    return FrontierFile(
+        format="optsched-pareto/1",
+        instance=fingerprint(instance),
+        objectives=frontier.objectives,
+        limits=limits,
+        points=points,
+    )
 
 
 def _gap(value: float, bound: float | None) -> float | None:
