@@ -50,7 +50,7 @@ def of_advice(record: dict[str, Any], title: str = "") -> Article:
         ("Chance to miss", f"{100 * best['risk']:.0f} %" if best.get("risk") is not None else ""),
         ("Compared", number(record.get("candidates"))),
     ]
-    status = f"Recommended: {_where(best)}. {record.get('reason', '')}".strip()
+    status = f"Recommended: {record.get('reason') or _where(best)}"
     return Article(
         title or f"Advice for {record.get('model', '')}", status, [f for f in facts if f[1]], sections, good=True
     )

@@ -120,13 +120,13 @@ def _chart(
             servers=placement.servers,
             gbps=np.nan if placement.gbps is None else placement.gbps,
         )
-        rate, reach = fitted.curve.throughput(grid), np.exp(Z80 * fitted.curve.log_deviation(grid))
-        known = np.isfinite(rate)
+        rates, reach = fitted.curve.throughput(grid), np.exp(Z80 * fitted.curve.log_deviation(grid))
+        known = np.isfinite(rates)
         for n in np.flatnonzero(known).tolist():
-            low, high = float(rate[n] / reach[n]), float(rate[n] * reach[n])
-            lines.append({"gpus": int(gpus[n]), "rate": float(rate[n]), "low": low, "high": high, "placement": name})
+            low, high = float(rates[n] / reach[n]), float(rates[n] * reach[n])
+            lines.append({"gpus": int(gpus[n]), "rate": float(rates[n]), "low": low, "high": high, "placement": name})
         if known.all() and len(gpus) > 1:
-            knots = on_integers(gpus, rate, _ERROR).breakpoints
+            knots = on_integers(gpus, rates, _ERROR).breakpoints
             marks += [{"gpus": float(x), "rate": float(y), "placement": name} for x, y in zip(*knots, strict=True)]
     scale = alt.Scale(domain=names, range=[KINDS[n % len(KINDS)] for n in range(len(names))])
     colour = alt.Color("placement:N", title="placement", scale=scale, legend=alt.Legend(symbolOpacity=1))
