@@ -13,6 +13,7 @@ from optsched.errors import InputError, SolverError
 
 __all__ = [
     "EMBED",
+    "GROUND",
     "INK",
     "KINDS",
     "OUTSIDE",
@@ -36,7 +37,9 @@ KINDS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999
 INK = "#111111"
 """Text on the fills."""
 OUTSIDE = "#1c1e20"
-"""Text of marks on the ground: pages show it in their own ink."""
+"""Text and signs on the ground: pages show them in their own ink."""
+GROUND = "#fdfdfe"
+"""Edges of signs: pages show them in the colour of the paper."""
 SUFFIXES = (".html", ".svg", ".png")
 
 PAGE_POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; \
@@ -55,7 +58,9 @@ body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sa
 .chart svg .role-axis-label text, .chart svg .role-axis-title text, .chart svg .role-legend-label text,
 .chart svg .role-legend-title text, .chart svg .role-title text, .chart svg .role-title-text text,
 .chart svg .role-title-subtitle text { fill: var(--ink); }
-.chart svg text[fill="#1c1e20"] { fill: var(--ink); }
+.chart svg [fill="#1c1e20"] { fill: var(--ink); }
+.chart svg [stroke="#1c1e20"] { stroke: var(--ink); }
+.chart svg [stroke="#fdfdfe"] { stroke: var(--paper); }
 .chart svg .role-axis-grid line { stroke: var(--line); }
 .chart svg .role-axis-tick line, .chart svg .role-axis-domain line { stroke: var(--soft); }
 .vega-embed details summary { opacity: 0.7 !important; }

@@ -24,11 +24,11 @@ def of_advice(record: dict[str, Any], title: str = "") -> Article:
     )
     sections = [Section("Time, cost and risk", [*parts, table])]
     limits = [str(one["text"]) for one in record.get("limits", ())]
-    levers: list[list[Cell]] = [[one["change"], one["text"], one["factor"]] for one in record.get("levers", ())]
+    levers: list[list[Cell]] = [[one["text"], one["factor"]] for one in record.get("levers", ())]
     if limits or levers:
         what: list[Part] = ["Limited by: " + "; ".join(limits) + "."] if limits else []
         if levers:
-            what.append(TableOf("What would help", ["change", "what it does", "times as fast"], levers, left=2))
+            what.append(TableOf("What would help", ["change", "times as fast"], levers))
         sections.append(Section("What limits it, and what would help", what))
     if record.get("measure"):
         asked: list[list[Cell]] = [
@@ -85,7 +85,7 @@ def _picture(best: dict[str, Any], front: list[dict[str, Any]], money: bool) -> 
         if o.get(cost) is not None
     ]  # fmt: skip
     base = alt.Chart(alt.Data(values=values)).encode(
-        x=alt.X("hours:Q", title="hours", scale=alt.Scale(type="log", nice=True)),
+        x=alt.X("hours:Q", title="hours", scale=alt.Scale(type="log", nice=False, padding=30)),
         y=alt.Y("cost:Q", title="cost" if money else "GPU hours", scale=alt.Scale(zero=False)),
     )
     ends = base.mark_rule(opacity=0.35, color=OUTSIDE).encode(x="low:Q", x2="high:Q")
@@ -101,4 +101,9 @@ def _picture(best: dict[str, Any], front: list[dict[str, Any]], money: bool) -> 
     )
     chart = (ends + dots + ring + words).properties(width=900, height=340)
     says = f"time and {'cost' if money else 'GPU hours'} of {len(values)} configurations; a line is the 80 % interval"
-    return Picture("front", "Time and cost of every configuration that none beats (lines: 80 % interval)", chart, says)
+    return Picture(
+        "front",
+        f"Time and {'cost' if money else 'GPU hours'} of every configuration that none beats (lines: 80 % interval)",
+        chart,
+        says,
+    )

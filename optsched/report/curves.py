@@ -25,8 +25,8 @@ _SMALL = 12
 """Pictures side by side; of more curves, one is shown at a time."""
 _MOST = 1000
 """Curves that can be chosen."""
-_POINTS = 16
-"""GPU counts at which a curve is drawn."""
+_POINTS, _FEW, _FEW_POINTS = 48, 100, 16
+"""GPU counts at which a curve is drawn; fewer where there are more than so many curves."""
 _LINES = ["packed", "on the job's servers"]
 
 Data = dict[str, list[dict[str, Any]]]
@@ -59,10 +59,12 @@ def curves(allocations: Sequence[Allocation], truth: Truth) -> Iterator[Section]
     if not kinds:
         return
     ordered = sorted(kinds, key=lambda kind: -sum(a.gpus for a in kinds[kind]))[:_MOST]
-    drawn = [(_title(kind, kinds[kind]), _data(kind, kinds[kind], truth)) for kind in ordered]
+    points = _POINTS if len(ordered) <= _FEW else _FEW_POINTS
+    drawn = [(_title(kind, kinds[kind]), _data(kind, kinds[kind], truth, points)) for kind in ordered]
     parts: list[Part] = [
         "A line is the predicted throughput at the job's own batch, the band its 80 % interval, the point what the "
         "plan gives. The dashed line is for as many servers as the job has, where its GPUs are not packed."
+        + (f" Lines are drawn through {points} numbers of GPUs at most." if points == _FEW_POINTS else "")
     ]
     for n, (title, data) in enumerate(drawn[:_SMALL]):
         says = f"throughput over GPUs: {title}"
@@ -92,13 +94,15 @@ def _title(kind: _Kind, allocations: Sequence[Allocation]) -> str:
     return f"{who}: {', '.join(said)}"
 
 
-def _data(kind: _Kind, allocations: Sequence[Allocation], truth: Truth) -> Data:
+def _data(kind: _Kind, allocations: Sequence[Allocation], truth: Truth, most_points: int) -> Data:
     """Return the values of the lines and the points."""
     job = truth.jobs[allocations[0].job]
     held = max(a.gpus for a in allocations)
     pool = truth.gpus(kind.site, kind.gpu_type)
     most = max(held, min(pool, job.max_gpus or pool, max(8, 2 * held)))
-    gpus = np.unique(np.rint(np.append(np.linspace(1, most, _POINTS), [a.gpus for a in allocations]))).astype(np.int64)
+    gpus = np.unique(
+        np.rint(np.append(np.linspace(1, most, min(most, most_points)), [a.gpus for a in allocations]))
+    ).astype(np.int64)
     nodes = np.array([truth.fewest_nodes(job, kind.site, kind.gpu_type, int(g)) for g in gpus])
     lines = _line(kind, truth, gpus, nodes, _LINES[0])
     if kind.nodes:

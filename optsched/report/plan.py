@@ -142,11 +142,11 @@ def _waits(result: Result, instance: Instance | None) -> Iterator[Section]:
         job = jobs.get(waiting.job)
         if not reason and job is not None and instance is not None and job.arrival_s > instance.now_s:
             reason = f"arrives in {clock(job.arrival_s - instance.now_s)}"
-        rows.append([waiting.job, reason or "it competes for what others hold"])
+        rows.append([waiting.job, reason or "the plan does not say"])
     told = Counter(str(row[1]) for row in rows)
     most = [f"{count} × {reason}" for reason, count in told.most_common(5)] if len(rows) > 5 else []
     parts = ["Most frequent: " + "; ".join(most) + "."] if most else []
-    ask = "What exactly would let a job run: `optsched explain INSTANCE PLAN`."
+    ask = "What would let a job run: ask optsched explain INSTANCE PLAN."
     yield Section("Why jobs wait", [*parts, ask, TableOf("Jobs that wait", ["job", "reason"], rows, left=2)])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from optsched._util.plotting import INK, OUTSIDE, altair, fitted_label, shade, write_picture
+from optsched._util.plotting import GROUND, INK, OUTSIDE, altair, fitted_label, shade, write_picture
 from optsched.instance import Instance
 from optsched.instance.pools import Pool, pools
 from optsched.schedule.objectives import SLACK
@@ -181,7 +181,7 @@ def _chart(alt: Any, pool: Pool, bars: list[dict[str, Any]], clock: Clock) -> An
     )
     marks = alt.Chart(alt.Data(values=events)).transform_calculate(centre="(datum.low + datum.high) / 2")
     shapes = alt.Scale(domain=_EVENTS, range=["triangle-right", "M-0.2,-1L0.2,-1L0.2,1L-0.2,1Z"])
-    signs = marks.mark_point(filled=True, color=OUTSIDE, opacity=1, size=90).encode(
+    signs = marks.mark_point(fill=OUTSIDE, stroke=GROUND, strokeWidth=1, opacity=1, size=110).encode(
         x="time:Q",
         y=alt.Y("centre:Q"),
         shape=alt.Shape("what:N", title=None, scale=shapes),

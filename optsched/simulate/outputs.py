@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -13,11 +13,19 @@ from optsched._util.files import write_bytes
 from optsched._util.tables import csv_bytes
 from optsched.simulate.outcome import Outcome, finish_time_fairness
 
-__all__ = ["write_jobs", "write_trace"]
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["jobs_table", "write_jobs", "write_trace"]
 
 
 def write_jobs(outcomes: Sequence[Outcome], path: Path) -> None:
     """Write one line for each job of each simulation; numbers that do not exist are empty."""
+    write_bytes(path, csv_bytes(jobs_table(outcomes)))
+
+
+def jobs_table(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """Return one line for each job of each simulation; numbers that do not exist are null."""
     import polars as pl
 
     frames = []
@@ -46,7 +54,7 @@ def write_jobs(outcomes: Sequence[Outcome], path: Path) -> None:
         columns |= {k: [x if np.isfinite(x) else None for x in v.tolist()] for k, v in numbers.items()}
         whole = {"seed": pl.Int64, "restarts": pl.Int64} | dict.fromkeys(list(numbers)[:6], pl.Float64)
         frames.append(pl.DataFrame(columns, schema_overrides=whole | {"deadline_s": pl.Float64}))
-    write_bytes(path, csv_bytes(pl.concat(frames)))
+    return pl.concat(frames)
 
 
 def write_trace(outcomes: Sequence[Outcome], path: Path) -> None:

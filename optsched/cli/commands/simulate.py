@@ -198,9 +198,10 @@ def _write(
     if trace is not None:
         outputs.write_trace(kept, trace)
     if html is not None:
-        from optsched.simulate.page import write_page
+        from optsched.report.pictures import write_report
+        from optsched.report.simulated import of_outcomes
 
-        write_page(kept, rows, html)
+        write_report([of_outcomes(kept, rows)], html, "optsched simulate")
 
 
 def _packed(paths: list[Path], nodes: Path, policies: str, seeds: list[int], as_json: bool) -> int:
