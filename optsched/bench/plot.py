@@ -30,7 +30,8 @@ def plot(runs: Sequence[Judged], comparison: Comparison | None, path: Path, shif
     for decides in sorted({run.row.decides for run in runs}):
         mine = [run for run in runs if run.row.decides == decides]
         drawn = [chart.properties(title=title) for _, title, chart in charts(mine, decides, shift)]
-        rows.append(alt.vconcat(alt.hconcat(*drawn[:2]).resolve_scale(color="shared"), *drawn[2:]))
+        beside = alt.hconcat(*drawn[:2]).resolve_scale(color="shared", strokeDash="shared")
+        rows.append(alt.vconcat(beside, *drawn[2:]).resolve_scale(color="independent", shape="independent"))
     if comparison is not None and comparison.pairs:
         rows.append(_pairs(alt, comparison))
     write_picture(alt.vconcat(*rows).resolve_scale(color="independent"), path, "optsched bench report")
