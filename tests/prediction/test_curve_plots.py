@@ -14,14 +14,16 @@ from optsched.prediction.curves.plot import plot
 from tests.support import measured
 
 
-@pytest.fixture
-def charts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+@pytest.fixture(scope="module")
+def charts(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return the specifications of the pictures of some measured curves."""
     kept: list[Any] = []
-    monkeypatch.setattr("optsched.prediction.curves.plot.write_picture", lambda chart, *_: kept.append(chart))
-    measured.write(tmp_path / "measured.csv")
-    measurements = read_measurements(tmp_path / "measured.csv")
-    plot(fit(measurements), measurements, tmp_path / "curves.svg")
+    table: Path = tmp_path_factory.mktemp("curves") / "measured.csv"
+    measured.write(table)
+    measurements = read_measurements(table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("optsched.prediction.curves.plot.write_picture", lambda chart, *_: kept.append(chart))
+        plot(fit(measurements), measurements, table)
     return list(spec_of(kept[0])["concat"])
 
 
