@@ -71,7 +71,7 @@ def curves(allocations: Sequence[Allocation], truth: Truth) -> Iterator[Section]
         parts.append(Picture(f"curve-{n}", title, _chart(data), says))
     if len(drawn) > _SMALL:
         title, data = drawn[0]
-        first = Picture("curve-chosen", title, _chart(data, 760, 300), f"throughput over GPUs: {title}")
+        first = Picture("curve-chosen", title, _chart(data, 760, 300, named=True), f"throughput over GPUs: {title}")
         parts.append(Chooser(first, "Any other curve:", [(title, title, data) for title, data in drawn]))
     cut = f", {len(kinds) - _MOST} more are not drawn" if len(kinds) > _MOST else ""
     yield Section(f"Curves ({len(kinds)}{cut})", parts, grid=True)
@@ -152,10 +152,12 @@ def _short(value: Any) -> float | None:
     return float(f"{float(value):.5g}") if np.isfinite(value) else None
 
 
-def _chart(data: Data, width: int = 270, height: int = 170) -> Any:
+def _chart(data: Data, width: int = 270, height: int = 170, *, named: bool = False) -> Any:
+    """Return the picture of a curve; ``named``: its data have names, by which a page exchanges them."""
     alt = altair()
-    lines = alt.Chart(alt.Data(values=data["lines"], name="lines"))
-    points = alt.Chart(alt.Data(values=data["points"], name="points"))
+    lines, points = (
+        alt.Chart(alt.Data(values=data[name], **({"name": name} if named else {}))) for name in ("lines", "points")
+    )
     x = alt.X("gpus:Q", title="GPUs", axis=alt.Axis(tickMinStep=1, tickCount=6), scale=alt.Scale(zero=True))
     y = alt.Y("rate:Q", title="examples/s", axis=alt.Axis(format="~s", tickCount=5))
     dash = alt.StrokeDash("what:N", scale=alt.Scale(domain=_LINES, range=[[1, 0], [5, 4]]), legend=None)

@@ -58,6 +58,8 @@ def test_several_results_are_one_page(run: Any, results: Path) -> None:
 def test_pictures_without_a_browser(run: Any, results: Path) -> None:
     for name in ("p.svg", "p.png", "folder"):
         assert run("report", results / "schedule.json", "--out", name).returncode == 0
+    assert run("report", results / "plan.json", "--out", "plan.svg").returncode == 0
+    ElementTree.parse("plan.svg")
     ElementTree.parse("p.svg")
     assert len(_colours(Path("p.png"))) > 10
     names = {file.name for file in Path("folder").iterdir()}
