@@ -21,7 +21,7 @@ def lowered(built: Formulated) -> Formulated:
     """Return a formulated linear model of integers in CP-SAT's form.
 
     The least value of a max-min is the only column that may be continuous: it is counted in units of which the
-    largest value has so many that no row exceeds what CP-SAT's arithmetic safely holds, and values are rounded up,
+    largest value has as many as CP-SAT's arithmetic safely holds in every row, and values are rounded up,
     so that its bound stays a bound. ``scale`` says what a unit is.
 
     Raises

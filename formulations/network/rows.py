@@ -15,7 +15,7 @@ __all__ = ["Gathered"]
 class Gathered:
     """Gathers columns and rows by the name of their block; ``flush`` adds them.
 
-    A gathered column is a negative number until then, and may stand in rows beside the model's own columns.
+    A gathered column is a negative number until then, and may stand in rows together with the model's own columns.
     """
 
     def __init__(self, model: LinearModel) -> None:

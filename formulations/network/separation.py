@@ -80,7 +80,7 @@ class Apart:
     def each(self) -> Iterator[Spread]:
         """Yield the rows of each job alone: its pieces of each size, and of all, at each rate at least.
 
-        And those of pieces that a server has the GPUs for beside one of them, but not the rate.
+        And those of pieces that a server has the GPUs for in addition to one of them, but not the rate.
         """
         for job in dict.fromkeys(self.job[self.several].tolist()):
             own = self.job == job

@@ -174,7 +174,7 @@ def _sent(
 
 
 def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, sent: Sent, *, filled: bool) -> None:
-    """Add C16, and where ``filled`` C23: beside a piece that takes all GPUs of a server, no other worker sends."""
+    """Add C16, and where ``filled`` C23: where a piece takes all GPUs of a server, no other worker sends."""
     network = np.array([c.network_gbps for c in o.classes])
     limit = o.sizes * network
     place = pairs.place[sent.pair]
@@ -189,12 +189,12 @@ def _networks(model: LinearModel, o: Options, columns: Columns, pairs: Pairs, se
     add("C16", (place, sent.column, sent.amount), np.ones(len(network), dtype=bool))
     gpus = np.array([kind.gpus for kind in o.kinds], dtype=np.int64)[pairs.kind]
     fills = np.flatnonzero((gpus > 0) & (gpus == np.array([c.gpus for c in o.classes])[pairs.place]))
-    beside = (gpus[sent.pair] > 0) & ~np.isin(sent.pair, fills)
+    others = (gpus[sent.pair] > 0) & ~np.isin(sent.pair, fills)
     if filled and len(fills):
         entries = (
-            np.concatenate([pairs.place[fills], place[beside]]),
-            np.concatenate([columns.z[fills], sent.column[beside]]),
-            np.concatenate([network[pairs.place[fills]], sent.amount[beside]]),
+            np.concatenate([pairs.place[fills], place[others]]),
+            np.concatenate([columns.z[fills], sent.column[others]]),
+            np.concatenate([network[pairs.place[fills]], sent.amount[others]]),
         )
         add("C23", entries, np.bincount(pairs.place[fills], minlength=len(network)) > 0)
 

@@ -1,6 +1,6 @@
 """The instance library: what is known of each instance, how it was made, and whether all of that is still true.
 
-A folder of instances with files ``best-known.json`` in it (each speaks of the instances beside it), ``recipes.json``
+A folder of instances with files ``best-known.json`` in it (of the instances in the same folder), ``recipes.json``
 with generated instances that are too large to keep, and the best plans in ``solutions/``.
 """
 
@@ -95,12 +95,12 @@ def known_in(folder: Path) -> dict[str, Known]:
     """Return what is known of the instances in a folder, by their paths in it; raise InputError for a false tag."""
     found: dict[str, Known] = {}
     for file in sorted(folder.rglob("best-known.json")):
-        beside = file.parent.relative_to(folder)
+        subfolder = file.parent.relative_to(folder)
         for name, known in read(file, dict[str, Known]).items():
             for tag in known.tags:
                 if tag not in TAGS:
                     raise InputError(f"one of {', '.join(TAGS)}", path=f"{name}.tags", value=shown(tag), file=str(file))
-            found[(beside / name).as_posix()] = known
+            found[(subfolder / name).as_posix()] = known
     return found
 
 

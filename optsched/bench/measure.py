@@ -186,7 +186,7 @@ def _solved(instance: Instance, task: Task, seen: list[Progress]) -> Result:
 
 
 def _outcome(instance: Instance, result: Result, seen: list[Progress], total_s: float) -> dict[str, Any]:
-    """Return what the result claims, and beside it what the checker finds, asked once more."""
+    """Return what the result claims, and what the checker finds when it is asked once more."""
     sign = objective(result.objective).sign
     claimed: dict[str, Any] = {
         "claimed_status": result.status,
@@ -258,7 +258,7 @@ def _tidy(modules: int) -> None:
 
 
 def _settled() -> None:
-    """Wait for a search that was given up at its deadline, so that it does not run beside the next one."""
+    """Wait for a search that was given up at its deadline, so that it does not run during the next one."""
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until and any(thread.name == THREAD for thread in threading.enumerate()):
         time.sleep(0.01)

@@ -97,7 +97,7 @@ def best_values(rows: Iterable[Row]) -> dict[tuple[str, str], float]:
 
 
 def judged(rows: Sequence[Row], best: Mapping[tuple[str, str], float] | None = None) -> list[Judged]:
-    """Judge the runs of methods that take their instances, each beside all others on the same instance.
+    """Judge the runs of methods that take their instances, each compared with all others on the same instance.
 
     Parameters
     ----------

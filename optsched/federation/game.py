@@ -161,7 +161,7 @@ def game_of(
         if low > high:
             raise InputError("the least value before the greatest", path=path, value=shown(list(value)))
         if mask == 0 and (low or high):
-            raise InputError("0, the value of nobody", path=path, value=shown(value))
+            raise InputError("0, the value of the empty coalition", path=path, value=shown(value))
         known[mask] = key, exact(low), exact(high)
     known.setdefault(0, ("", Fraction(0), Fraction(0)))
     if len(known) < size:

@@ -157,7 +157,7 @@ class Parted:
     def least(self, pieces: IntArray) -> IntArray:
         """Return how many of the links a ring of a number of pieces, on servers of their own, crosses at least.
 
-        It crosses the link of each part where it stands that has one, and needs so many parts as have servers for it.
+        It crosses the link of each part where it stands that has one, and needs as many parts as have servers for it.
         It crosses two links in any case, or one where servers hang on the domain itself.
         """
         parts = 1 + np.searchsorted(np.cumsum(self.servers), pieces)

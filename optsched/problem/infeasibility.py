@@ -56,7 +56,7 @@ def why_infeasible(problem: Problem, limits: Limits) -> str:
         problem = replace(problem, configurations=replace(table, capacity=capacity))
         without = shortage(problem, jobs, limits)
         if without is not None and not without.any():
-            return f"no plan keeps {' and '.join(table.resource_names[k] for k in limited)} beside all that must hold"
+            return f"no plan keeps {' and '.join(table.resource_names[k] for k in limited)} and all that is required"
     short = shortage(problem, jobs, limits)
     if short is None:
         return "the required jobs cannot all run (no conflict could be named in the time given)"

@@ -21,7 +21,7 @@ _KINDS = (
     "share, explain or advise write"
 )
 _MOST_FILES, _MOST_BYTES = 200, 64_000_000
-"""Files beside a result that are looked through for its instance, and the largest of them."""
+"""Files in the folder of a result that are looked through for its instance, and the largest of them."""
 
 
 def read_article(path: Path, instance: Path | None = None) -> Article:
@@ -30,7 +30,7 @@ def read_article(path: Path, instance: Path | None = None) -> Article:
     Parameters
     ----------
     instance
-        Of plans and schedules; default: the file beside it that has its fingerprint, if there is one.
+        Of plans and schedules; default: the file in its folder that has its fingerprint, if there is one.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def _table(path: Path, content: bytes) -> Article:
 
 
 def find_instance(stamp: str, result: Path, given: Path | None) -> Instance | None:
-    """Return the instance that is given, or the one beside a result with the fingerprint ``stamp``; None without."""
+    """Return the instance that is given, or that of the fingerprint ``stamp`` in the result's folder; or None."""
     if given is not None:
         return load(given)
     if str(result) == "-":

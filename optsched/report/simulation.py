@@ -39,7 +39,7 @@ def of_rows(rows: Sequence[dict[str, Any]], title: str = "") -> Article:
     head = ["workload", "policy", "seeds", *(name.replace("_", " ") for name in columns)]
     metric = known[0][0] if known else ""
     sections = [
-        Section("Policies beside each other", parts, grid=True),
+        Section("Policies side by side", parts, grid=True),
         Section("All numbers", [TableOf("Means over seeds", head, means, left=2)]),
     ]
     return Article(

@@ -17,7 +17,7 @@ def in_time(run: Callable[[], Any], late: threading.Event, seconds: float, other
     run
         Called in a thread of its own, which is left to itself when it is late; None: it came to nothing.
     late
-        Set when nobody waits for it any more.
+        Set when no caller waits for it any more.
     otherwise
         Takes the reason.
     """

@@ -172,7 +172,7 @@ class Service:
             self._lock.release()
 
     def _stepped(self, parameters: dict[str, Any], late: threading.Event) -> Any:
-        """Return the plan of a step; where nobody waits for it any more, there was no step."""
+        """Return the plan of a step; where no caller waits for it any more, there was no step."""
         scheduler = copy(self._known())
         try:
             plan = _told(scheduler.step(**parameters))

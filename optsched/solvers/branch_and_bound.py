@@ -1,7 +1,7 @@
 """Branch and bound on what a formulation says is to be decided.
 
 A solver of integer programs branches on columns. Where a choice shows in many columns (how many GPUs a job has, of all
-its options with so many), or in none (whether two jobs share a server), a formulation knows better what to split on,
+its options), or in none (whether two jobs share a server), a formulation knows better what to split on,
 and what holds on a side: disjunctive programming (Balas, Annals of Discrete Mathematics 5, 1979). The node of the
 greatest bound comes first (Land and Doig, Econometrica 28, 1960); of a few splits the one is taken that lowers it most,
 until what they do is known (reliability branching: Achterberg, Koch and Martin, Operations Research Letters 33, 2005).

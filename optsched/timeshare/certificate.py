@@ -82,7 +82,7 @@ def rents(
     known: FloatArray | float = 0.0,
     barred: NDArray[np.bool_] | None = None,
 ) -> FloatArray:
-    """Return worths ``u`` of a job's whole time that prices and pressures leave, shape ``(jobs,)``.
+    """Return values ``u`` of a job's whole time that prices and pressures leave, shape ``(jobs,)``.
 
     The least ones that are no less than the ``known``; what a pair is worth beyond its two rents is
     added to both in halves, which is only good where the known ones are.

@@ -1,6 +1,6 @@
 """Sums of throughputs: in all, first in first out, and per cost (Gavel, sec. 4.2).
 
-All three are ``max sum_j worth_j rate_j`` with worths of their own, on rates that may have to reach a least
+All three are ``max sum_j worth_j rate_j`` with values of their own, on rates that may have to reach a least
 throughput each (service-level objectives). The ratio of throughput to cost is lifted by Dinkelbach's
 method (Management Science 13 (1967)): the best ratio is the l at which ``max sum worth rate - l cost`` is 0.
 """
@@ -29,7 +29,7 @@ _RATIOS = 40
 
 
 def throughput(market: Market, *, worth: ArrayLike | None = None, least: ArrayLike = 0.0) -> Shares:
-    """Maximize the sum of worths times throughputs.
+    """Maximize the sum of values times throughputs.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def first_in_first_out(market: Market, place: ArrayLike) -> Shares:
 
 
 def cost(market: Market, price: ArrayLike, *, worth: ArrayLike | None = None, least: ArrayLike = 0.0) -> Shares:
-    """Maximize the sum of worths times throughputs per cost of the GPU time that it takes (Gavel, sec. 4.2).
+    """Maximize the sum of values times throughputs per cost of the GPU time that it takes (Gavel, sec. 4.2).
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ class _Found:
 
 
 def _solved(of: Market, ways: Columns, worth: FloatArray, least: FloatArray, price: FloatArray) -> _Found | None:
-    """Return the best times for given worths, least rates and prices; None if no engine finds any."""
+    """Return the best times for given values, least rates and prices; None if no engine finds any."""
     asked = linear_program(of, fixed_needs(least), worth=worth, price=price, ways=ways)
     best: tuple[float, _Found] | None = None
     for exact in (False, True):
@@ -160,7 +160,7 @@ def _ratio_bound(
     """Return a bound on the ratio: an l at which a dual solution proves that no shares are worth more than l cost.
 
     With B the bound at ``ratio`` and L the worth of the least rates, the dual (p, y) times 1 + d, with ``d worth``
-    moved from the worths to the pressures, proves ``(1 + d) B - d L`` at ``(1 + d) ratio``: nothing for
+    moved from the values to the pressures, proves ``(1 + d) B - d L`` at ``(1 + d) ratio``: nothing for
     ``d = B / (L - B)``. Where nothing must run, no way's own ratio is beaten.
     """
     over = max(0.0, value_bound(of, ways, point, least, worth, ratio * price))

@@ -272,7 +272,7 @@ def _print_audit(found: Audit) -> None:
     said = {"efficient": f"yes{slack}", "unknown": f"not decided{slack}"}
     if pareto.status == "dominated":
         gains = ", ".join(f"{job} +{gain:.4g}" for job, gain in list(pareto.gains.items())[:5])
-        said["dominated"] = f"no: in another plan nobody loses, and progress rises of {gains}"
+        said["dominated"] = f"no: in another plan no job loses, and progress rises of {gains}"
     terminal.print(f": {said[pareto.status]}", head="Pareto-efficient")
     if pareto.note:
         terminal.print(f"note: {pareto.note}", style="dim")

@@ -29,7 +29,7 @@ def report(
     ] = Path("report.html"),
     instance: Annotated[
         Path | None,
-        typer.Option(help="Of plans and schedules. Default: the file beside the result that it was made for."),
+        typer.Option(help="Of plans and schedules. Default: the file in the result's folder that it was made for."),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
 ) -> int:

@@ -60,7 +60,7 @@ def simulate(
     curves: Annotated[
         Path | None,
         typer.Option(
-            help="For a CSV of arrivals: curves (optsched-curves/1) or throughputs (CSV, by default beside it)."
+            help="For a CSV of arrivals: curves (optsched-curves/1) or throughputs (CSV, by default in its folder)."
         ),
     ] = None,
     convergence: Annotated[

@@ -118,7 +118,7 @@ def solve(
         unpacked = unplaceable(loaded, result.allocations, time.monotonic() + _PACKING)
         told = (f"{one}; an instance that decides: placement has a plan for its servers" for one in unpacked)
         result = replace(result, notes=(*result.notes, *told))
-    # it is of the instance as it stands in the file, and of what was asked for beside it
+    # it is of the instance as it stands in the file, and of what was asked for in addition
     result = replace(result, instance=fingerprint(loaded), limits=limits)
     if len(wanted) == 1 and result.value is not None:
         points = [(point.seconds, point.value, point.bound) for point in seen if point.seconds <= result.total_s]
@@ -128,15 +128,15 @@ def solve(
         )
     if out is not None:
         save_result(result, out)
-    beside = differences(result, others) if others else []
+    compared = differences(result, others) if others else []
     if as_json:
-        print_json({"result": result, "what_if": beside} if beside else result)
+        print_json({"result": result, "what_if": compared} if compared else result)
     else:
         from optsched.cli.report import print_result
 
         print_result(loaded, result)
-        if beside:
-            print_differences(result, beside)
+        if compared:
+            print_differences(result, compared)
     return 0 if result.status in ("optimal", "feasible") else 1
 
 

@@ -22,7 +22,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     e
         Part of a job's most goodput in what its rates are divided by, where there are GPUs for all; less under load.
     horizon_s, horizon_restarts
-        A restart is amortized over the time to finish, and over at most this long: the seconds, or so many restarts.
+        A restart is amortized over the time to finish, and over at most this long: seconds, or a number of restarts.
     """
 
     b: Part = 0.3

@@ -275,7 +275,7 @@ def _chords(x: FloatArray, y: FloatArray, error: float) -> Piecewise:
         path.append(int(came[path[-1]]))
     knots = np.array(path[::-1])
     starts, ends = (knots[:-1], knots[1:]) if n > 1 else (knots, knots)
-    # no integer lies inside a unit chord, so its ends are enough: they are in the chords beside it
+    # no integer lies inside a unit chord, so its ends are enough: they are in the neighbouring chords
     wide = x[ends] - x[starts] > 1
     pieces = [(a, b) for a, b, w in zip(starts, ends, wide, strict=True) if w]
     covered = {k for piece in pieces for k in piece}

@@ -32,7 +32,7 @@ def with_current(
     owner, current = _held_ways(instance, everywhere, holders)
     if len(owner) == 0:
         return job, rows
-    # each row of a job beside each of what it holds
+    # each row of a job with each row that it holds
     count = np.bincount(owner, minlength=len(instance.jobs))
     of, more = members(count[job])
     number = offsets(count)[job[of]] + more

@@ -88,7 +88,7 @@ class Site:
     easy: float
 
     def within(self, servers: Mapping[str, int]) -> Site:
-        """Return the site with so many servers of each group, by its id; none of the others."""
+        """Return the site with this number of servers of each group, by its id; none of the others."""
         spots = (replace(spot, count=servers.get(spot.group.id, 0)) for spot in self.spots)
         return replace(self, spots=tuple(spot for spot in spots if spot.count))
 

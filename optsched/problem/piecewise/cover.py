@@ -83,10 +83,10 @@ def _interpolated(corner: FloatArray, x: IntArray, y: IntArray) -> tuple[FloatAr
     mirrored = (i + j) % 2  # there the cell is cut from its lower right to its upper left: look at it from the right
     u = np.where(mirrored, 1 - u[:, None], u[:, None])
     near, far = corner[i + mirrored, j], corner[i + 1 - mirrored, j + 1]
-    beside, above = corner[i + 1 - mirrored, j], corner[i + mirrored, j + 1]
+    side, above = corner[i + 1 - mirrored, j], corner[i + mirrored, j + 1]
     below = u >= v
-    first = np.where(below, beside - near, far - above)
-    second = np.where(below, far - beside, above - near)
+    first = np.where(below, side - near, far - above)
+    second = np.where(below, far - side, above - near)
     return near + first * u + second * v, across, up
 
 

@@ -2,7 +2,7 @@
 
 In one dimension the polytopes are segments; in two, the triangles of a grid divided like the union
 jack (Todd's J1, 1977; Vielma and Nemhauser, Math. Prog. 128, 2011, fig. 3): neighbouring cells are
-mirror images, so that one bit beside the cell's position tells the triangle.
+mirror images, so that one bit in addition to the cell's position tells the triangle.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def rate_breakpoints(
     Between fine samples, the value is bounded by :meth:`Problem.over_rates`. A concave one (or nearly so: its concave
     hull is taken) is then the least of the lines through neighbouring samples, and lies below any few of them; these
     miss nothing where they touch it, as at both ends. Of any other, some samples are kept as breakpoints, and lifted
-    by what the pieces beside them miss. Lines and breakpoints are spread so that each piece bends alike, by the
+    by what the neighbouring pieces miss. Lines and breakpoints are spread so that each piece bends alike, by the
     integral of the root of the second derivative (de Boor, "A Practical Guide to Splines", 2001, ch. XII), and half as
     the samples are spread, where these lie around rates of interest.
     """
@@ -128,8 +128,8 @@ def _through(gbps: FloatArray, value: FloatArray, kept: IntArray) -> tuple[Float
 def _cut(value: FloatArray, level: float) -> FloatArray:
     """Return values cut at a level, or at the first sample above it: a cut between two samples would lie too low."""
     high = value >= level
-    beside = np.pad(~high, ((0, 0), (1, 1)))
-    edge = high & (beside[:, :-2] | beside[:, 2:])
+    around = np.pad(~high, ((0, 0), (1, 1)))
+    edge = high & (around[:, :-2] | around[:, 2:])
     top = np.where(edge, value, level).max(axis=1, initial=level, keepdims=True)
     cut: FloatArray = np.minimum(value, top)
     return cut

@@ -46,8 +46,8 @@ def placement_stages(
 
     A least value of jobs is looked for by sums first. Prices bound all plans and say which rows matter; a first plan
     is bettered by kernels of these rows and around itself, and by a model in which equal servers are merged, which is
-    searched for its optimum where rows are few; a model in which each stands for itself decides. Whoever
-    compares models by choices gets these alone, beside a first plan.
+    searched for its optimum where rows are few; a model in which each stands for itself decides. Those who
+    compare models by options get these alone, after a first plan.
     """
     first = Stage("one-by-one", "", partial(one_by_one, context=context))
     if wanted == "one-by-one":
@@ -181,7 +181,7 @@ def by_rack_prices(search: Search, context: RunContext) -> Search:
 
 
 def by_kernels(search: Search, context: RunContext) -> Search:
-    """Solve a model of the rows that are worth most at the prices, beside a search around the plan; then of more.
+    """Solve a model of the rows that are worth most at the prices, during a search around the plan; then of more.
 
     Between two of them, what is too dear for a better plan than the one that is known is left out, and the rest is
     priced anew, with values at rates that are known better.

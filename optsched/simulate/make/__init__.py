@@ -34,10 +34,10 @@ def read_workload(
     columns = read_table(path, ()).columns
     cluster = None if gpus is None else pools(gpus)
     if "application" in columns:
-        beside = {name: path.with_name(name) for name in ("throughput.csv", "curves.csv")}
-        if curves is None and beside["throughput.csv"].is_file():
-            curves = beside["throughput.csv"]
-            convergence = convergence or (beside["curves.csv"] if beside["curves.csv"].is_file() else None)
+        nearby = {name: path.with_name(name) for name in ("throughput.csv", "curves.csv")}
+        if curves is None and nearby["throughput.csv"].is_file():
+            curves = nearby["throughput.csv"]
+            convergence = convergence or (nearby["curves.csv"] if nearby["curves.csv"].is_file() else None)
         if curves is None:
             raise InputError("--curves with a table of arrivals", path="--curves", file=str(path))
         return arrivals(path, curves, cluster=cluster, convergence=convergence, report=report)
