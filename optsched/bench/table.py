@@ -1,6 +1,6 @@
 """The tidy table of runs: one row a run, one schema for CSV, Parquet and JSON lines, and a journal behind it.
 
-The table itself is only ever written whole. Runs are appended to a journal in its folder as they end, each synced to the
+The table itself is only ever written whole. Runs are appended to a journal in its folder, each synced to the
 disk, so that whatever happens no finished run is lost, and no half-written row is read.
 """
 
