@@ -103,7 +103,7 @@ def _goes_on(job: Job, a: Allocation) -> bool:
 
 def _batch_allowed(job: Job, a: Allocation) -> bool:
     if a.local_batch is None:
-        return not (job.global_batches or job.local_batches)
+        return a.accumulation == 1 and not (job.global_batches or job.local_batches)
     if _goes_on(job, a):
         return True
     if job.global_batches:
