@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optsched import InputError, LinearLimit, check_table, solve_table
+from optsched.checker import arrays
 
 
 def best_by_enumeration(table):
@@ -219,8 +222,12 @@ def test_the_checker_names_what_a_plan_breaks():
     table |= {"required": [True, False], "current": [0, 0], "restart_cost": 0.5}
     assert check_table([0, 0], **table).ok
 
+    broken = set()
+
     def rules(rows, **more):
-        return {violation.rule for violation in check_table(rows, **table, **more).violations}
+        found = {violation.rule for violation in check_table(rows, **table, **more).violations}
+        broken.update(found)
+        return found
 
     assert rules([1, -1]) == {"value"}
     assert rules([0, 1]) == {"capacity"}
@@ -231,3 +238,5 @@ def test_the_checker_names_what_a_plan_breaks():
     assert rules([0, 0], limits=[LinearLimit([1, 1], at_most=1)]) == {"limit"}
     assert rules([0, -1], limits=[LinearLimit([1, 1], at_least=2)]) == {"limit"}
     assert check_table([-1, 1], **table).value == 2.5
+    named = re.findall(r'Violation\(\s*"([a-z-]+)"', Path(arrays.__file__).read_text())
+    assert set(named) == broken  # every rule of tables is broken here
