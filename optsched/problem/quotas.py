@@ -22,13 +22,16 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError
 from optsched.instance import Instance, Quota, Tenant
-from optsched.problem.limits import with_row
+from optsched.problem.configurations import some_rows, with_resources
 from optsched.problem.problem import Problem
 
 __all__ = ["keeping_quotas"]
 
 _MOST = 4096
 """Rows that one rule may need: they double with each sibling that keeps something for itself."""
+
+_CLOSE = 1e-9
+"""Relative slack of a quota for rounding, far below the checker's tolerance."""
 
 _Sums = list[tuple[frozenset[str], float]]
 """Sums whose maximum is meant: GPUs of the jobs of a set of tenants, plus a constant."""
@@ -49,11 +52,23 @@ def keeping_quotas(problem: Problem) -> Problem:
     of_job = np.array([numbers[job.tenant] for job in instance.jobs], dtype=np.int64)
     for gpu_type in dict.fromkeys(quota.gpu_type for tenant in instance.tenants for quota in tenant.quotas):
         most, there = _demand(problem, gpu_type, of_job, len(numbers))
+        binding = []
         for names, capacity, label in _rows(instance, gpu_type):
             chosen = np.array([one in names for one in numbers], dtype=bool)
             if capacity < min(there, most[chosen].sum()):
-                amount = np.where(chosen[of_job[problem.configurations.job]], _gpus(problem, gpu_type), 0.0)
-                problem = with_row(problem, label, amount, capacity)
+                binding.append((chosen, capacity, label))
+        for chosen, capacity, label in binding:  # what is too much by itself is left out
+            table = problem.configurations
+            keep = ~chosen[of_job[table.job]] | (_gpus(problem, gpu_type) <= capacity * (1 + _CLOSE))
+            if not keep.all():
+                table = some_rows(table, keep, f"none of its configurations keeps the {label}")
+                problem = replace(problem, configurations=table, value=problem.value[keep])
+        gpus, table = _gpus(problem, gpu_type), problem.configurations
+        more = []
+        for chosen, capacity, label in binding:
+            rows: IntArray = np.flatnonzero(chosen[of_job[table.job]] & (gpus > 0))
+            more.append((label, rows, gpus[rows], capacity * (1 + _CLOSE)))
+        problem = replace(problem, configurations=with_resources(table, more))
     table = problem.configurations
     return replace(problem, configurations=replace(table, able=np.diff(table.first) > 0))
 

@@ -180,13 +180,12 @@ def _search(request: _Request, context: RunContext, store: IncumbentStore) -> st
     store.offer(empty_plan(instance, spec))
     store.fingerprint = fingerprint(instance)
     store.ready.set()
-    if request.start:
-        store.offer(verify(instance, spec, request.start, "the plan to start from").incumbent)
-    for plan in warm_starts(instance, spec, context):
+    known = verify(instance, spec, request.start, "the plan to start from").incumbent if request.start else None
+    for plan in warm_starts(instance, spec, context) if known is None else [known]:
         store.offer(plan)
     problem = build_problem(instance, spec, error=request.gap / 2)
     search = Search(problem, store, request.executor, known=request.prices)
-    search = run_stages(search, request.formulation, backend, request.options, request.gap, context)
+    search = run_stages(search, request.formulation, backend, request.options, request.gap, context, request.start)
     store.publish(search)
     if not search.infeasible:
         return ""

@@ -5,7 +5,7 @@ from optsched.problem.configurations.hosts import server_numbers
 from optsched.problem.configurations.network_rates import rising, sampled
 from optsched.problem.configurations.reference import measured_by
 from optsched.problem.configurations.remembered import Remembered
-from optsched.problem.configurations.select import repeated, same_rows, some_rows, with_resource
+from optsched.problem.configurations.select import repeated, same_rows, some_rows, with_resource, with_resources
 from optsched.problem.configurations.table import ConfigurationColumns, Configurations, points_of, throughputs
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "tabulate",
     "throughputs",
     "with_resource",
+    "with_resources",
 ]

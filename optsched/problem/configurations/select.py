@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from optsched._util.arrays import FloatArray, IntArray, offsets, positions, stretches
 from optsched.problem.configurations.table import Configurations
 
-__all__ = ["repeated", "same_rows", "some_rows", "with_resource"]
+__all__ = ["repeated", "same_rows", "some_rows", "with_resource", "with_resources"]
 
 
 def some_rows(table: Configurations, keep: NDArray[np.bool_], reason: str) -> Configurations:
@@ -78,12 +79,22 @@ def with_resource(table: Configurations, name: str, amount: FloatArray, capacity
     A negative amount is given, and a negative capacity a floor: ``sum of amounts <= capacity``.
     """
     some: IntArray = np.flatnonzero(amount)
-    row, resource, before = table.used
+    return with_resources(table, [(name, some, amount[some], capacity)])
+
+
+def with_resources(table: Configurations, more: Sequence[tuple[str, IntArray, FloatArray, float]]) -> Configurations:
+    """Return a table with more resources: of each its name, the rows that take of it, their amounts, its capacity."""
+    row, resource, amount = table.used
+    first = len(table.capacity)
+    numbers = np.repeat(np.arange(first, first + len(more)), [len(rows) for _, rows, _, _ in more])
     used = (
-        np.concatenate([row, some]),
-        np.concatenate([resource, np.full(len(some), len(table.capacity))]),
-        np.concatenate([before, amount[some]]),
+        np.concatenate([row, *(rows for _, rows, _, _ in more)]),
+        np.concatenate([resource, numbers]),
+        np.concatenate([amount, *(amounts for _, _, amounts, _ in more)]),
     )
     return replace(
-        table, used=used, capacity=np.append(table.capacity, capacity), resource_names=(*table.resource_names, name)
+        table,
+        used=used,
+        capacity=np.append(table.capacity, [capacity for *_, capacity in more]),
+        resource_names=(*table.resource_names, *(name for name, *_ in more)),
     )

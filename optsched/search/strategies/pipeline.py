@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from optsched.errors import InputError, shown
+from optsched.instance.solution import Allocation
 from optsched.problem.formulation import ModelOptions
 from optsched.problem.infeasibility import impossible
 from optsched.problem.problem import Problem
+from optsched.search.strategies.continuation import go_on
 from optsched.search.strategies.exact import formulation_for, solve_model, verify_infeasibility, with_fallback
 from optsched.search.strategies.heuristic import (
     HEURISTICS,
@@ -17,6 +22,7 @@ from optsched.search.strategies.heuristic import (
     by_levels,
     by_marginal_gain,
     by_prices,
+    by_relaxation,
     fill_idle_gpus,
     in_order,
     nothing_to_decide,
@@ -30,13 +36,19 @@ __all__ = ["choose_stages", "run_stages"]
 
 
 def run_stages(
-    search: Search, formulation: str, backend: str, options: ModelOptions, gap: float, context: RunContext
+    search: Search,
+    formulation: str,
+    backend: str,
+    options: ModelOptions,
+    gap: float,
+    context: RunContext,
+    start: Sequence[Allocation] = (),
 ) -> Search:
     """Return the search after its stages, each of which starts from what the ones before it found.
 
     Parameters
     ----------
-    formulation, backend, options, gap
+    formulation, backend, options, gap, start
         As of :func:`optsched.solve`.
     """
     problem, outer = search.problem, context
@@ -45,6 +57,8 @@ def run_stages(
     search = replace(search, name=stages[-1].name, backend=stages[-1].backend)
     if impossible(problem):
         return replace(search, infeasible=True, stopped="infeasible")
+    if start and len(problem.configurations):
+        search = go_on(search, start, context, gap)
     for stage in stages if len(problem.configurations) else [Stage("", "", nothing_to_decide)]:
         search = replace(search, name=stage.name or search.name, backend=stage.backend)
         search.tell(context, search.name)
@@ -113,4 +127,7 @@ def choose_stages(
         return [first, exact]
     if problem.objective.party == "jobs" and not summed:
         return [levelled, first, exact]
+    if summed and np.any(problem.configurations.capacity < 0):  # floors, which few plans at prices keep
+        relaxed = Stage("configuration", "highs", partial(by_relaxation, context=context))
+        return [first, relaxed, exact]
     return [priced, first, exact] if summed else [first, exact]
