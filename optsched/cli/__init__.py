@@ -22,6 +22,7 @@ from optsched.cli.commands.discover import discover
 from optsched.cli.commands.doctor import doctor
 from optsched.cli.commands.explain import audit, explain
 from optsched.cli.commands.federate import federate
+from optsched.cli.commands.kueue import kueue
 from optsched.cli.commands.library import generate, instances
 from optsched.cli.commands.list import formulations, objectives, schema
 from optsched.cli.commands.pareto import pareto
@@ -52,6 +53,7 @@ _COMMANDS: tuple[Callable[..., int], ...] = (
     report,
     serve,
     slurm,
+    kueue,
     fit,
     predict,
     suggest_measurements,

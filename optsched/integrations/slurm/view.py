@@ -10,7 +10,7 @@ from typing import Any
 from optsched._util.files import convert
 from optsched.errors import InputError, shown
 from optsched.instance import Cluster, GpuType, ServerGroup
-from optsched.integrations.slurm.comment import told
+from optsched.integrations.comment import described, told
 from optsched.integrations.slurm.records import Node, SlurmJob
 from optsched.scheduler import LiveJob
 
@@ -18,8 +18,6 @@ __all__ = ["View", "view_of"]
 
 HAVE = ("RUNNING", "SUSPENDED", "COMPLETING", "CONFIGURING", "STOPPED")
 """States in which a job's GPUs are taken."""
-_OWN = ("rate", "batch", "gradient_noise", "curves", "throughput")
-"""Keys of a comment that are no fields of a job as they stand."""
 
 
 @dataclass(frozen=True)
@@ -156,34 +154,12 @@ def _live(
     """Return a job of the scheduler."""
     assert job.asked is not None
     wanted, gpus = job.asked
-    there = sorted(set(types.values()))
-    allowed = [name for name in said.get("gpu_types", there) if name in there and wanted in ("", name)]
-    fields: dict[str, Any] = {k: v for k, v in said.items() if k not in (*_OWN, "gpu_types")}
-    fixed = not fields.keys() & {"min_gpus", "max_gpus"}
-    if fixed and "throughput" not in said:
-        fields |= {"min_gpus": gpus, "max_gpus": gpus}
-    fields |= {"id": str(job.id), "arrival_s": job.submitted_s, "restarts": job.restarts, "holds": None}
-    application = said.get("application") or job.name or str(job.id)
-    fields["application"] = application[:200]
-    known = {gpu: f"{said.get('curves', application)}/{gpu}" for gpu in allowed}
-    known = {gpu: name for gpu, name in known.items() if name in curves}
-    if "throughput" in said:
-        fields["configurations"] = [c for c in said["throughput"] if c["gpu_type"] in allowed]
-    elif known:
-        fields["curves"] = known
-    elif "curves" in said:
-        raise InputError(
-            "the name of curves of a GPU type that it may use", path="comment.curves", value=shown(said["curves"])
-        )
-    else:
-        fields["gpu_types"] = allowed
-    if not allowed or fields.get("configurations") == []:
-        raise InputError(
-            "a GPU type of the cluster", path="comment.gpu_types", value=shown(said.get("gpu_types", wanted))
-        )
+    allowed = [name for name in sorted(set(types.values())) if wanted in ("", name)]
+    fields = described(said, job.name or str(job.id), gpus, allowed, curves)
+    fields |= {"id": str(job.id), "arrival_s": job.submitted_s, "restarts": job.restarts, "current": None}
     if holds:
         gpu_type = types[next(iter(holds))]
-        fields["holds"] = {
+        fields["current"] = {
             "gpu_type": gpu_type,
             "gpus": sum(holds.values()),
             "nodes": len(holds),

@@ -9,7 +9,7 @@ import pytest
 
 from optsched import InputError
 from optsched.cli import answer
-from optsched.integrations.slurm.comment import told
+from optsched.integrations.comment import told
 from optsched.integrations.slurm.companion import Companion
 from optsched.integrations.slurm.records import expanded, gpus_in, read_nodes, read_queue
 from optsched.integrations.slurm.view import view_of
