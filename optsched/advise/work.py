@@ -51,7 +51,7 @@ class Work:
     def of(
         model: str, examples: float | None, target: float | None, runs: Path | None, smaller_is_better: bool = False
     ) -> Work:
-        """Return the work that options name.
+        """Return the work that options name; ``smaller_is_better``: the model's metric is a loss.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Work:
             return Work() if examples is None else Work(examples, known=True)
         from optsched.prediction.convergence import learn_convergence, read_runs
 
-        table = read_runs(runs, {model} if smaller_is_better else ())
+        table = read_runs(runs, _losses(runs, model, smaller_is_better))
         if model not in table:
             expected = f"runs of model {model!r}; there are {', '.join(sorted(table)[:8])}"
             raise InputError(expected, path="column model", file=str(runs))
@@ -105,3 +105,23 @@ class Work:
             return tried, tried
         grid = np.geomspace(tried[0], tried[-1], 60)
         return grid, grid
+
+
+def _losses(runs: Path, model: str, smaller_is_better: bool) -> set[str]:
+    """Return the models whose metric is a loss: the one asked for by what was said, others by where most runs go.
+
+    The others only teach how runs differ.
+    """
+    from optsched.prediction.tables import read_text_table
+
+    table = read_text_table(runs, ["model", "global_batch", "epoch", "metric"])
+    epoch, metric = table.numbers("epoch"), table.numbers("metric", least=-np.inf)
+    members: dict[tuple[str, str], list[int]] = {}
+    for row, key in enumerate(zip(table.names("model"), table.columns["global_batch"], strict=True)):
+        members.setdefault(key, []).append(row)
+    falls: dict[str, list[bool]] = {}
+    for (name, _), rows in members.items():
+        ordered = sorted(rows, key=lambda row: float(epoch[row]))
+        falls.setdefault(name, []).append(bool(metric[ordered[-1]] < metric[ordered[0]]))
+    found = {name for name, those in falls.items() if name != model and 2 * sum(those) > len(those)}
+    return found | ({model} if smaller_is_better else set())
