@@ -56,7 +56,7 @@ def on_network(
         for rack in range(racks):
             name = f"rack-{rack}" if len(instance.cluster.sites) == 1 else f"{site.id}-rack-{rack}"
             held = servers[len(servers) * rack // racks : len(servers) * (rack + 1) // racks]
-            for group, size in dict.fromkeys(held):
+            for group, size in {(group.id, size): (group, size) for group, size in held}.values():
                 count = held.count((group, size))
                 made = f"{group.id}-{size}-{rack}" if size != group.gpus else f"{group.id}-{rack}"
                 groups.append(
