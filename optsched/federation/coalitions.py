@@ -20,6 +20,7 @@ from optsched.instance import Instance, Job, Reference
 from optsched.instance.objectives import objective
 from optsched.instance.result import Result
 from optsched.instance.transfers import Transfers
+from optsched.instance.unsupported import refuse_rules
 from optsched.problem.build import build_problem
 from optsched.problem.problem import Problem
 from optsched.search.solve import solve
@@ -138,6 +139,7 @@ def _refuse(instance: Instance) -> None:
     if goal.aggregate != "sum" or goal.base != "reference" or goal.sign < 0 or goal.name == "dominant-share":
         expected = "an objective that sums what jobs are worth on their own, e.g. progress or profit"
         raise InputError(expected, path="$.objective", value=goal.name)
+    refuse_rules(instance, "a federation")
     for field in ("limits", "max_moves"):
         if getattr(instance, field):
             raise InputError("none: it cannot be divided among coalitions", path=f"$.{field}")

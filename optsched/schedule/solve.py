@@ -18,6 +18,7 @@ from optsched._util.numeric import relative
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, admit, fingerprint
 from optsched.instance.solution import Waiting
+from optsched.instance.unsupported import refuse_rules
 from optsched.schedule.checker import check
 from optsched.schedule.energy import relaxation
 from optsched.schedule.enumeration import enumerated, few
@@ -153,6 +154,7 @@ def plan(
     """
     began = time.monotonic()
     instance = admit(instance)
+    refuse_rules(instance, "a schedule")
     limits = Limits.asked(began, time_limit, gap, seed, threads)
     if ticks is not None and ticks < 1:
         raise InputError("at least 1 tick", path="ticks", value=shown(ticks))

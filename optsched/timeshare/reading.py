@@ -11,6 +11,7 @@ import numpy as np
 from optsched._util.arrays import FloatArray, IntArray
 from optsched.errors import InputError, shown
 from optsched.instance import Instance, Job, admit
+from optsched.instance.unsupported import rules_in
 from optsched.prediction.tables import read_text_table
 from optsched.problem.configurations import Configurations, some_rows, tabulate
 from optsched.timeshare.market import Market, Pairs, market
@@ -164,6 +165,8 @@ def ignored(instance: Instance, read: Read, found: Shares) -> tuple[str, ...]:
         )
     if instance.limits or instance.max_moves is not None:
         notes.append("ignored: limits on objectives and on moves")
+    if rules := rules_in(instance):
+        notes.append(f"ignored: {', '.join(rules)}")
     return tuple(notes)
 
 
