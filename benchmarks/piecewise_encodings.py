@@ -153,7 +153,7 @@ def main() -> None:
     parser = parser_of(__doc__, quick="two small cases, once")
     parser.add_argument("--limit", type=float, default=8.0, help="seconds a run")
     parser.add_argument("--only", default="", help="cases whose name matches this regular expression")
-    parser.add_argument("--to", options=GAPS, help="this gap only")
+    parser.add_argument("--to", choices=GAPS, help="this gap only")
     arguments = parser.parse_args()
     cases = [case for case in (QUICK if arguments.quick else CASES) if re.search(arguments.only, case.name)]
     for form, encoding in SIDES.values():  # imports, and starts what is kept warm

@@ -31,7 +31,7 @@ from rich.table import Table
 
 from optsched.timeshare import Market, Pairs, Shares, finish_time, makespan, market, max_min
 from optsched.timeshare import simplex as vertex
-from optsched.timeshare.linear_program import linear_needs, programme
+from optsched.timeshare.linear_program import linear_needs, linear_program
 
 TYPES = ("v100", "p100", "k80")
 
@@ -159,7 +159,7 @@ def timed(call: Callable[[], Shares], runs: int) -> tuple[float, Shares]:
 def whole(of: Market) -> float:
     """Return the seconds that HiGHS takes for max-min as one program."""
     began = time.perf_counter()
-    vertex.solve(programme(of, linear_needs(np.zeros(of.jobs), of.weight * of.equal_share), gain=1.0))
+    vertex.solve(linear_program(of, linear_needs(np.zeros(of.jobs), of.weight * of.equal_share), gain=1.0))
     return time.perf_counter() - began
 
 

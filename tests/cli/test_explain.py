@@ -49,7 +49,7 @@ def test_audit(run: Run) -> None:
     assert code == 0
     assert "Pareto-efficient: yes" in said
     assert "job light: progress 0, and 0.25 alone" in said
-    assert "light what heavy holds: 0.3333 in place of 0" in said
+    assert "light what heavy holds: 0.3333 instead of 0" in said
     assert "nothing is uncertain" in said
     said = run("audit", MICRO / "one-gpu-two-jobs.json", "--sensitivity", "--json").stdout
     found = json.loads(said)

@@ -10,6 +10,7 @@ import pytest
 
 import optsched
 from formulations.allocation import ENCODED
+from optsched.errors import OutputError
 from optsched.instance import ObjectiveSpec
 from optsched.model_files.linear import lp_text, mps_text
 from optsched.problem.build import build_problem
@@ -173,8 +174,8 @@ def test_the_objective_of_what_is_to_be_least(tmp_path):
         ("m.mps", {"formulation": "network"}, optsched.InputError, ["decides on counts"]),
         ("m.mps", {"objective": "speed"}, optsched.InputError, ["progress", "speed"]),
         ("m.mps", {"gap": -1.0}, optsched.InputError, ["gap"]),
-        ("m.mps", {"choices": ModelOptions("gray")}, optsched.InputError, ["encoding", "segments", "gray"]),
-        ("m.mps", {"choices": ModelOptions("auto", frozenset({"C2"}))}, optsched.InputError, ["C2", "left out"]),
+        ("m.mps", {"options": ModelOptions("gray")}, optsched.InputError, ["encoding", "segments", "gray"]),
+        ("m.mps", {"options": ModelOptions("auto", frozenset({"C2"}))}, optsched.InputError, ["C2", "left out"]),
     ],
 )
 def test_what_is_refused_leaves_nothing(out, options, error, words, tmp_path):
@@ -197,7 +198,7 @@ def test_a_broken_write_leaves_the_file_that_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(optsched.InputError, match="No space left"):
+    with pytest.raises(OutputError, match="No space left"):
         optsched.export(QUICKSTART, path, formulation="configuration")
     assert path.read_text() == "before"
     assert [p.name for p in tmp_path.iterdir()] == ["m.mps"]

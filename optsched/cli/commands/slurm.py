@@ -28,7 +28,7 @@ def slurm(
         float, typer.Option(help="Seconds after which a released job that does not start is planned anew.")
     ] = 120.0,
 ) -> int:
-    """Plan the held GPU jobs of a Slurm whose comments begin with the word optsched."""
+    """Plan held GPU jobs of a Slurm. Their comments begin with the word optsched."""
     from optsched.cli.output import say
     from optsched.integrations.slurm.client import Client
     from optsched.integrations.slurm.companion import Companion, System, run
