@@ -33,7 +33,7 @@ def report(
     ] = None,
     title: Annotated[str | None, typer.Option(help="Of the page.")] = None,
 ) -> int:
-    """Draw results as one page that opens without a network, or as pictures."""
+    """Draw results as one page or as pictures."""
     from optsched.cli.progress import shown_steps
     from optsched.report.pictures import write_report
     from optsched.report.read import read_article
