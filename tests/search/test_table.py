@@ -240,3 +240,24 @@ def test_the_checker_names_what_a_plan_breaks():
     assert check_table([-1, 1], **table).value == 2.5
     named = re.findall(r'Violation\(\s*"([a-z-]+)"', Path(arrays.__file__).read_text())
     assert set(named) == broken  # every rule of tables is broken here
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables(), st.sampled_from([0, 1, 2]))
+def test_rounded_values_leap_from_multiple_to_multiple(table, decimals):
+    table = {**table, "value": table["value"].round(decimals), "restart_cost": 0.0}
+    found, best = solve_table(**table, gap=1e-9), best_by_enumeration(table)
+    if best is None:
+        assert found.status == "infeasible"
+    else:
+        assert found.value == pytest.approx(best, rel=1e-9, abs=1e-12)
+        assert found.bound == pytest.approx(best, rel=1e-9, abs=1e-12)
+
+
+def test_rounded_values_are_proven_by_the_leap_between_sums():
+    table = random_matrix(400, seed=3)
+    table["value"] = (1.1 - (table["value"] / table["value"].min(axis=1, keepdims=True)) ** -0.5).round(2)
+    found = solve_table(**table, gap=1e-6)
+    assert found.status == "optimal"
+    assert found.gap <= 1e-6
+    assert found.bound * 100 == pytest.approx(round(found.bound * 100), abs=1e-6)

@@ -232,6 +232,7 @@ def _priced(values: ValueTable, groups: Groups, state: State) -> Priced:
     bound = dual_bound(values, prices[:-1], move_price)
     if state.bound < state.seen.dual:
         bound = min(bound, state.bound * table.scale)
+    bound = table.least_bound(bound / table.scale) * table.scale
     if state.units is None:
         return Priced(None, None, float(bound), prices[:-1], move_price, state.passes, state.notes)
     rows = _expanded(values, groups, table, state.units)

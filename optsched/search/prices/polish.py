@@ -64,7 +64,8 @@ class State:
     def done(self) -> bool:
         """Whether the gap is proven, or the deadline has passed."""
         # sums in another order differ in their last digits
-        proven = self.units is not None and relative(self.bound - self.value, self.value) <= self.gap + 1e-13
+        left = self.table.least_bound(self.bound) - self.value
+        proven = self.units is not None and relative(left, self.value) <= self.gap + 1e-13
         enough = self.enough is not None and (self.value >= self.enough or self.bound < self.enough)
         return proven or enough or self.late or self.infeasible
 
@@ -130,7 +131,8 @@ def _fixing(state: State) -> float:
     resources (reduced-cost fixing: Dantzig, Fulkerson and Johnson, Oper. Res. 2 (1954)).
     """
     most = state.seen.dual - state.value if state.units is not None else np.inf
-    return most + 1e-9 * abs(state.seen.dual)
+    # a better plan is better by a quantum of the values
+    return max(0.0, most - (1 - 2 * 1e-3) * state.table.quantum) + 1e-9 * abs(state.seen.dual)
 
 
 def _loss_limit(state: State, rows: int) -> tuple[float, bool]:
@@ -202,6 +204,7 @@ def _tried(state: State, core: Kernel, whole: bool) -> State:
         now = time.monotonic()
         spell = np.inf if deadline is None else (deadline - now) / 3
         deadline, gap = now + min(KERNEL_SECONDS, spell), gap / 2
+    gap = max(gap, 0.9 * state.table.quantum / max(1e-12, abs(state.value))) if state.units is not None else gap
     answer = solve_integer(core, state.units, deadline, gap)
     rows = len(core.rows)
     note = f"kernel of all {rows} rows that matter" if whole else f"kernel of {rows} rows"

@@ -26,6 +26,14 @@ ROOM = 1e-9
 """Relative tolerance of capacities, far below the checker's: sums of a million terms differ by less."""
 
 
+_DECIMALS = (0, 1, 2, 3)
+"""Decimals that values may be rounded to."""
+_MANY = 1e7
+"""Quanta of the best plan up to which the rounding errors of a sum are far below one."""
+_SLACK = 1e-3
+"""Of a quantum, for those errors."""
+
+
 @dataclass(frozen=True)
 class PriceTable:
     """Rows ``first[g]:first[g + 1]`` are the ways to run one unit of group ``g``; each unit takes exactly one.
@@ -47,6 +55,8 @@ class PriceTable:
         The row's place among the rows of its job in the problem; -1 for not running. Shape ``(n,)``.
     scale
         Objective per unit of value.
+    quantum
+        Every plan is worth a multiple of it, as where values are rounded; 0 where that is not known.
     """
 
     value: FloatArray
@@ -59,9 +69,16 @@ class PriceTable:
     number: IntArray
     offset: IntArray
     scale: float
+    quantum: float = 0.0
 
     def __len__(self) -> int:
         return len(self.value)
+
+    def least_bound(self, bound: float) -> float:
+        """Return the largest value that a plan within a bound can have: sums of rounded values are multiples."""
+        if not self.quantum or not np.isfinite(bound):
+            return bound
+        return min(bound, float(np.floor(bound / self.quantum + _SLACK)) * self.quantum)
 
     @property
     def groups(self) -> int:
@@ -162,6 +179,7 @@ def price_table(problem: Problem | ValueTable) -> tuple[PriceTable, Groups]:
     value[place] = values.value[mine]
     offset[place] = mine - values.first[values.job[mine]]
     scale = _scale(value, first)
+    quantum = _quantum(value, len(first) - 1) / scale
     value /= scale
 
     where = np.full(len(values), -1)
@@ -176,10 +194,28 @@ def price_table(problem: Problem | ValueTable) -> tuple[PriceTable, Groups]:
 
         matrix = csr_array((amount, (row, resource)), shape=(total, len(capacity)))
         none, nothing = np.empty(0, dtype=np.int64), np.empty(0)
-        return PriceTable(value, first, groups.many, none, nothing, matrix, capacity, number, offset, scale), groups
+        return PriceTable(
+            value, first, groups.many, none, nothing, matrix, capacity, number, offset, scale, quantum
+        ), groups
     single, taken = np.zeros(total, dtype=np.int64), np.zeros(total)
     single[row], taken[row] = resource, amount
-    return PriceTable(value, first, groups.many, single, taken, None, capacity, number, offset, scale), groups
+    return PriceTable(value, first, groups.many, single, taken, None, capacity, number, offset, scale, quantum), groups
+
+
+def _quantum(value: FloatArray, groups: int) -> float:
+    """Return a power of ten that all values are multiples of; 0 without one."""
+    if len(value) == 0:
+        return 0.0
+    for sample in (value[:256], value):  # most values are no multiples of anything, which few of them show
+        found = 0.0
+        for decimals in _DECIMALS:
+            number = sample * 10.0**decimals
+            if np.all(np.abs(number - np.rint(number)) <= 1e-11 * np.maximum(1.0, np.abs(number))):
+                found = 10.0**-decimals
+                break
+        if not found or groups * float(np.abs(sample).max()) / found > _MANY:
+            return 0.0
+    return found
 
 
 def _scale(value: FloatArray, first: IntArray) -> float:
