@@ -180,9 +180,9 @@ def _check_job(
     if job.max_gpus is not None and job.max_gpus < job.min_gpus:
         raise InputError(f"at least min_gpus = {job.min_gpus}", path="$.max_gpus", value=str(job.max_gpus))
     for number, c in enumerate(job.configurations):
-        named = c.gpu_type in types and (c.site is None or c.site in sites)
-        if not named or (c.nodes or 0) > c.gpus or c.plan is not None:
-            _refuse_configuration(c, types, sites, f"$.configurations[{number}]")
+        known = c.gpu_type in types and (c.site is None or c.site in sites)
+        if not known or (c.nodes or 0) > c.gpus or c.plan is not None:
+            _check_configuration(c, types, sites, f"$.configurations[{number}]")
     if (job.scaling == "parameter_servers") != (job.parameter_servers is not None):
         expected = "parameter_servers if, and only if, scaling is 'parameter_servers'"
         raise InputError(expected, path="$.scaling", value=shown(job.scaling))
@@ -256,9 +256,14 @@ def _check_classes(instance: Instance) -> None:
         raise InputError(expected, path="$.decides", value=shown(instance.decides))
 
 
-def _refuse_configuration(configuration: Configuration, types: set[str], sites: set[str], path: str) -> None:
-    """Say what is wrong with a configuration; that something is was seen without the path, as there may be millions."""
-    _check_known(configuration.gpu_type, types, "GPU type", f"{path}.gpu_type")
+def _check_configuration(configuration: Configuration, types: set[str], sites: set[str], path: str) -> None:
+    """Refuse a configuration that cannot be meant.
+
+    A GPU type that the cluster lacks, since its last server is gone, makes the job wait; one that is spelled
+    differently from a type that is there is refused.
+    """
+    if any(same_spelling(configuration.gpu_type, known) for known in types):
+        _check_known(configuration.gpu_type, types, "GPU type", f"{path}.gpu_type")
     _check_known(configuration.site, sites, "site", f"{path}.site")
     if configuration.nodes is not None and configuration.nodes > configuration.gpus:
         expected = f"at most as many nodes as GPUs ({configuration.gpus})"

@@ -236,3 +236,25 @@ def test_a_job_that_fits_nowhere_waits_with_its_reason_and_hurts_no_other(imposs
         assert found.status == alone.status == "optimal"
         assert found.value == pytest.approx(alone.value)
     assert {a.job: a.gpus for a in found.allocations} == {a.job: a.gpus for a in alone.allocations}
+
+
+@pytest.mark.parametrize("decides", ["counts", "placement"])
+@pytest.mark.parametrize("objective", ["progress", "max-min"])
+def test_a_job_of_a_gpu_type_that_is_gone_waits_and_hurts_no_other(objective, decides):
+    alone = replace(small(), decides=decides)
+    listed = (Configuration(gpu_type="h100", gpus=1, throughput=3.0),)
+    late = replace(alone.jobs[0], id="late", curves={}, configurations=listed)
+    instance = admit(replace(alone, jobs=(*alone.jobs, late)))
+    result = optsched.solve(instance, objective=objective)
+    assert result.value == pytest.approx(optsched.solve(alone, objective=objective).value)
+    assert "h100" in {w.job: w.reason for w in result.waiting}["late"]
+    assert optsched.check(instance, result.allocations, result.objective, result.value).ok
+    assert explain(instance, result.allocations, jobs=["late"])
+
+
+def test_a_gpu_type_that_is_spelled_differently_is_refused():
+    one = small()
+    listed = (Configuration(gpu_type="V", gpus=1, throughput=3.0),)
+    job = replace(one.jobs[0], id="late", curves={}, configurations=listed)
+    with pytest.raises(InputError, match="is spelled differently"):
+        admit(replace(one, jobs=(*one.jobs, job)))

@@ -129,11 +129,6 @@ FAULTS = {
     "two_kinds_of_batches": ("$.jobs[0]", "both", "either global_batches or local_batches"),
     "unknown_curve": ('$.jobs[0].curves["v"]', "'nothing'", "the id of a curve (b, c)"),
     "unknown_family": ('$.curves["c"].family', "'magic'", "one of 'allreduce', 'amdahl'"),
-    "unknown_gpu_type_of_a_configuration": (
-        "$.jobs[1].configurations[0].gpu_type",
-        "'h100'",
-        "the id of a GPU type",
-    ),
     "unknown_gpu_type_of_a_server": (
         "$.cluster.servers[0].gpu_type",
         "'h100'",

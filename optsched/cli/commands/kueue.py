@@ -29,7 +29,7 @@ def kueue(
     context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
     time_limit: Annotated[float, typer.Option(min=0.1, help="Seconds that a plan may take.")] = 10.0,
 ) -> int:
-    """Plan the workloads of Kueue, and tell it by priority boosts which come first."""
+    """Plan workloads of Kueue by priority boosts."""
     import time
 
     from optsched.cli.output import say
