@@ -286,7 +286,7 @@ def _print_audit(found: Audit) -> None:
     terminal.print(f": {'no, by progress over weight prefers' if found.envy else free}", head="envy-free")
     _listed(
         terminal,
-        [f"{one.job} what {one.of} holds: {one.other:.4g} in place of {one.progress:.4g}" for one in found.envy],
+        [f"{one.job} what {one.of} holds: {one.other:.4g} instead of {one.progress:.4g}" for one in found.envy],
     )
     for text in found.definitions.values():
         terminal.print(text, style="dim")
